@@ -1,0 +1,130 @@
+package records
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"evenkeel/core/trade"
+)
+
+// Listing is the view of the house's own facts: the list of securities, the venues' phases, the trading day.
+type Listing struct {
+	mu         sync.RWMutex
+	securities []trade.Security // by ID, from 1
+	symbols    map[string]trade.SecurityID
+	halted     map[trade.SecurityID]bool
+	phases     map[trade.Venue]trade.SetPhase
+	today      trade.Day
+	ended      bool
+	changes    uint64
+}
+
+// NewListing returns an empty listing.
+func NewListing() *Listing {
+	l := &Listing{}
+	l.Reset()
+	return l
+}
+
+// Reset forgets everything.
+func (l *Listing) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.securities = nil
+	l.symbols = map[string]trade.SecurityID{}
+	l.halted = map[trade.SecurityID]bool{}
+	l.phases = map[trade.Venue]trade.SetPhase{}
+	l.today, l.ended = 0, false
+	l.changes++
+}
+
+// Fold takes events; those that are not about the house are passed over.
+func (l *Listing) Fold(events []trade.Event) {
+	for i := range events {
+		if events[i].Account == 0 {
+			l.Describe(&events[i])
+		}
+	}
+}
+
+// Describe takes one event about the house.
+func (l *Listing) Describe(e *trade.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch e.Kind {
+	case trade.SecurityListed:
+		s := e.Security
+		s.Symbol, s.Name, s.Pinyin = bytes.Clone(s.Symbol), bytes.Clone(s.Name), bytes.Clone(s.Pinyin)
+		for int(s.ID) > len(l.securities) {
+			l.securities = append(l.securities, trade.Security{})
+		}
+		l.securities[s.ID-1] = s
+		l.symbols[string(s.Symbol)] = s.ID
+	case trade.PhaseChanged:
+		l.phases[e.Phase.Venue] = e.Phase
+	case trade.SecurityHalt:
+		l.halted[e.Security.ID] = e.Halted
+	case trade.DayStarted:
+		l.today, l.ended = e.Day, false
+	case trade.DayEnded:
+		l.ended = true
+	default:
+		return
+	}
+	l.changes++
+}
+
+// Security returns a line of the list. Its texts must not be changed.
+func (l *Listing) Security(id trade.SecurityID) (trade.Security, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if id == 0 || int(id) > len(l.securities) || l.securities[id-1].ID == 0 {
+		return trade.Security{}, false
+	}
+	return l.securities[id-1], true
+}
+
+// Symbol returns the line of a canonical symbol (600519.SH).
+func (l *Listing) Symbol(symbol string) (trade.Security, bool) {
+	l.mu.RLock()
+	id := l.symbols[symbol]
+	l.mu.RUnlock()
+	return l.Security(id)
+}
+
+// Securities returns the whole list, by ID.
+func (l *Listing) Securities() []trade.Security {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return slices.Clone(l.securities)
+}
+
+// Halted reports whether the broker halted a security.
+func (l *Listing) Halted(id trade.SecurityID) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.halted[id]
+}
+
+// Phase returns a venue's phase as the exchange last said, and its day.
+func (l *Listing) Phase(v trade.Venue) (trade.Phase, trade.Day) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	p := l.phases[v]
+	return p.Phase, p.Day
+}
+
+// Today returns the trading day, and whether it has ended.
+func (l *Listing) Today() (day trade.Day, ended bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.today, l.ended
+}
+
+// Changes counts the changes of the listing, so that a reader can keep what it made of it.
+func (l *Listing) Changes() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.changes
+}
