@@ -61,9 +61,13 @@ func Amount(p Price, q Quantity) (Cash, bool) {
 	return Cash(v), ok
 }
 
-// Apply returns c x r rounded to a multiple of unit, and false when it does not fit. unit must be positive.
+// MostUnit is the largest unit that Apply rounds to: some 9.2 million CNY.
+const MostUnit Cash = math.MaxInt64 / Cash(Whole)
+
+// Apply returns c x r rounded to a multiple of unit, and false when it does not fit. unit must be positive and at most
+// MostUnit.
 func (r Rate) Apply(c, unit Cash, how Rounding) (Cash, bool) {
-	if unit <= 0 || int64(unit) > math.MaxInt64/int64(Whole) {
+	if unit <= 0 || unit > MostUnit {
 		return 0, false
 	}
 	n, ok := MulDiv(int64(c), int64(r), int64(Whole)*int64(unit), how)
@@ -176,7 +180,11 @@ func ParsePrice(s string) (Price, error) { return parse[Price](s) }
 // ParseCash reads an amount like ParsePrice.
 func ParseCash(s string) (Cash, error) { return parse[Cash](s) }
 
-// ParseQuantity reads a whole number of shares; a fraction of zeros ("100.0") is allowed.
+// MostParsedQuantity is the largest number of shares that ParseQuantity reads.
+const MostParsedQuantity Quantity = math.MaxInt64 / Scale
+
+// ParseQuantity reads a whole number of shares up to MostParsedQuantity either way; a fraction of zeros ("100.0") is
+// allowed.
 func ParseQuantity(s string) (Quantity, error) {
 	v, err := parse[int64](s)
 	if err != nil {
@@ -197,6 +205,10 @@ func parse[T ~int64](s string) (T, error) {
 		negative, digits = digits[0] == '-', digits[1:]
 	}
 	var v uint64
+	most := uint64(math.MaxInt64)
+	if negative {
+		most = 1 << 63
+	}
 	places, seen := -1, false
 	for i := 0; i < len(digits); i++ {
 		c := digits[i]
@@ -214,7 +226,7 @@ func parse[T ~int64](s string) (T, error) {
 			}
 			continue
 		}
-		if v > (math.MaxInt64-9)/10 {
+		if v > (most-uint64(c-'0'))/10 {
 			return 0, fmt.Errorf("%q: %w", clip(s), ErrRange)
 		}
 		v = v*10 + uint64(c-'0')
@@ -226,13 +238,13 @@ func parse[T ~int64](s string) (T, error) {
 		return 0, fmt.Errorf("%q: %w", clip(s), ErrSyntax)
 	}
 	for places = max(places, 0); places < 4; places++ {
-		if v > math.MaxInt64/10 {
+		if v > most/10 {
 			return 0, fmt.Errorf("%q: %w", clip(s), ErrRange)
 		}
 		v *= 10
 	}
 	if negative {
-		return T(-int64(v)), nil
+		return T(-v), nil // two's complement: -(1<<63) is representable
 	}
 	return T(v), nil
 }
