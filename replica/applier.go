@@ -1,0 +1,211 @@
+package replica
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// An applier owns the machine: it applies agreed entries in order, answers those who proposed them, and between entries
+// runs what asks to look. All answers are given here, those of lost commands too.
+type applier[A any] struct {
+	group    uint64
+	machine  Machine[A]
+	in       *mailbox[applierWork[A]]
+	recycle  func(*batch[A])
+	applied  func(appliedWork) // called after each message, with its response
+	marked   func(mark)        // called with what a snapshot is to be made of
+	broken   func(error)       // called once, when an entry cannot be understood
+	stopped  chan struct{}     // closed when the goroutine has ended
+	time     int64             // of the last entry applied
+	commands [][]byte          // reused
+	answers  []A               // reused
+	looking  atomic.Int64      // inspections waiting
+
+	mutex sync.Mutex
+	place position // last entry applied, for others to read
+
+	bytes atomic.Uint64 // of entries applied since the group was opened
+}
+
+// applierWork is one of: agreed entries, lost commands, somebody who wants to look, a snapshot to mark, the end.
+type applierWork[A any] struct {
+	message *raftpb.Message
+	batches []*batch[A] // of message.Entries, the own ones, in order
+	lost    []*batch[A] // never applied as proposed
+	why     error       // what the lost are told
+	look    *inspection[A]
+	mark    *markRequest
+	stop    bool
+}
+
+// appliedWork tells the raft loop that the entries of a message are applied.
+type appliedWork struct {
+	message *raftpb.Message
+	own     int // how many of them were own batches
+}
+
+// An inspection runs once or is abandoned, whichever comes first.
+type inspection[A any] struct {
+	look  func(Machine[A], uint64)
+	begun atomic.Bool
+	done  chan struct{}
+}
+
+// A markRequest asks for a snapshot; done (nil, or of capacity one) hears how it went.
+type markRequest struct {
+	done chan error
+}
+
+// A mark is where a snapshot is to be made, and what the live machine was there.
+type mark struct {
+	at      position
+	time    int64
+	hash    uint64
+	hashed  bool
+	bytes   uint64 // of entries applied so far
+	members *raftpb.ConfState
+	done    chan error
+}
+
+func (a *applier[A]) run() {
+	defer close(a.stopped)
+	var work []applierWork[A]
+	failed := false
+	for {
+		<-a.in.wake
+		work = a.in.take(work)
+		for i := range work {
+			w := &work[i]
+			switch {
+			case w.message != nil:
+				if failed {
+					a.lose(w.batches, ErrUnknown)
+				} else if err := a.apply(w.message, w.batches); err != nil {
+					failed = true
+					a.broken(err)
+				}
+			case w.lost != nil:
+				a.lose(w.lost, w.why)
+			case w.look != nil:
+				a.inspect(w.look)
+			case w.mark != nil:
+				a.marked(a.newMark(w.mark))
+			case w.stop:
+				a.refuse(work[i+1:])
+				return
+			}
+		}
+	}
+}
+
+// apply applies the entries of a message. An entry that cannot be understood ends it: nothing later is applied.
+func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
+	own := len(batches)
+	for _, e := range message.Entries {
+		place := position{e.GetIndex(), e.GetTerm()}
+		entry, ok, err := unpack(a.group, e.GetType(), place.index, e.Data, a.commands[:0])
+		if err != nil {
+			a.lose(batches, ErrUnknown)
+			return err
+		}
+		if ok {
+			a.commands = entry.Commands
+			answers := a.step(entry)
+			if len(batches) > 0 && batches[0].index == place.index {
+				a.answer(batches[0], answers)
+				batches = batches[1:]
+			}
+		}
+		a.bytes.Add(uint64(len(e.Data)))
+		a.mutex.Lock()
+		a.place = place
+		a.mutex.Unlock()
+	}
+	a.applied(appliedWork{message: message, own: own})
+	return nil
+}
+
+// step applies one entry and returns the answers, which are valid until the next.
+func (a *applier[A]) step(e Entry) []A {
+	n := len(e.Commands)
+	if cap(a.answers) < n {
+		a.answers = make([]A, n)
+	}
+	answers := a.answers[:n]
+	clear(answers)
+	a.machine.Apply(e, answers)
+	a.time = e.Time
+	return answers
+}
+
+func (a *applier[A]) answer(b *batch[A], answers []A) {
+	for i, done := range b.dones {
+		done(answers[i], nil)
+	}
+	a.recycle(b)
+}
+
+func (a *applier[A]) lose(lost []*batch[A], why error) {
+	var none A
+	for _, b := range lost {
+		for _, done := range b.dones {
+			done(none, why)
+		}
+		a.recycle(b)
+	}
+}
+
+func (a *applier[A]) inspect(i *inspection[A]) {
+	a.looking.Add(-1)
+	if i.begun.CompareAndSwap(false, true) {
+		i.look(a.machine, a.place.index)
+		close(i.done)
+	}
+}
+
+// await waits for an inspection to run, or abandons it when ctx ends first or the applier has ended.
+func (a *applier[A]) await(ctx context.Context, i *inspection[A]) error {
+	var why error
+	select {
+	case <-i.done:
+		return nil
+	case <-ctx.Done():
+		why = ctx.Err()
+	case <-a.stopped:
+		why = ErrClosed
+	}
+	if i.begun.CompareAndSwap(false, true) {
+		return why
+	}
+	<-i.done // it runs: look must not be left to run behind the caller's back
+	return nil
+}
+
+func (a *applier[A]) newMark(r *markRequest) mark {
+	m := mark{at: a.place, time: a.time, bytes: a.bytes.Load(), done: r.done}
+	if h, ok := a.machine.(Hasher); ok {
+		m.hash, m.hashed = h.Hash(), true
+	}
+	return m
+}
+
+// refuse answers what came in behind the end.
+func (a *applier[A]) refuse(work []applierWork[A]) {
+	for _, w := range work {
+		a.lose(w.batches, ErrUnknown)
+		a.lose(w.lost, w.why)
+		if w.mark != nil && w.mark.done != nil {
+			w.mark.done <- ErrClosed
+		}
+	}
+}
+
+// applies is the last entry applied.
+func (a *applier[A]) applies() position {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.place
+}

@@ -1,0 +1,107 @@
+package replica
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// A badDisk stands still or refuses to write when it is told to.
+type badDisk struct {
+	writeAhead
+	refuse atomic.Bool
+	stall  atomic.Pointer[chan struct{}]
+}
+
+func (d *badDisk) Save(state *raftpb.HardState, entries []*raftpb.Entry) error {
+	if wait := d.stall.Load(); wait != nil && len(entries) > 0 {
+		<-*wait
+	}
+	if d.refuse.Load() && len(entries) > 0 {
+		return syscall.EIO
+	}
+	return d.writeAhead.Save(state, entries)
+}
+
+func onBadDisk(o *Options[uint64]) *badDisk {
+	d := &badDisk{}
+	o.disk = func(good writeAhead) writeAhead { d.writeAhead = good; return d }
+	return d
+}
+
+func TestFailingSyncFailsTheGroup(t *testing.T) {
+	o := testOptions(t.TempDir())
+	disk := onBadDisk(&o)
+	g := open(t, o)
+	propose(t, g, "good")
+	disk.refuse.Store(true)
+	if _, err := g.Propose(t.Context(), []byte("bad")); !errors.Is(err, ErrUnknown) {
+		t.Fatalf("propose: %v", err)
+	}
+	if err := <-g.Failed(); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "check the disk") {
+		t.Fatalf("failure %v", err)
+	}
+	disk.refuse.Store(false)
+	if _, err := g.Propose(t.Context(), []byte("later")); !errors.Is(err, ErrFailed) {
+		t.Fatalf("a failed log was used again: %v", err)
+	}
+	if err := g.Snapshot(t.Context()); !errors.Is(err, ErrFailed) {
+		t.Fatalf("snapshot: %v", err)
+	}
+	closeGroup(t, g)
+	o.disk = nil
+	if got := lines(t, open(t, o)); len(got) != 1 || got[0] != "good" {
+		t.Fatalf("%q came back", got)
+	}
+}
+
+func TestStalledSyncFailsTheGroup(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Limits.SlowSync, o.Limits.StalledSync = 20*time.Millisecond, 500*time.Millisecond
+	disk := onBadDisk(&o)
+	g := open(t, o)
+	wait := make(chan struct{})
+	disk.stall.Store(&wait)
+	time.AfterFunc(40*time.Millisecond, func() { close(wait) })
+	slow := g.Status().SlowSyncs
+	propose(t, g, "slow")
+	if s := g.Status(); s.SlowSyncs <= slow || s.LongestSync < 20*time.Millisecond {
+		t.Fatalf("status %+v", s)
+	}
+	stuck := make(chan struct{})
+	disk.stall.Store(&stuck)
+	if _, err := g.Propose(t.Context(), []byte("stuck")); !errors.Is(err, ErrUnknown) {
+		t.Fatalf("propose: %v", err)
+	}
+	if err := <-g.Failed(); !strings.Contains(err.Error(), "the limit is 500ms") {
+		t.Fatalf("failure %v", err)
+	}
+	if err := g.Close(); err == nil || !strings.Contains(err.Error(), "does not return") {
+		t.Fatalf("close: %v", err)
+	}
+	if _, err := Open(o); !errors.Is(err, ErrLocked) {
+		t.Fatalf("opened under a write that hangs: %v", err)
+	}
+	close(stuck)
+	<-g.journal.stopped
+}
+
+func TestFullDiskOnlyStopsSnapshots(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.New = func() Machine[uint64] { return &unkeepable{} }
+	g := open(t, o)
+	propose(t, g, "a")
+	if err := g.Snapshot(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("snapshot: %v", err)
+	}
+	leftover, err := filesOf(g.home.snapshots(), "")
+	if err != nil || len(leftover) != 0 {
+		t.Fatalf("left over: %v, %v", leftover, err)
+	}
+	propose(t, g, "orders go on")
+}

@@ -1,0 +1,131 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// A cluster is three voters of one group in one process. What crosses a cut is lost.
+type cluster struct {
+	mutex  sync.Mutex
+	groups map[uint64]*Group[uint64]
+	cut    uint64 // a node that nobody reaches
+}
+
+// Send implements Transport.
+func (c *cluster) Send(_ uint64, messages []*raftpb.Message) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for _, m := range messages {
+		if to := c.groups[m.GetTo()]; to != nil && m.GetTo() != c.cut && m.GetFrom() != c.cut {
+			to.Receive(m)
+		}
+	}
+}
+
+func (c *cluster) isolate(node uint64) {
+	c.mutex.Lock()
+	c.cut = node
+	c.mutex.Unlock()
+}
+
+func (c *cluster) options(dir string, node uint64) Options[uint64] {
+	o := testOptions(dir)
+	o.Node, o.voters, o.Transport = node, []uint64{1, 2, 3}, c
+	return o
+}
+
+// leader waits until a node other than one leads, and returns it.
+func (c *cluster) leader(t *testing.T, other uint64) *Group[uint64] {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		for node, g := range c.groups {
+			if node != other && g.Status().Leading {
+				return g
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("no leader")
+	return nil
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain: " + what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestThreeVoters shows that nothing in the interface changes with more voters: leadership moves, what was in flight is
+// unknown, an old leader's uncommitted entries are replaced, and all logs tell one history.
+func TestThreeVoters(t *testing.T) {
+	c := &cluster{groups: map[uint64]*Group[uint64]{}}
+	dirs := map[uint64]string{}
+	c.mutex.Lock()
+	for node := uint64(1); node <= 3; node++ {
+		dirs[node] = t.TempDir()
+		c.groups[node] = open(t, c.options(dirs[node], node))
+	}
+	c.mutex.Unlock()
+	first := c.leader(t, 0)
+	var want []string
+	for n := range 20 {
+		want = append(want, fmt.Sprint("first ", n))
+		propose(t, first, want[n])
+	}
+	for _, g := range c.groups {
+		if g != first {
+			if err := g.Submit([]byte("x"), nil); !errors.Is(err, ErrNotLeader) {
+				t.Fatalf("a follower took a command: %v", err)
+			}
+		}
+	}
+	c.isolate(first.home.node)
+	if _, err := first.Propose(t.Context(), []byte("nobody hears this")); !errors.Is(err, ErrUnknown) {
+		t.Fatalf("proposed without a quorum: %v", err)
+	}
+	if err := first.Submit([]byte("x"), nil); !errors.Is(err, ErrNotLeader) {
+		t.Fatalf("an isolated leader took a command: %v", err)
+	}
+	second := c.leader(t, first.home.node)
+	for n := range 20 {
+		command := fmt.Sprint("second ", n)
+		want = append(want, command)
+		propose(t, second, command)
+	}
+	c.isolate(0)
+	for node, g := range c.groups {
+		eventually(t, fmt.Sprint("all commands at node ", node), func() bool { return len(lines(t, g)) == len(want) })
+		if got := lines(t, g); !slices.Equal(got, want) {
+			t.Fatalf("node %d has %q", node, got)
+		}
+		if err := g.Snapshot(t.Context()); err != nil { // compares the state with the log's history
+			t.Fatalf("node %d: %v", node, err)
+		}
+	}
+	for node, g := range c.groups {
+		closeGroup(t, g)
+		var archived []string
+		err := Replay(c.options(dirs[node], node), 0, func(e Entry) error {
+			for _, command := range e.Commands {
+				archived = append(archived, string(command))
+			}
+			return nil
+		})
+		if err != nil || !slices.Equal(archived, want[:len(archived)]) || len(archived) < len(want)-1 {
+			t.Fatalf("node %d's archive has %d of %d commands, %v", node, len(archived), len(want), err)
+		}
+	}
+}

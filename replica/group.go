@@ -1,0 +1,301 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// A Group is one log of this node and its machine. Its methods may be called from any goroutine.
+type Group[A any] struct {
+	home     *home
+	queue    *queue[A]
+	loop     *loop[A]
+	journal  *journal
+	applier  *applier[A]
+	keeper   *keeper[A]
+	limits   Limits
+	waiters  sync.Pool // of *waiter[A]
+	start    Status    // what the start did
+	closing  sync.Once
+	closeErr error
+}
+
+// A waiter waits for one answer.
+type waiter[A any] struct {
+	answers chan outcome[A]
+	done    func(A, error)
+}
+
+type outcome[A any] struct {
+	answer A
+	err    error
+}
+
+// Open opens or creates the group of o in o.Dir: it verifies and mends the directory, restores the newest good snapshot
+// and replays the log behind it. A group of one voter takes commands when Open returns.
+// Errors: ErrLocked, ErrNoMarker, ErrForeign, ErrLogLost, *CorruptError, or what the disk or the machine's Restore says.
+func Open[A any](o Options[A]) (*Group[A], error) {
+	if err := o.complete(); err != nil {
+		return nil, fmt.Errorf("opening a group: %w", err)
+	}
+	h, err := openHome(o.Dir, o.Group, o.Node, o.voters, true)
+	if err != nil {
+		return nil, err
+	}
+	g, err := openIn(h, &o)
+	if err != nil {
+		h.release()
+		return nil, err
+	}
+	if h.alone() {
+		select {
+		case <-g.loop.ready:
+		case err := <-g.loop.failures:
+			return nil, errors.Join(err, g.Close())
+		}
+	}
+	return g, nil
+}
+
+// openIn recovers the group of a locked directory and starts its goroutines.
+func openIn[A any](h *home, o *Options[A]) (*Group[A], error) {
+	r := &recovery[A]{home: h, options: o}
+	if err := r.recover(); err != nil {
+		return nil, err
+	}
+	log, err := openJournal(h.log(), r.state)
+	if err != nil {
+		return nil, err
+	}
+	node, err := raft.NewRawNode(protocolConfig(o.Node, r.memory, r.applied.index, o.Limits, o.Log))
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	g := &Group[A]{home: h, limits: o.Limits, queue: newQueue[A](o.Limits)}
+	in := newMailbox[loopWork]()
+	var ahead writeAhead = log
+	if o.disk != nil {
+		ahead = o.disk(log)
+	}
+	g.journal = &journal{
+		dir: h.log(), wal: ahead, in: newMailbox[journalWork](), slow: o.Limits.SlowSync, log: o.Log,
+		stopping: make(chan struct{}), stopped: make(chan struct{}), dead: make(chan struct{}), started: time.Now(),
+		saved:  func(messages []*raftpb.Message) { in.post(loopWork{saved: messages}) },
+		broken: func(err error) { in.post(loopWork{failure: err}) },
+	}
+	g.applier = &applier[A]{
+		group: o.Group, machine: r.machine, in: newMailbox[applierWork[A]](), recycle: g.queue.recycle,
+		stopped: make(chan struct{}), time: r.applying, place: r.applied,
+		applied: func(w appliedWork) { in.post(loopWork{applied: &w}) },
+		marked:  func(m mark) { in.post(loopWork{mark: &m}) },
+		broken:  func(err error) { in.post(loopWork{failure: err}) },
+	}
+	g.keeper = &keeper[A]{
+		home: h, fresh: o.New, in: newMailbox[mark](), journal: g.journal, limits: o.Limits, dropLog: o.DropOldLog,
+		log: o.Log, stopping: make(chan struct{}), stopped: make(chan struct{}), newest: r.head, newestAt: r.headPath,
+		report:   keeperReport{index: r.head.at.index, bytes: int64(r.head.bytes)},
+		finished: func(m mark, err error) { in.post(loopWork{kept: &m, keptErr: err}) },
+	}
+	g.loop = &loop[A]{
+		group: o.Group, node: o.Node, raft: node, memory: r.memory, queue: g.queue, journal: g.journal,
+		applier: g.applier, keeper: g.keeper, transport: o.Transport, limits: o.Limits, clock: o.Clock, log: o.Log, in: in,
+		stopping: make(chan struct{}), stopped: make(chan struct{}), ready: make(chan struct{}),
+		failures: make(chan error, 1), term: r.state.term, time: r.time, applied: r.applied.index,
+	}
+	last, err := r.memory.LastIndex()
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	g.loop.public.durable = last
+	g.start = Status{Group: o.Group, Node: o.Node, StartReplayed: r.replayed, StartCut: r.cut, StartTook: r.took}
+	r.logStart(o.Log)
+	if h.alone() { // nobody else could be elected: do not wait for the election timeout
+		if err := node.Campaign(); err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
+	}
+	go g.journal.run()
+	go g.applier.run()
+	go g.keeper.run()
+	go g.loop.run()
+	return g, nil
+}
+
+// Submit hands a command to the log. The command is copied. When Submit returns nil, done is called exactly once, from
+// the apply goroutine, with the answer or an error (ErrUnknown, ErrNotLeader, ErrClosed, ErrFailed); done must not
+// block, and may call Submit. When Submit returns an error (ErrFull, ErrTooLarge, ErrNotLeader, ErrClosed, ErrFailed),
+// done is never called and nothing happened.
+func (g *Group[A]) Submit(command []byte, done func(A, error)) error {
+	return g.queue.submit(command, done)
+}
+
+// Propose hands a command to the log and waits for its answer. The errors are those of Submit and its done; when ctx
+// ends first the error is both ErrUnknown and ctx's.
+func (g *Group[A]) Propose(ctx context.Context, command []byte) (A, error) {
+	var none A
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	w, ok := g.waiters.Get().(*waiter[A])
+	if !ok {
+		answers := make(chan outcome[A], 1)
+		w = &waiter[A]{answers: answers, done: func(a A, err error) { answers <- outcome[A]{a, err} }}
+	}
+	if err := g.Submit(command, w.done); err != nil {
+		g.waiters.Put(w)
+		return none, err
+	}
+	select {
+	case o := <-w.answers:
+		g.waiters.Put(w)
+		return o.answer, o.err
+	case <-ctx.Done():
+		return none, fmt.Errorf("%w: %w", ErrUnknown, ctx.Err()) // the waiter still gets its answer: it is not reused
+	}
+}
+
+// Inspect runs look on the apply goroutine between two entries, with the machine and the last index applied. look must
+// not change the machine, keep it, or block. What was answered before Inspect was called is applied. A failed group can
+// still be inspected. Errors: ErrFull, ErrClosed, ctx's; look has not run then and will not.
+func (g *Group[A]) Inspect(ctx context.Context, look func(m Machine[A], index uint64)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if g.applier.looking.Add(1) > int64(g.limits.Inspections) {
+		g.applier.looking.Add(-1)
+		return ErrFull
+	}
+	i := &inspection[A]{look: look, done: make(chan struct{})}
+	g.applier.in.post(applierWork[A]{look: i})
+	return g.applier.await(ctx, i)
+}
+
+// Snapshot makes a snapshot of what is applied now, or waits for one under way and makes none when that covers it.
+// Errors: *DivergedError, *CorruptError, ErrFailed, ErrClosed, ctx's (the snapshot is then made all the same), ErrFull
+// when Limits.Inspections wait already, or the disk's.
+func (g *Group[A]) Snapshot(ctx context.Context) error {
+	if g.applier.looking.Add(1) > int64(g.limits.Inspections) {
+		g.applier.looking.Add(-1)
+		return ErrFull
+	}
+	defer g.applier.looking.Add(-1)
+	done := make(chan error, 1)
+	g.applier.in.post(applierWork[A]{mark: &markRequest{done: done}})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.keeper.stopped:
+	}
+	select {
+	case err := <-done:
+		return err
+	default:
+		return ErrClosed
+	}
+}
+
+// Replay visits the entries after index after that are applied now, in order, from the archive on disk, while the group
+// works. Entries of the log's own are skipped. It ends early with the error that visit returns. ErrGone says that the
+// archive no longer goes back that far.
+func (g *Group[A]) Replay(after uint64, visit func(Entry) error) error {
+	until := g.applier.applies()
+	if after >= until.index {
+		return nil
+	}
+	return replayLog(g.home, after, until, visit)
+}
+
+// Replay visits the entries after index after in the archive of a group that no process has open, in order. It changes
+// nothing: an unfinished end of the log is passed over. Only Dir, Group, Node of o are needed.
+func Replay[A any](o Options[A], after uint64, visit func(Entry) error) error {
+	h, err := openHome(o.Dir, o.Group, o.Node, nil, false)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	return replayLog(h, after, position{}, visit)
+}
+
+// replayLog reads the archive up to a position; up to the end of what is agreed when until is zero.
+func replayLog(h *home, after uint64, until position, visit func(Entry) error) error {
+	reader, err := openCommitted(h.log(), h.identity(), position{index: after})
+	if err != nil {
+		return err
+	}
+	defer reader.close()
+	visitPayload := visitPayloads(h.group, visit)
+	if err := reader.read(until, visitPayload); err != nil {
+		return err
+	}
+	if until.index == 0 && h.alone() {
+		return reader.release(reader.last.index, visitPayload)
+	}
+	if reader.after < until.index {
+		return &CorruptError{File: reader.tail.path, Offset: reader.tail.offset,
+			Cause: fmt.Errorf("the log ends at index %d, applied is %d", reader.after, until.index)}
+	}
+	return nil
+}
+
+// Receive takes a message that another voter of the group sent. It never blocks. Proposals are not taken from others:
+// the leader alone stamps time.
+func (g *Group[A]) Receive(message *raftpb.Message) {
+	if raft.IsLocalMsg(message.GetType()) || message.GetType() == raftpb.MsgProp {
+		return
+	}
+	g.loop.in.post(loopWork{received: message})
+}
+
+// Status is what the group says of itself. It never waits for the disk or the machine.
+func (g *Group[A]) Status() Status {
+	s := g.start
+	l, k := g.loop.reports(), g.keeper.reports()
+	s.Leader, s.Leading, s.Term = l.leader, l.leading, l.term
+	s.Committed, s.Durable, s.Failure = l.committed, l.durable, l.failure
+	s.InFlight, s.MemoryEntries, s.MemoryBytes = l.inFlight, l.entries, l.bytes
+	s.Applied = g.applier.applies().index
+	s.QueuedCommands, s.QueuedBytes = g.queue.waiting()
+	s.SnapshotIndex, s.SnapshotBytes, s.SnapshotTime, s.SnapshotTook = k.index, k.bytes, k.at, k.took
+	s.SnapshotFailed = k.failed
+	s.Syncs, s.SlowSyncs = g.journal.syncs.Load(), g.journal.slowSyncs.Load()
+	s.LongestSync = time.Duration(g.journal.longest.Load())
+	return s
+}
+
+// Failed delivers at most one error: why the group stopped taking commands, naming the file and what to do. The machine
+// can still be inspected; the group works again after Close and Open.
+func (g *Group[A]) Failed() <-chan error { return g.loop.failures }
+
+// Close stops the group. Commands in flight are answered ErrUnknown, those not yet proposed ErrClosed; when Close returns
+// all are answered. It returns an error, and leaves the directory locked, when a write that hangs keeps the log open. It
+// must not be called from a done function or from within Apply.
+func (g *Group[A]) Close() error {
+	g.closing.Do(func() { g.closeErr = g.close() })
+	return g.closeErr
+}
+
+func (g *Group[A]) close() error {
+	close(g.loop.stopping)
+	<-g.loop.stopped
+	close(g.keeper.stopping)
+	close(g.journal.stopping)
+	<-g.applier.stopped
+	<-g.keeper.stopped
+	patience := time.NewTimer(g.limits.StalledSync)
+	defer patience.Stop()
+	select {
+	case <-g.journal.stopped:
+		g.home.release()
+		return nil
+	case <-patience.C:
+		return fmt.Errorf("closing the group: a write to %s does not return; its directory stays locked", g.home.log())
+	}
+}

@@ -1,0 +1,264 @@
+package replica
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"go.etcd.io/etcd/server/v3/storage/wal"
+)
+
+const (
+	markerName    = "MARKER"
+	lockName      = "LOCK"
+	logName       = "log"
+	snapshotsName = "snapshots"
+	markerVersion = 1
+	directoryMode = 0o700
+	fileMode      = 0o600
+	newSuffix     = ".new"
+)
+
+// A home is the directory of one group on one node, locked.
+type home struct {
+	dir         string
+	group, node uint64
+	voters      []uint64 // of the group when it was new
+	lock        *os.File
+}
+
+func (h *home) log() string       { return filepath.Join(h.dir, logName) }
+func (h *home) snapshots() string { return filepath.Join(h.dir, snapshotsName) }
+
+// identity is what each segment of the log says of itself.
+func (h *home) identity() []byte {
+	b := binary.LittleEndian.AppendUint64([]byte("replica1"), h.group)
+	return binary.LittleEndian.AppendUint64(b, h.node)
+}
+
+// homeDir is where a group lives. The group is in the path, so that groups share a data directory.
+func homeDir(dir string, group uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("g%d", group))
+}
+
+// openHome locks the directory of a group, creating it when create is set and there is nothing. A directory that has
+// content and no marker, or another's, is refused.
+func openHome(dir string, group, node uint64, voters []uint64, create bool) (*home, error) {
+	h := &home{dir: homeDir(dir, group), group: group, node: node, voters: voters}
+	if create {
+		if err := h.createIfAbsent(dir); err != nil {
+			return nil, fmt.Errorf("creating %s: %w", h.dir, err)
+		}
+	}
+	marker, err := os.ReadFile(filepath.Join(h.dir, markerName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s has no %s file, so it is not known whose it is; if it is a damaged copy of a group, "+
+			"restore it whole from a backup; if it may go, move it away, and a new group starts empty", ErrNoMarker, h.dir,
+			markerName)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the group: %w", err)
+	}
+	if err := h.readMarker(string(marker)); err != nil {
+		return nil, err
+	}
+	if err := h.acquire(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// createIfAbsent makes a complete directory under another name and then renames it: it is there wholly or not at all.
+func (h *home) createIfAbsent(dir string) error {
+	content, err := os.ReadDir(h.dir)
+	if err == nil && len(content) > 0 {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	fresh := h.dir + newSuffix
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(fresh, snapshotsName), directoryMode); err != nil {
+		return err
+	}
+	log, err := wal.Create(nil, filepath.Join(fresh, logName), h.identity())
+	if err != nil {
+		return err
+	}
+	if err := log.Close(); err != nil {
+		return err
+	}
+	if err := writeSynced(filepath.Join(fresh, markerName), []byte(h.marker())); err != nil {
+		return err
+	}
+	if err := syncDir(fresh); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, h.dir); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func (h *home) marker() string {
+	var voters []string
+	for _, v := range h.voters {
+		voters = append(voters, fmt.Sprint(v))
+	}
+	return fmt.Sprintf("replica %d\ngroup %d\nnode %d\nvoters %s\n", markerVersion, h.group, h.node,
+		strings.Join(voters, " "))
+}
+
+func (h *home) readMarker(text string) error {
+	var version int
+	var group, node uint64
+	lines := strings.SplitAfterN(text, "voters ", 2)
+	n, _ := fmt.Sscanf(lines[0], "replica %d\ngroup %d\nnode %d\n", &version, &group, &node)
+	if n != 3 || len(lines) != 2 {
+		return &CorruptError{File: filepath.Join(h.dir, markerName), Cause: errors.New("not a marker")}
+	}
+	if version != markerVersion {
+		return fmt.Errorf("%s has layout version %d, known is %d: a newer release wrote it", h.dir, version, markerVersion)
+	}
+	if group != h.group || node != h.node {
+		return fmt.Errorf("%w: %s is of group %d, node %d; this is group %d, node %d", ErrForeign, h.dir, group, node,
+			h.group, h.node)
+	}
+	h.voters = nil
+	for _, field := range strings.Fields(lines[1]) {
+		var voter uint64
+		if _, err := fmt.Sscan(field, &voter); err != nil || voter == 0 {
+			return &CorruptError{File: filepath.Join(h.dir, markerName), Cause: fmt.Errorf("voter %q", field)}
+		}
+		h.voters = append(h.voters, voter)
+	}
+	if len(h.voters) == 0 || h.marker() != text {
+		return &CorruptError{File: filepath.Join(h.dir, markerName), Cause: errors.New("not a marker")}
+	}
+	return nil
+}
+
+// alone reports whether this node decides by itself.
+func (h *home) alone() bool { return slices.Equal(h.voters, []uint64{h.node}) }
+
+func (h *home) acquire() error {
+	path := filepath.Join(h.dir, lockName)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return fmt.Errorf("opening the group: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return fmt.Errorf("%w: %s", ErrLocked, path)
+		}
+		return fmt.Errorf("locking %s: %w", path, err)
+	}
+	h.lock = file
+	return nil
+}
+
+// release gives the directory free.
+func (h *home) release() { _ = h.lock.Close() }
+
+// mend cuts the unfinished end of the log: what lies behind it becomes zero, as in a segment not written to yet. It
+// returns the bytes that were not zero.
+func mend(tail logTail) (cut int64, err error) {
+	file, err := os.OpenFile(tail.path, os.O_RDWR, fileMode)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close() //nolint:errcheck // synced below
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	end, err := lastNonzero(file, tail.offset, info.Size())
+	if err != nil {
+		return 0, err
+	}
+	if tail.torn || end > tail.offset {
+		if err := file.Truncate(tail.offset); err != nil {
+			return 0, err
+		}
+		if err := file.Truncate(info.Size()); err != nil {
+			return 0, err
+		}
+	}
+	// What was written and not synced before a kill is in memory only: it must be on disk before anybody hears of it.
+	return end - tail.offset, file.Sync()
+}
+
+// lastNonzero is the end of what is not zero in file between from and to.
+func lastNonzero(file *os.File, from, to int64) (int64, error) {
+	end := from
+	chunk := make([]byte, 1<<16)
+	for at := from; at < to; {
+		n, err := file.ReadAt(chunk[:min(int64(len(chunk)), to-at)], at)
+		if n == 0 {
+			return 0, err
+		}
+		if !allZero(chunk[:n]) {
+			for i := n; ; i-- {
+				if chunk[i-1] != 0 {
+					end = at + int64(i)
+					break
+				}
+			}
+		}
+		at += int64(n)
+	}
+	return end, nil
+}
+
+func writeSynced(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(content); err != nil {
+		_ = file.Close()
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		_ = file.Close()
+		return err
+	}
+	return file.Close()
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := d.Sync(); err != nil {
+		_ = d.Close()
+		return err
+	}
+	return d.Close()
+}
+
+// filesOf lists the files of dir whose names end in suffix, in order of their names.
+func filesOf(dir, suffix string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return paths, nil
+}

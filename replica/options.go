@@ -1,0 +1,138 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// Limits of a group. Zero means the default, which is given with each.
+type Limits struct {
+	EntryBytes    int           // 256 KiB: the largest entry; a command that does not fit in one is ErrTooLarge
+	EntryCommands int           // 1,024: commands in one entry
+	InFlight      int           // 64: entries proposed and not yet applied
+	QueueCommands int           // 65,536: commands waiting to be proposed; one more is ErrFull
+	QueueBytes    int           // 64 MiB: bytes waiting to be proposed; more is ErrFull
+	MemoryEntries int           // 4,096: applied entries kept in memory behind the newest, for voters that are a little behind
+	MemoryBytes   int           // 64 MiB: bytes of them
+	Inspections   int           // 1,024: calls of Inspect waiting; one more is ErrFull
+	SnapshotsKept int           // 3: snapshot files kept
+	SnapshotBytes int           // 256 MiB: a snapshot is made after so many bytes of log
+	SnapshotEvery time.Duration // 10 min: and after so much time, when anything was applied
+	SnapshotRetry time.Duration // 1 min: the pause after a snapshot that went wrong
+	SlowSync      time.Duration // 100 ms: a sync of the log that took longer is counted as slow
+	StalledSync   time.Duration // 1 s: a write or sync of the log that takes longer fails the group
+	Tick          time.Duration // 10 ms: the step of the protocol's clock; an election takes 10 to 20 of them
+}
+
+// Options of Open. Dir, Group, Node and New are required.
+type Options[A any] struct {
+	Dir   string            // data directory; the group lives in a directory of its own below it
+	Group uint64            // which log; 1 or more, never reused
+	Node  uint64            // which voter of it; 1 or more, never reused
+	New   func() Machine[A] // an empty machine; called for the live one and for each shadow
+	// DropOldLog deletes segments that lie wholly behind the oldest kept snapshot. By default they stay as the archive
+	// that Replay reads.
+	DropOldLog bool
+	Limits     Limits
+	Transport  Transport               // nil: nobody to send to, right for one voter
+	Clock      func() time.Time        // nil: time.Now. Called from the raft loop only
+	Progress   func(done, total int64) // nil, or called now and then by Open with bytes of log replayed
+	Log        *slog.Logger            // nil: silent. Told of cut tails, bad snapshots, slow disks, failures
+	voters     []uint64                // who votes in a new group; nil: Node alone
+
+	disk func(writeAhead) writeAhead // for tests that play a bad disk
+}
+
+// maxEntryBytes is the largest Limits.EntryBytes.
+const maxEntryBytes = 16 << 20
+
+func orDefault[T int | time.Duration](value *T, fallback T) {
+	if *value == 0 {
+		*value = fallback
+	}
+}
+
+// complete fills in the defaults.
+func (l *Limits) complete() {
+	orDefault(&l.EntryBytes, 256<<10)
+	orDefault(&l.EntryCommands, 1024)
+	orDefault(&l.InFlight, 64)
+	orDefault(&l.QueueCommands, 1<<16)
+	orDefault(&l.QueueBytes, 64<<20)
+	orDefault(&l.MemoryEntries, 4096)
+	orDefault(&l.MemoryBytes, 64<<20)
+	orDefault(&l.Inspections, 1024)
+	orDefault(&l.SnapshotsKept, 3)
+	orDefault(&l.SnapshotBytes, 256<<20)
+	orDefault(&l.SnapshotEvery, 10*time.Minute)
+	orDefault(&l.SnapshotRetry, time.Minute)
+	orDefault(&l.SlowSync, 100*time.Millisecond)
+	orDefault(&l.StalledSync, time.Second)
+	orDefault(&l.Tick, 10*time.Millisecond)
+}
+
+// check reports a limit that makes no sense, by its name.
+func (l *Limits) check() error {
+	if l.EntryBytes > maxEntryBytes {
+		return fmt.Errorf("limit EntryBytes is %d and must be at most %d", l.EntryBytes, maxEntryBytes)
+	}
+	for _, limit := range []struct {
+		name         string
+		value, least int
+	}{
+		{"EntryBytes", l.EntryBytes, 1 << 10}, {"EntryCommands", l.EntryCommands, 1}, {"InFlight", l.InFlight, 1},
+		{"QueueCommands", l.QueueCommands, 1}, {"QueueBytes", l.QueueBytes, l.EntryBytes},
+		{"MemoryEntries", l.MemoryEntries, 4}, {"MemoryBytes", l.MemoryBytes, l.EntryBytes},
+		{"Inspections", l.Inspections, 1}, {"SnapshotsKept", l.SnapshotsKept, 1}, {"SnapshotBytes", l.SnapshotBytes, 1},
+		{"SnapshotEvery", int(l.SnapshotEvery), 1}, {"SnapshotRetry", int(l.SnapshotRetry), 1},
+		{"SlowSync", int(l.SlowSync), 1}, {"StalledSync", int(l.StalledSync), 1}, {"Tick", int(l.Tick), 1},
+	} {
+		if limit.value < limit.least {
+			return fmt.Errorf("limit %s is %d and must be at least %d", limit.name, limit.value, limit.least)
+		}
+	}
+	return nil
+}
+
+// nobody is the transport of a group with one voter.
+type nobody struct{}
+
+func (nobody) Send(uint64, []*raftpb.Message) {}
+
+// complete checks the options and fills in the defaults.
+func (o *Options[A]) complete() error {
+	if o.Dir == "" || o.New == nil {
+		return errors.New("a group needs a directory and a machine")
+	}
+	if o.Group == 0 || o.Node == 0 || o.Node >= maxNode {
+		return fmt.Errorf("group is %d and node is %d: both begin at 1, a node is less than %d", o.Group, o.Node, maxNode)
+	}
+	o.Limits.complete()
+	if err := o.Limits.check(); err != nil {
+		return err
+	}
+	if o.Transport == nil {
+		o.Transport = nobody{}
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.voters == nil {
+		o.voters = []uint64{o.Node}
+	}
+	if !slices.Contains(o.voters, o.Node) {
+		return fmt.Errorf("node %d is not among the voters %v", o.Node, o.voters)
+	}
+	return nil
+}
+
+// maxNode keeps clear of the ids that the protocol uses for its own threads.
+const maxNode = 1 << 32

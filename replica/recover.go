@@ -1,0 +1,206 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// A recovery brings a group back from its directory: the newest good snapshot, then the log behind it.
+type recovery[A any] struct {
+	home     *home
+	options  *Options[A]
+	machine  Machine[A]
+	head     snapshotHead // of the snapshot that was restored
+	headPath string
+	memory   *logMemory
+	state    hardState
+	applied  position
+	time     int64 // of the newest entry
+	applying int64 // of the last entry applied
+	replayed uint64
+	cut      int64
+	took     time.Duration
+}
+
+// recover reads everything and mends the end of the log. Nothing on disk changes when it returns an error.
+func (r *recovery[A]) recover() error {
+	began := time.Now()
+	if err := r.restore(); err != nil {
+		return err
+	}
+	if r.head.at.index == 0 {
+		r.head.voters = r.home.voters
+	}
+	r.memory = newLogMemory(r.head.metadata())
+	r.applied, r.time = r.head.at, r.head.time
+	tail, last, err := r.replay()
+	if err != nil {
+		return err
+	}
+	if err := r.checkTail(tail, last); err != nil {
+		return err
+	}
+	if r.cut, err = mend(tail); err != nil {
+		return diskError(r.home.log(), err)
+	}
+	if r.cut > 0 {
+		r.options.Log.Warn("cut the unfinished end of the log", "file", tail.path, "offset", tail.offset, "bytes", r.cut)
+	}
+	// What is applied is agreed: alone, all that is on disk; else what a state said, or a snapshot.
+	r.state.commit = max(r.state.commit, r.applied.index)
+	r.memory.state = r.state.proto()
+	r.took = time.Since(began)
+	return nil
+}
+
+// restore restores the newest snapshot that is whole. A damaged one is passed over when an older one, or the log from
+// its beginning, makes the same state.
+func (r *recovery[A]) restore() error {
+	paths, err := listSnapshots(r.home.snapshots())
+	if err != nil {
+		return fmt.Errorf("reading the snapshots: %w", err)
+	}
+	var damage error
+	for _, path := range paths {
+		machine := r.options.New()
+		head, err := readSnapshot(path, r.home.group, machine.Restore)
+		if err == nil {
+			r.machine, r.head, r.headPath, r.applying = machine, head, path, head.time
+			return nil
+		}
+		var corrupt *CorruptError
+		if !errors.As(err, &corrupt) {
+			return err
+		}
+		r.options.Log.Error("a snapshot is corrupt; trying the one before it", "file", path, "error", err)
+		if damage == nil {
+			damage = err
+		}
+	}
+	r.machine = r.options.New()
+	if damage != nil {
+		// Without a snapshot the log must go back to the first entry.
+		segments, err := listSegments(r.home.log())
+		if err != nil || len(segments) == 0 || segments[0].sequence != 0 {
+			return damage
+		}
+	}
+	return nil
+}
+
+// replay applies what the log has behind the snapshot and returns where the log ends.
+func (r *recovery[A]) replay() (logTail, position, error) {
+	reader, err := openCommitted(r.home.log(), r.home.identity(), r.head.at)
+	if errors.Is(err, ErrGone) {
+		err = fmt.Errorf("%w: %w", ErrLogLost, err)
+	}
+	if err != nil {
+		return logTail{}, position{}, err
+	}
+	defer reader.close()
+	if r.options.Progress != nil {
+		total := int64(0)
+		for _, s := range reader.records.segments {
+			if info, err := os.Stat(s.path); err == nil {
+				total += info.Size()
+			}
+		}
+		reader.records.progress = everyMegabyte(total, r.options.Progress)
+		defer r.options.Progress(total, total)
+	}
+	var commands [][]byte
+	var answers []A
+	visit := func(e logEntry) error {
+		entry, ok, err := unpack(r.home.group, e.kind, e.index, e.data, commands[:0])
+		if err != nil {
+			return err
+		}
+		if ok {
+			commands = entry.Commands
+			if len(answers) < len(commands) {
+				answers = make([]A, max(len(commands), r.options.Limits.EntryCommands))
+			}
+			clear(answers[:len(commands)])
+			r.machine.Apply(entry, answers[:len(commands)])
+			r.replayed++
+			r.applying = entry.Time
+		}
+		r.remember(e)
+		r.applied = position{e.index, e.term}
+		r.memory.trim(r.options.Limits, r.keepFrom())
+		return nil
+	}
+	if err := reader.read(position{}, visit); err != nil {
+		return logTail{}, position{}, err
+	}
+	last := reader.last
+	r.state = reader.state
+	if r.home.alone() {
+		err = reader.release(last.index, visit)
+	} else {
+		for _, e := range reader.waiting {
+			r.remember(e)
+		}
+	}
+	return reader.tail, last, err
+}
+
+// remember takes an entry into the log in memory.
+func (r *recovery[A]) remember(e logEntry) {
+	r.time = max(r.time, payloadTime(e.data))
+	r.memory.add([]*raftpb.Entry{e.proto()})
+}
+
+// keepFrom is the last entry that may leave memory.
+func (r *recovery[A]) keepFrom() uint64 {
+	if r.home.alone() {
+		return r.applied.index
+	}
+	return r.head.at.index
+}
+
+// checkTail refuses a log that ends before what it is known to have had.
+func (r *recovery[A]) checkTail(tail logTail, last position) error {
+	if last.index < r.head.at.index {
+		return fmt.Errorf("%w: it ends at index %d in %s, and the newest snapshot is of %d; restore the missing segments from "+
+			"a backup", ErrLogLost, last.index, tail.path, r.head.at.index)
+	}
+	if last.index < r.state.commit {
+		return &CorruptError{File: tail.path, Offset: tail.offset, Cause: fmt.Errorf("it ends at index %d, and entries up to "+
+			"%d were agreed", last.index, r.state.commit)}
+	}
+	if !r.home.alone() {
+		return nil
+	}
+	found, err := laterState(tail, last.index)
+	if err != nil {
+		return fmt.Errorf("reading the log: %w", err)
+	}
+	if found {
+		return &CorruptError{File: tail.path, Offset: tail.offset, Cause: fmt.Errorf("%w: entries after index %d follow it, "+
+			"so it is no unfinished end", errNotRecord, last.index)}
+	}
+	return nil
+}
+
+// everyMegabyte calls progress once a megabyte.
+func everyMegabyte(total int64, progress func(done, total int64)) func(int64) {
+	next := int64(0)
+	return func(read int64) {
+		if read >= next {
+			next = read + 1<<20
+			progress(min(read, total), total)
+		}
+	}
+}
+
+// logStart tells what a start did.
+func (r *recovery[A]) logStart(log *slog.Logger) {
+	log.Info("group is restored", "group", r.home.group, "snapshot", r.head.at.index, "applied", r.applied.index,
+		"replayed", r.replayed, "cut", r.cut, "took", r.took)
+}
