@@ -42,8 +42,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzReader gives the reader any bytes, whole and one by one: both ways it returns the same frames and the same error,
-// and what it returned encodes again to the bytes that it read.
+// FuzzReader gives the reader any bytes, whole and one by one: both ways it returns the same frames and the same
+// error, and what it returned encodes again to the bytes that it read.
 func FuzzReader(f *testing.F) {
 	f.Add(someFrames(f)[:2000])
 	f.Add((&Heartbeat{}).Append(nil))
@@ -54,7 +54,7 @@ func FuzzReader(f *testing.F) {
 		if !bytes.Equal(whole, single) || wholeErr.Error() != singleErr.Error() {
 			t.Fatalf("whole %v, byte by byte %v", wholeErr, singleErr)
 		}
-		if !bytes.HasPrefix(input, whole) || wholeErr == io.EOF && len(whole) != len(input) {
+		if !bytes.HasPrefix(input, whole) || errors.Is(wholeErr, io.EOF) && len(whole) != len(input) {
 			t.Fatalf("read %d of %d bytes, %v", len(whole), len(input), wholeErr)
 		}
 	})

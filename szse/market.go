@@ -11,11 +11,11 @@ import (
 // bars, the day's stream from Subscribe.From, then EndOfReplay; from there everything as it happens. Both sides send
 // Heartbeat when they have nothing else to say; silence of two intervals ends the connection.
 //
-// The stream of a day is every TradeTick and SessionState, numbered by Sequence from 1 without a gap: a reader that lost
-// its connection asks for its last number + 1 and has missed nothing. A Quote is a snapshot with no number of its own:
-// its Sequence says up to which number of the stream it is current, and a slow reader may be given fewer of them. A
-// SecurityDefinition holds for its Day and is sent again whenever it changes; one that went by during a lost connection
-// is asked for again with WantDefinitions. With a new day the stream starts again at 1.
+// The stream of a day is every TradeTick and SessionState, numbered by Sequence from 1 without a gap: a reader that
+// lost its connection asks for its last number + 1 and has missed nothing. A Quote is a snapshot with no number of its
+// own: its Sequence says up to which number of the stream it is current, and a slow reader may be given fewer of them.
+// A SecurityDefinition holds for its Day and is sent again whenever it changes; one that went by during a lost
+// connection is asked for again with WantDefinitions. With a new day the stream starts again at 1.
 
 // MaxDepth is how many price levels a Quote has at most on each side.
 const MaxDepth = 10

@@ -1,6 +1,9 @@
 package szse
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Logon opens a session; the gateway answers with its own.
 type Logon struct {
@@ -34,7 +37,8 @@ func (m *Logon) fields(c *cursor) {
 
 // secret keeps a refused password out of the error.
 func secret(err error) error {
-	if e, ok := err.(FieldError); ok && e.Field == "Password" {
+	var e FieldError
+	if errors.As(err, &e) && e.Field == "Password" {
 		e.Got = "(hidden)"
 		return e
 	}

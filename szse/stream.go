@@ -19,9 +19,9 @@ func NewReader(source io.Reader) *Reader {
 	return &Reader{source: source, buffer: make([]byte, ReadBuffer)}
 }
 
-// Next returns the next frame. Its body is valid until the following call. Errors: io.EOF when the stream ended between
-// two frames, io.ErrUnexpectedEOF when it ended within one, TooLongError, ChecksumError, or the source's own. After
-// TooLongError or ChecksumError the place of the next frame is unknown: the connection is of no more use.
+// Next returns the next frame. Its body is valid until the following call. Errors: io.EOF when the stream ended
+// between two frames, io.ErrUnexpectedEOF when it ended within one, TooLongError, ChecksumError, or the source's own.
+// After TooLongError or ChecksumError the place of the next frame is unknown: the connection is of no more use.
 func (r *Reader) Next() (Frame, error) {
 	for {
 		frame, size, err := ParseFrame(r.buffer[r.start:r.end])
@@ -132,8 +132,8 @@ type Decoder struct {
 	endOfReplay           EndOfReplay
 }
 
-// Decode returns the frame's message, valid until the next frame of the same type is decoded. Errors: UnknownTypeError,
-// LengthError, FieldError.
+// Decode returns the frame's message, valid until the next frame of the same type is decoded. Errors:
+// UnknownTypeError, LengthError, FieldError.
 func (d *Decoder) Decode(f Frame) (Message, error) {
 	m := d.message(f.Type)
 	if m == nil {

@@ -41,7 +41,7 @@ func TestReader(t *testing.T) {
 		var d Decoder
 		for {
 			f, err := r.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
@@ -66,14 +66,14 @@ func TestReaderEnds(t *testing.T) {
 		if n == 0 {
 			want = io.EOF
 		}
-		if _, err := NewReader(bytes.NewReader(frame[:n])).Next(); err != want {
+		if _, err := NewReader(bytes.NewReader(frame[:n])).Next(); !errors.Is(err, want) {
 			t.Errorf("stream of %d bytes: %v, want %v", n, err, want)
 		}
 	}
-	if _, err := NewReader(iotest.ErrReader(io.ErrClosedPipe)).Next(); err != io.ErrClosedPipe {
+	if _, err := NewReader(iotest.ErrReader(io.ErrClosedPipe)).Next(); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("the source's error: %v", err)
 	}
-	if _, err := NewReader(nothing{}).Next(); err != io.ErrNoProgress {
+	if _, err := NewReader(nothing{}).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("a source that returns nothing: %v", err)
 	}
 }
@@ -117,10 +117,10 @@ func TestWriterKeepsItsError(t *testing.T) {
 	if err := w.Queue(&Heartbeat{}); err != nil || w.Queued() != 12 {
 		t.Fatalf("queue: %v, %d bytes", err, w.Queued())
 	}
-	if err := w.Flush(); err != broken {
+	if err := w.Flush(); !errors.Is(err, broken) {
 		t.Errorf("flush: %v", err)
 	}
-	if err := w.Queue(&Heartbeat{}); err != broken {
+	if err := w.Queue(&Heartbeat{}); !errors.Is(err, broken) {
 		t.Errorf("queue after the error: %v", err)
 	}
 	var out bytes.Buffer

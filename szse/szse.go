@@ -3,13 +3,13 @@
 // Everything on the wire is big-endian. A frame is MsgType uint32, BodyLength uint32, the body, and Checksum uint32:
 // the sum of all bytes before it, modulo 256.
 //
-// Units of the order messages are the exchange's: prices count 1/10,000 CNY (money.Price as it is), quantities 1/100 of
-// a share (Qty), times are YYYYMMDDHHMMSSsss in Shanghai (Timestamp). Units of the market data messages are the house's:
-// whole shares, 1/10,000 CNY, nanoseconds since 1970 UTC.
+// Units of the order messages are the exchange's: prices count 1/10,000 CNY (money.Price as it is), quantities 1/100
+// of a share (Qty), times are YYYYMMDDHHMMSSsss in Shanghai (Timestamp). Units of the market data messages are the
+// house's: whole shares, 1/10,000 CNY, nanoseconds since 1970 UTC.
 //
-// Text is ASCII, left-aligned, padded with spaces. A decoder accepts printable characters only, and no text that starts
-// with a space unless it is all spaces. An encoder writes a zero byte as a space, so that an unset field, and a field
-// filled with copy, are valid.
+// Text is ASCII, left-aligned, padded with spaces. A decoder accepts printable characters only, and no text that
+// starts with a space unless it is all spaces. An encoder writes a zero byte as a space, so that an unset field, and a
+// field filled with copy, are valid.
 //
 // Invariants: what a decoder accepts, its encoder writes back byte for byte. A decoder is strict: a body is exactly as
 // long as its layout, counts are bounded, and nothing panics whatever came. Reading and writing messages allocates
@@ -17,17 +17,18 @@
 //
 // The package never decides whether an order is allowed, never prints a password, and knows no connection.
 //
-// A session of ours is a little stricter than the public description where recovery needs it. After its Logon the gateway
-// sends PlatformStateInfo and PlatformInfo; it sends TradingSessionStatus of each venue only after ReportSynchronization
-// came and everything that it asked for was sent, and again at every change, in its place between the reports. So whoever
-// reads "a new day" has read all reports of the old one. ReportFinished of each partition follows the last report of a
-// day, and is sent again to who logs on before the next day begins. A synchronisation point beyond the gateway's last
-// report + 1 is answered with Logout: the two do not know the same history. A new Logon of a unit ends its older session.
+// A session of ours is a little stricter than the public description where recovery needs it. After its Logon the
+// gateway sends PlatformStateInfo and PlatformInfo; it sends TradingSessionStatus of each venue only after
+// ReportSynchronization came and everything that it asked for was sent, and again at every change, in its place
+// between the reports. So whoever reads "a new day" has read all reports of the old one. ReportFinished of each
+// partition follows the last report of a day, and is sent again to who logs on before the next day begins. A
+// synchronisation point beyond the gateway's last report + 1 is answered with Logout: the two do not know the same
+// history. A new Logon of a unit ends its older session.
 //
 // Sources: the layouts of order entry are those that public codecs of the exchange's binary trading interface carry;
 // values that were not seen in one stand in values.go and nowhere else, so that they are easy to change. The market
-// data and reference messages (market.go) are our own layouts and numbers: the public codecs cover order entry only, and
-// the simulated exchange publishes these on a second port in the same frames.
+// data and reference messages (market.go) are our own layouts and numbers: the public codecs cover order entry only,
+// and the simulated exchange publishes these on a second port in the same frames.
 package szse
 
 import (

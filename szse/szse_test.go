@@ -291,7 +291,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 	copy(m.SenderCompID[:], "BROKER")
 	copy(m.Password[:], "hunter2")
 	for _, text := range []string{fmt.Sprint(m), fmt.Sprint(&m), fmt.Sprintf("%+v", m), fmt.Sprintf("%#v", &m),
-		fmt.Sprintf("%s", m)} {
+		m.String()} {
 		if strings.Contains(text, "hunter2") || !strings.Contains(text, "BROKER") {
 			t.Errorf("shown as %s", text)
 		}

@@ -57,7 +57,7 @@ func (w Terms) OrderType(quantity Qty) (trade.OrderType, error) {
 		t := &terms[i]
 		same := string(w.ApplID[:]) == t.appl && w.OrdType == t.ordType && w.TimeInForce == t.force &&
 			w.MaxPriceLevels == t.levels
-		if same && (t.whole && w.MinQty == quantity && quantity != 0 || !t.whole && w.MinQty == 0) {
+		if same && (t.whole && w.MinQty == quantity || !t.whole && w.MinQty == 0) {
 			return t.kind, nil
 		}
 	}
@@ -146,8 +146,8 @@ var sessions = [...]struct {
 	{trade.Closed, SessionClosed},
 }
 
-// SetPhase fills the message for a venue's phase, its day and start taken from start, and end 0 when not known. Errors:
-// ErrValue for a venue or phase without a name on the wire (phases of one security have none).
+// SetPhase fills the message for a venue's phase, its day and start taken from start, and end 0 when not known.
+// Errors: ErrValue for a venue or phase without a name on the wire (phases of one security have none).
 func (m *TradingSessionStatus) SetPhase(v trade.Venue, p trade.Phase, start, end Timestamp) error {
 	*m = TradingSessionStatus{TradSesStatus: SessionOpenStatus, TradSesStartTime: start, TradSesEndTime: end}
 	if p == trade.Closed || p == trade.BeforeOpen {

@@ -96,8 +96,8 @@ func Text(field []byte) string { return string(trimmed(field)) }
 
 func trimmed(field []byte) []byte { return bytes.TrimRight(field, " \x00") }
 
-// SetText fills a text field, padded with spaces. It reports whether s fitted and is printable ASCII without a space in
-// front; otherwise the field is blank.
+// SetText fills a text field, padded with spaces. It reports whether s fitted and is printable ASCII without a space
+// in front; otherwise the field is blank.
 func SetText(field []byte, s string) bool {
 	ok := len(s) <= len(field) && (s == "" || s[0] != ' ')
 	for i := 0; i < len(s) && ok; i++ {

@@ -225,7 +225,8 @@ func TestPhases(t *testing.T) {
 		}
 	}
 	var m TradingSessionStatus
-	for _, err := range []error{m.SetPhase(0, trade.Continuous, start, 0), m.SetPhase(trade.SSE, trade.Halted, start, 0)} {
+	noVenue, noName := m.SetPhase(0, trade.Continuous, start, 0), m.SetPhase(trade.SSE, trade.Halted, start, 0)
+	for _, err := range []error{noVenue, noName} {
 		if !errors.Is(err, ErrValue) {
 			t.Error(err)
 		}

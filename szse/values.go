@@ -32,7 +32,7 @@ const (
 // ApplID values.
 const (
 	ApplAuction    = "010" // spot auction
-	ApplFixedPrice = "370" // fixed price after hours [ours: in the layout of the auction; the exchange has one of its own]
+	ApplFixedPrice = "370" // fixed price after hours [ours: in the auction's layout; the exchange has another]
 )
 
 // SecurityIDSource values.
@@ -42,10 +42,10 @@ const (
 	SourceBSE  = "113" // [ours]
 )
 
-// CashMargin values.
+// CashMarginCash is the CashMargin of an order paid in full.
 const CashMarginCash = '1' // [m]
 
-// OwnerType values.
+// OwnerInvestor is the OwnerType of an investor.
 const OwnerInvestor = 1 // [m]
 
 // ExecType values.
@@ -65,7 +65,7 @@ const (
 	StatusRejected     = '8' // [m]
 )
 
-// PlatformID values.
+// PlatformAuction is the PlatformID of the spot auction.
 const PlatformAuction = 1
 
 // PlatformState values.

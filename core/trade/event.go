@@ -145,7 +145,14 @@ type Output struct {
 	Events    []Event
 	Outgoing  []Outgoing // new in the outbox, in order
 	Confirmed []OrderID  // requests that left the outbox
+
+	// Drain, where it is set, is called in the middle of a command that leaves very many events (the turn of a day),
+	// whenever there are DrainAt of them. It takes what is there; the output is reset when it returns.
+	Drain func(*Output)
 }
+
+// DrainAt is how many events an Output with a Drain holds at most, but for a few.
+const DrainAt = 4096
 
 // Reset empties the output and keeps its memory.
 func (o *Output) Reset() {

@@ -7,21 +7,23 @@ type Reason uint16
 
 // Reasons about who asks.
 const (
-	Accepted         Reason = 0
-	UnknownAccount   Reason = 1
-	AccountBlocked   Reason = 2
-	TradingSuspended Reason = 3 // by the account's own setting
-	BoardNotAllowed  Reason = 4 // the account has no permission for the board
-	LoginTaken       Reason = 5
-	LoginInvalid     Reason = 6
-	UnknownKey       Reason = 7
-	TooManyKeys      Reason = 8
-	UnknownSession   Reason = 9
-	TooManySessions  Reason = 10
-	TooManyAccounts  Reason = 11
-	DocumentTooLarge Reason = 12
-	TooManyDocuments Reason = 13
-	UnknownDocument  Reason = 14
+	Accepted          Reason = 0
+	UnknownAccount    Reason = 1
+	AccountBlocked    Reason = 2
+	TradingSuspended  Reason = 3 // by the account's own setting
+	BoardNotAllowed   Reason = 4 // the account has no permission for the board
+	LoginTaken        Reason = 5
+	LoginInvalid      Reason = 6
+	UnknownKey        Reason = 7
+	TooManyKeys       Reason = 8
+	UnknownSession    Reason = 9
+	TooManySessions   Reason = 10
+	TooManyAccounts   Reason = 11
+	DocumentTooLarge  Reason = 12
+	TooManyDocuments  Reason = 13
+	UnknownDocument   Reason = 14
+	KeyTaken          Reason = 15 // the key id stands for another key
+	CommissionInvalid Reason = 16 // negative, or above the whole amount
 )
 
 // Reasons about the security and the moment.
@@ -99,6 +101,8 @@ const (
 	OrderLimitOfDay      Reason = 109 // no order numbers are left
 	TypeRemainder        Reason = 110 // what an order type leaves is cancelled by rule
 	ReportUnknownRequest Reason = 111
+	ReportUntrue         Reason = 112 // a report that contradicts the books: its index is taken, nothing else
+	TooManyPartitions    Reason = 113
 )
 
 // Unit is what the numbers of a refusal count.
@@ -124,7 +128,7 @@ func (r Reason) Unit() Unit {
 	case InsufficientCash, AmountNotPositive, NotWithdrawable, AmountOverflows:
 		return Money
 	case TooManyKeys, TooManySessions, TooManyAccounts, DocumentTooLarge, TooManyDocuments, ClientIDTooLong,
-		TooManyOpenOrders, TooManySecurities, ReportGap, ReportRepeated, DayNotLater:
+		TooManyOpenOrders, TooManySecurities, TooManyPartitions, ReportGap, ReportRepeated, DayNotLater:
 		return Counts
 	}
 	return NoUnit

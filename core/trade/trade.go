@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Version is the encoding that this binary writes. It reads every version from 1 to this one.
@@ -35,7 +36,10 @@ type Coder struct {
 }
 
 // Writer returns a coder that appends to dst.
-func Writer(dst []byte) Coder { return Coder{bytes: dst} }
+func Writer(dst []byte) Coder { return Coder{bytes: dst, at: nothingToRead} }
+
+// nothingToRead is where a writer stands: so far behind every end that one comparison tells the two directions apart.
+const nothingToRead = math.MaxInt / 2
 
 // Reader returns a coder that reads src; texts will alias src.
 func Reader(src []byte) Coder { return Coder{bytes: src, reading: true} }
@@ -49,10 +53,14 @@ func (c *Coder) Bytes() []byte { return c.bytes }
 // Err returns the first error.
 func (c *Coder) Err() error { return c.err }
 
-// Fail stops the coder with an error of the caller's, unless it stopped before.
+// Fail stops the coder with an error of the caller's, unless it stopped before. A reader that has stopped stands at its end,
+// so that the walks need not ask.
 func (c *Coder) Fail(err error) {
 	if c.err == nil {
 		c.err = err
+	}
+	if c.reading {
+		c.at = len(c.bytes)
 	}
 }
 
@@ -65,11 +73,8 @@ func (c *Coder) End() error {
 }
 
 func (c *Coder) take(n int) []byte {
-	if c.err != nil {
-		return nil
-	}
 	if len(c.bytes)-c.at < n {
-		c.err = fmt.Errorf("%w: ends at byte %d, %d more needed", ErrUnreadable, len(c.bytes), n-(len(c.bytes)-c.at))
+		c.short(n)
 		return nil
 	}
 	b := c.bytes[c.at : c.at+n]
@@ -77,39 +82,66 @@ func (c *Coder) take(n int) []byte {
 	return b
 }
 
+// short stops a reader that misses bytes.
+func (c *Coder) short(n int) {
+	if c.err == nil {
+		c.Fail(fmt.Errorf("%w: ends at byte %d, %d more needed", ErrUnreadable, len(c.bytes), n-(len(c.bytes)-c.at)))
+	}
+}
+
 // Int8 walks a one-byte number.
 func Int8[T ~uint8](c *Coder, v *T) {
-	if !c.reading {
-		c.bytes = append(c.bytes, byte(*v))
-	} else if b := c.take(1); b != nil {
-		*v = T(b[0])
+	if c.at < len(c.bytes) {
+		*v = T(c.bytes[c.at])
+		c.at++
+	} else {
+		c.other(uint64(*v), 1)
 	}
 }
 
 // Int16 walks a two-byte number.
 func Int16[T ~uint16](c *Coder, v *T) {
-	if !c.reading {
-		c.bytes = binary.LittleEndian.AppendUint16(c.bytes, uint16(*v))
-	} else if b := c.take(2); b != nil {
-		*v = T(binary.LittleEndian.Uint16(b))
+	if len(c.bytes)-c.at >= 2 {
+		*v = T(binary.LittleEndian.Uint16(c.bytes[c.at:]))
+		c.at += 2
+	} else {
+		c.other(uint64(*v), 2)
 	}
 }
 
 // Int32 walks a four-byte number.
 func Int32[T ~uint32 | ~int32](c *Coder, v *T) {
-	if !c.reading {
-		c.bytes = binary.LittleEndian.AppendUint32(c.bytes, uint32(*v))
-	} else if b := c.take(4); b != nil {
-		*v = T(binary.LittleEndian.Uint32(b))
+	if len(c.bytes)-c.at >= 4 {
+		*v = T(binary.LittleEndian.Uint32(c.bytes[c.at:]))
+		c.at += 4
+	} else {
+		c.other(uint64(*v), 4)
 	}
 }
 
 // Int64 walks an eight-byte number.
 func Int64[T ~uint64 | ~int64](c *Coder, v *T) {
-	if !c.reading {
-		c.bytes = binary.LittleEndian.AppendUint64(c.bytes, uint64(*v))
-	} else if b := c.take(8); b != nil {
-		*v = T(binary.LittleEndian.Uint64(b))
+	if len(c.bytes)-c.at >= 8 {
+		*v = T(binary.LittleEndian.Uint64(c.bytes[c.at:]))
+		c.at += 8
+	} else {
+		c.other(uint64(*v), 8)
+	}
+}
+
+// other is what is not reading: it appends the low n bytes of v, or stops a reader that misses them.
+func (c *Coder) other(v uint64, n int) {
+	switch {
+	case c.reading:
+		c.short(n)
+	case n == 8:
+		c.bytes = binary.LittleEndian.AppendUint64(c.bytes, v)
+	case n == 4:
+		c.bytes = binary.LittleEndian.AppendUint32(c.bytes, uint32(v))
+	case n == 2:
+		c.bytes = binary.LittleEndian.AppendUint16(c.bytes, uint16(v))
+	default:
+		c.bytes = append(c.bytes, byte(v))
 	}
 }
 
@@ -122,7 +154,7 @@ func (c *Coder) Bool(v *bool) {
 	Int8(c, &b)
 	if c.reading && c.err == nil {
 		if b > 1 {
-			c.err = fmt.Errorf("%w: a bool of %d at byte %d", ErrUnreadable, b, c.at-1)
+			c.Fail(fmt.Errorf("%w: a bool of %d at byte %d", ErrUnreadable, b, c.at-1))
 		}
 		*v = b == 1
 	}
@@ -150,10 +182,10 @@ func (c *Coder) Text(v *[]byte, limit int) {
 		return
 	}
 	if c.err == nil && int64(n) > int64(limit) {
-		c.err = fmt.Errorf("%w: a text of %d bytes at byte %d, at most %d", ErrUnreadable, n, c.at-4, limit)
+		c.Fail(fmt.Errorf("%w: a text of %d bytes at byte %d, at most %d", ErrUnreadable, n, c.at-4, limit))
 		return
 	}
-	if b := c.take(int(n)); b != nil {
+	if b := c.take(int(n)); b != nil && c.err == nil {
 		*v = b[:len(b):len(b)]
 	}
 }
@@ -201,6 +233,6 @@ func (c *Coder) version(what string) {
 	var v uint8
 	Int8(c, &v)
 	if c.err == nil && (v < 1 || v > Version) {
-		c.err = fmt.Errorf("%w: %s of version %d, this binary reads 1 to %d: use a newer one", ErrUnreadable, what, v, Version)
+		c.Fail(fmt.Errorf("%w: %s of version %d, this binary reads 1 to %d: use a newer one", ErrUnreadable, what, v, Version))
 	}
 }
