@@ -145,6 +145,9 @@ func (d *Decoder) body(kind CommandKind, r *reader) Command {
 	case AdoptRulesKind:
 		d.rules.Text = r.text(trade.MaxRules)
 		return &d.rules
+	case ForgetUnitKind:
+		r.bytes(d.forget.PBU[:])
+		return &d.forget
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ func everyCommand() []Command {
 		&Tick{},
 		&RollDay{20260709},
 		&AdoptRules{[]byte("table")},
+		&ForgetUnit{unit("PLAYER")},
 	}
 }
 

@@ -13,7 +13,7 @@
 //
 // Report indexes count per (PBU, partition) from 1, have no gaps, and go on over days: a broker that was away over
 // midnight asks for the first index that it lacks, as on any other day. The reports of today and of the trading day
-// before are kept. A security's partition is (its number - 1) mod partitions + 1; requests for unknown securities are
+// before are kept, except those of units of ForgetUnit. A security's partition is (its number - 1) mod partitions + 1; requests for unknown securities are
 // answered on partition 1.
 //
 // Invariants: leaves + filled + cancelled = quantity for every order, and the books hold exactly the open orders with
@@ -21,8 +21,9 @@
 // and snapshot); a restored snapshot goes on as the original would have.
 //
 // It never reads a clock (phases are commands), never knows who owns what (selling what one does not have is the
-// broker's affair), and never forgets a ClOrdID of the day. Memory grows with the requests of two days, in chunks; in
-// steady state handling an order allocates nothing but those and the growth of the set of ClOrdIDs.
+// broker's affair), and never forgets a ClOrdID of the day, but those of units of ForgetUnit. Memory grows with the
+// requests of two days, in chunks; in steady state handling an order allocates nothing but those and the growth of the
+// set of ClOrdIDs.
 //
 // Source: market-rules.md; szse-binary.md for the vocabulary of requests and reports.
 package exchange
@@ -56,6 +57,7 @@ type Machine struct {
 	codes      map[Code]SecurityNumber
 	units      []PBU
 	unitOf     map[PBU]uint32
+	passing    passing
 	today      *day
 	yesterday  *day
 	nextResume trade.Time // no volatility halt ends before it
@@ -88,6 +90,7 @@ func New(partitions uint32) *Machine {
 		today:      newDay(0, 1, nil, 0),
 		yesterday:  newDay(0, 1, nil, 0),
 		nextResume: never,
+		passing:    newPassing(),
 	}
 	for v := trade.SSE; v <= trade.BSE; v++ {
 		m.venues[v].phase = trade.BeforeOpen
@@ -121,6 +124,8 @@ func (m *Machine) Apply(at trade.Time, c Command, out *Output) Answer {
 		return m.rollDay(c, out)
 	case *AdoptRules:
 		return m.adoptRules(c, out)
+	case *ForgetUnit:
+		return m.forgetUnit(c.PBU)
 	}
 	must.Hold(false, "a command of an unknown type is applied")
 	return Answer{}
@@ -128,6 +133,13 @@ func (m *Machine) Apply(at trade.Time, c Command, out *Output) Answer {
 
 // Now is the time of the last command.
 func (m *Machine) Now() trade.Time { return m.now }
+
+// NextResume is when the next volatility halt ends, at the first command that comes then; far in the future when there
+// is none.
+func (m *Machine) NextResume() trade.Time { return m.nextResume }
+
+// RulesText is the rule file that was adopted last; nil before. It must not be changed.
+func (m *Machine) RulesText() []byte { return m.rulesText }
 
 // Day is the trading day, 0 before the first RollDay.
 func (m *Machine) Day() trade.Day { return m.today.number }

@@ -29,29 +29,27 @@ func (m *Machine) newOrder(c *NewOrder, out *Output) Answer {
 	}
 	s := m.listed(m.codes[c.Security])
 	answer := m.check(s, c)
-	o, index := m.today.orders.add()
+	o, number := m.addOrder(unit, keyOf(&c.PBU, &c.ClOrdID))
 	*o = order{
 		clOrdID: c.ClOrdID, account: c.Account, side: c.Side, kind: c.Type, unit: unit, code: c.Security,
 		price: c.Price, quantity: c.Quantity,
 	}
-	m.today.requests[keyOf(&c.PBU, &c.ClOrdID)] = index + 1
 	if s != nil {
 		o.security = s.number
 	}
 	if answer.Reason != trade.Accepted {
 		o.status = trade.Rejected
 		m.report(unit, o.security, &record{
-			kind: trade.OrderRejectedReport, status: trade.Rejected, order: index + 1,
-			reason: answer.Reason, numbers: answer.Numbers,
-		}, out)
+			kind: trade.OrderRejectedReport, status: trade.Rejected, reason: answer.Reason, numbers: answer.Numbers,
+		}, about{order: o, number: number}, out)
+		m.forgetDone(o, number)
 		return answer
 	}
 	s.taken = true
 	o.status, o.leaves = trade.Working, c.Quantity
-	m.report(unit, s.number, &record{
-		kind: trade.OrderAcceptedReport, status: trade.Working, order: index + 1, leaves: o.leaves,
-	}, out)
-	m.enterBook(s, o, index, out)
+	m.report(unit, s.number, &record{kind: trade.OrderAcceptedReport, status: trade.Working, leaves: o.leaves},
+		about{order: o, number: number}, out)
+	m.enterBook(s, o, number, out)
 	m.touch(s, out)
 	if s.haltUntil > m.now {
 		m.step(s, m.venues[s.Venue].phase, out)
@@ -62,6 +60,9 @@ func (m *Machine) newOrder(c *NewOrder, out *Output) Answer {
 // admit finds the unit of a request with an unused ClOrdID, and makes it if it is new.
 func (m *Machine) admit(p PBU, id ClOrdID, written trade.Day) (unit uint32, refused Answer) {
 	key := keyOf(&p, &id)
+	if m.passing.uses(key) {
+		return 0, Answer{Reason: trade.DuplicateOrder}
+	}
 	if _, used := m.today.requests[key]; used {
 		return 0, Answer{Reason: trade.DuplicateOrder}
 	}
@@ -212,9 +213,9 @@ func checkQuantity(s *security, c *NewOrder) Answer {
 }
 
 // enterBook gives an accepted order to the book: to wait in a call, to match otherwise.
-func (m *Machine) enterBook(s *security, o *order, index uint32, out *Output) {
+func (m *Machine) enterBook(s *security, o *order, number OrderNumber, out *Output) {
 	b := book.Order{
-		ID: uint64(m.today.numberOf(index)), Side: o.side, Type: o.kind, Price: o.price, Quantity: o.quantity,
+		ID: uint64(number), Side: o.side, Type: o.kind, Price: o.price, Quantity: o.quantity,
 	}
 	if o.kind == trade.FixedPrice {
 		b.Type, b.Price = trade.Limit, s.close
@@ -231,7 +232,7 @@ func (m *Machine) enterBook(s *security, o *order, index uint32, out *Output) {
 	m.applyFills(s, false, out)
 	must.Hold(o.leaves == result.Rested+result.Cancelled, "an order's fills are not what the book says")
 	if result.Cancelled > 0 {
-		m.end(index, trade.Cancelled, remainderReason(result.Outcome), out)
+		m.end(number, trade.Cancelled, remainderReason(result.Outcome), out)
 	}
 }
 
@@ -297,8 +298,8 @@ func (m *Machine) watchVolatility(s *security, p money.Price) {
 
 // fill takes one side's part of a trade; m.executions is the trade's number.
 func (m *Machine) fill(s *security, id uint64, p money.Price, q, left money.Quantity, out *Output) {
-	index := m.orderOf(id)
-	o := m.today.orders.at(index)
+	number := OrderNumber(id)
+	o := m.orderAt(number)
 	o.filled += q
 	o.leaves -= q
 	o.status = trade.PartlyFilled
@@ -306,29 +307,23 @@ func (m *Machine) fill(s *security, id uint64, p money.Price, q, left money.Quan
 		o.status = trade.Filled
 	}
 	r := record{
-		kind: trade.TradeReport, status: o.status, order: index + 1, execution: m.executions,
+		kind: trade.TradeReport, status: o.status, execution: m.executions,
 		price: p, quantity: q, leaves: o.leaves, filled: o.filled,
 	}
-	m.report(o.unit, s.number, &r, out)
+	m.report(o.unit, s.number, &r, about{order: o, number: number}, out)
 	// Until its remainder is cancelled, the left of an incoming order is not in the book but is its leaves all the same.
 	must.Hold(o.leaves == left, "an order's leaves are not what the book says")
+	m.forgetDone(o, number)
 }
 
 // end takes what an order has left off: cancelled by its type, or expired. It does not touch the book.
-func (m *Machine) end(index uint32, status trade.OrderStatus, reason trade.Reason, out *Output) {
-	o := m.today.orders.at(index)
+func (m *Machine) end(number OrderNumber, status trade.OrderStatus, reason trade.Reason, out *Output) {
+	o := m.orderAt(number)
 	must.Hold(o.open(), "an order that is done ends again")
 	o.leaves, o.status, o.handle = 0, status, 0
-	m.report(o.unit, o.security, &record{
-		kind: trade.OrderCancelledReport, status: status, order: index + 1, filled: o.filled, reason: reason,
-	}, out)
-}
-
-// orderOf is the index of an order in the book.
-func (m *Machine) orderOf(id uint64) uint32 {
-	index := OrderNumber(id) - m.today.firstOrder
-	must.Hold(index < OrderNumber(m.today.orders.count), "the book holds an order that is not of today")
-	return uint32(index)
+	m.report(o.unit, o.security, &record{kind: trade.OrderCancelledReport, status: status, filled: o.filled, reason: reason},
+		about{order: o, number: number}, out)
+	m.forgetDone(o, number)
 }
 
 // cancel takes a cancel. The ladder: refused without an index like newOrder; rejected with an index: WrongDay (of
@@ -343,27 +338,25 @@ func (m *Machine) cancel(c *Cancel, out *Output) Answer {
 		})
 		return refused
 	}
-	request, index := m.today.cancels.add()
-	*request = cancelRequest{clOrdID: c.ClOrdID, origClOrdID: c.OrigClOrdID, unit: unit, code: c.Security}
-	number := m.codes[c.Security]
-	r := record{kind: trade.CancelRejectedReport, cancel: index + 1}
-	var o *order
-	if of := m.today.requests[keyOf(&c.PBU, &c.OrigClOrdID)]; of != 0 && m.today.orders.at(of-1).code == c.Security {
-		o = m.today.orders.at(of - 1)
-		request.order, r.order = of, of
+	r := record{kind: trade.CancelRejectedReport}
+	o, number := m.findOrder(unit, keyOf(&c.PBU, &c.OrigClOrdID), c.Security)
+	if o != nil {
 		r.status, r.leaves, r.filled = o.status, o.leaves, o.filled
 	}
-	m.today.requests[keyOf(&c.PBU, &c.ClOrdID)] = 0
+	request := m.addCancel(unit, c, number)
 	r.reason = m.checkCancel(o, c)
 	if r.reason == trade.Accepted {
 		s := m.securities[o.security-1]
-		left, ok := s.book.Cancel(o.handle, uint64(m.today.numberOf(request.order-1)))
+		left, ok := s.book.Cancel(o.handle, uint64(number))
 		must.Hold(ok && left == o.leaves, "an open order is not in the book")
 		o.leaves, o.status, o.handle = 0, trade.Cancelled, 0
 		r.kind, r.status, r.leaves = trade.OrderCancelledReport, o.status, 0
 		m.touch(s, out)
 	}
-	m.report(unit, number, &r, out)
+	m.report(unit, m.codes[c.Security], &r, about{order: o, number: number, cancel: request}, out)
+	if o != nil {
+		m.forgetDone(o, number)
+	}
 	return Answer{Reason: r.reason}
 }
 

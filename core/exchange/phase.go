@@ -251,7 +251,7 @@ func (m *Machine) expire(s *security, out *Output) {
 	}
 	for side := trade.Buy; side <= trade.Sell; side++ {
 		for rests := range s.book.Orders(side) {
-			m.end(m.orderOf(rests.ID), trade.Expired, trade.ExpiredAtClose, out)
+			m.end(OrderNumber(rests.ID), trade.Expired, trade.ExpiredAtClose, out)
 		}
 	}
 	s.book.Clear()

@@ -148,6 +148,13 @@ func (s *stream) add(r *record) uint64 {
 	return s.next - 1
 }
 
+// skip gives the next index to a report that is not kept.
+func (s *stream) skip() uint64 {
+	s.next++
+	s.first = s.next
+	return s.next - 1
+}
+
 // visit calls with each record from index on, until it returns false.
 func (s *stream) visit(from uint64, visit func(index uint64, r *record) bool) {
 	from = max(from, s.first)

@@ -31,7 +31,9 @@ func (m *Machine) AppendSnapshot(b []byte) []byte {
 	w.u32(uint32(len(m.units)))
 	for i := range m.units {
 		w.bytes(m.units[i][:])
+		w.bool(m.passing.units[i])
 	}
+	w.u64(uint64(m.passing.next))
 	w.u32(uint32(len(m.securities)))
 	for _, s := range m.securities {
 		w.security(s)
@@ -45,6 +47,9 @@ func (m *Machine) AppendSnapshot(b []byte) []byte {
 			for rests := range s.book.Orders(side) {
 				w.u64(rests.ID)
 				w.u64(uint64(rests.Price))
+				if OrderNumber(rests.ID) >= firstPassing {
+					w.order(m.orderAt(OrderNumber(rests.ID)))
+				}
 			}
 		}
 	}
@@ -87,19 +92,7 @@ func (w *writer) day(d *day) {
 	w.u64(uint64(d.firstOrder))
 	w.u32(d.orders.count)
 	for i := range d.orders.count {
-		o := d.orders.at(i)
-		w.bytes(o.clOrdID[:])
-		w.bytes(o.account[:])
-		w.bytes(o.code[:])
-		w.u8(uint8(o.side))
-		w.u8(uint8(o.kind))
-		w.u8(uint8(o.status))
-		w.u32(o.unit)
-		w.u32(uint32(o.security))
-		w.u64(uint64(o.price))
-		w.u64(uint64(o.quantity))
-		w.u64(uint64(o.leaves))
-		w.u64(uint64(o.filled))
+		w.order(d.orders.at(i))
 	}
 	w.u32(d.cancels.count)
 	for i := range d.cancels.count {
@@ -123,6 +116,21 @@ func (w *writer) day(d *day) {
 			w.text(s.chunks[j].bytes)
 		}
 	}
+}
+
+func (w *writer) order(o *order) {
+	w.bytes(o.clOrdID[:])
+	w.bytes(o.account[:])
+	w.bytes(o.code[:])
+	w.u8(uint8(o.side))
+	w.u8(uint8(o.kind))
+	w.u8(uint8(o.status))
+	w.u32(o.unit)
+	w.u32(uint32(o.security))
+	w.u64(uint64(o.price))
+	w.u64(uint64(o.quantity))
+	w.u64(uint64(o.leaves))
+	w.u64(uint64(o.filled))
 }
 
 // Restore makes a machine of a snapshot that fills b. Errors are ErrVersion, ErrTruncated, ErrTrailing, ErrValue or
@@ -163,7 +171,10 @@ func (r *reader) machine() *Machine {
 		r.hold(!twice, "broker units are listed once")
 		m.unitOf[p] = uint32(len(m.units))
 		m.units = append(m.units, p)
+		m.passing.units = append(m.passing.units, r.bool())
 	}
+	m.passing.next = OrderNumber(r.u64())
+	r.hold(m.passing.next >= firstPassing && m.passing.next < 1<<62, "numbers of orders that are forgotten")
 	for n := r.count(MostSecurities); n > 0 && r.err == nil; n-- {
 		r.security(m)
 	}
@@ -249,7 +260,9 @@ func isPrice(p money.Price) bool { return p >= 0 && p <= highestPrice }
 func (r *reader) day(m *Machine) *day {
 	d := newDay(trade.Day(r.u32()), OrderNumber(r.u64()), nil, 0)
 	for n := r.count(MostRequests); n > 0 && r.err == nil; n-- {
-		r.order(m, d)
+		o, index := d.orders.add()
+		r.order(m, o)
+		r.request(m, d, o.unit, &o.clOrdID, index+1)
 	}
 	for n := r.count(MostRequests); n > 0 && r.err == nil; n-- {
 		c, _ := d.cancels.add()
@@ -269,8 +282,7 @@ func (r *reader) day(m *Machine) *day {
 	return d
 }
 
-func (r *reader) order(m *Machine, d *day) {
-	o, index := d.orders.add()
+func (r *reader) order(m *Machine, o *order) {
 	r.bytes(o.clOrdID[:])
 	r.bytes(o.account[:])
 	r.bytes(o.code[:])
@@ -280,7 +292,6 @@ func (r *reader) order(m *Machine, d *day) {
 	o.leaves, o.filled = money.Quantity(r.u64()), money.Quantity(r.u64())
 	r.hold(uint64(o.security) <= uint64(len(m.securities)), "an order's security")
 	r.hold(o.leaves >= 0 && o.filled >= 0 && (o.leaves == 0 || o.leaves <= o.quantity-o.filled), "an order's quantities")
-	r.request(m, d, o.unit, &o.clOrdID, index+1)
 }
 
 // request enters a ClOrdID into the day's set.
@@ -337,7 +348,9 @@ func (r *reader) betweenDays(m *Machine) {
 			return
 		}
 		r.hold(t.streams[i].last <= m.now, "reports are of the past")
-		if i < len(y.streams) {
+		if m.passing.units[i/int(m.partitions)] {
+			r.hold(t.streams[i].first == t.streams[i].next, "reports that are not kept")
+		} else if i < len(y.streams) {
 			r.hold(t.streams[i].first == y.streams[i].next, "indexes go on")
 		} else {
 			r.hold(t.streams[i].first == 1, "indexes begin at 1")
@@ -345,7 +358,7 @@ func (r *reader) betweenDays(m *Machine) {
 	}
 }
 
-// book puts a security's resting orders back and returns how many there are.
+// book puts a security's resting orders back and returns how many of them are of today's table.
 func (r *reader) book(m *Machine, s *security) (orders int) {
 	if s.book == nil {
 		return 0
@@ -354,11 +367,10 @@ func (r *reader) book(m *Machine, s *security) (orders int) {
 		worst := money.Price(0)
 		for n := r.count(book.MostOrders); n > 0 && r.err == nil; n-- {
 			id, price := r.u64(), money.Price(r.u64())
-			index := OrderNumber(id) - m.today.firstOrder
-			if r.hold(index < OrderNumber(m.today.orders.count), "a resting order is of today"); r.err != nil {
+			o := r.resting(m, OrderNumber(id))
+			if r.err != nil {
 				return orders
 			}
-			o := m.today.orders.at(uint32(index))
 			inOrder := worst == 0 || side == trade.Buy && price <= worst || side == trade.Sell && price >= worst
 			r.hold(o.security == s.number && o.side == side && o.open() && o.handle == 0 && inOrder, "a resting order")
 			if r.err != nil {
@@ -367,10 +379,35 @@ func (r *reader) book(m *Machine, s *security) (orders int) {
 			result := s.book.Rest(book.Order{ID: id, Side: side, Type: trade.Limit, Price: price, Quantity: o.leaves})
 			r.hold(!result.Outcome.Refused(), "a resting order fits the book")
 			o.handle, worst = result.Handle, price
-			orders++
+			if OrderNumber(id) < firstPassing {
+				orders++
+			}
 		}
 	}
 	return orders
+}
+
+// resting is the order that rests under a number: of today's, or one that follows here and will be forgotten.
+func (r *reader) resting(m *Machine, number OrderNumber) *order {
+	p := &m.passing
+	if number < firstPassing {
+		index := number - m.today.firstOrder
+		if r.hold(index < OrderNumber(m.today.orders.count), "a resting order is of today"); r.err != nil {
+			return nil
+		}
+		return m.today.orders.at(uint32(index))
+	}
+	o := &order{}
+	r.order(m, o)
+	r.hold(number < p.next && p.orders[number] == nil, "a number of an order that will be forgotten")
+	r.hold(uint64(o.unit) < uint64(len(p.units)) && p.units[o.unit], "the unit of an order that will be forgotten")
+	if r.err != nil {
+		return nil
+	}
+	key := keyOf(&m.units[o.unit], &o.clOrdID)
+	r.hold(!p.uses(key), "a ClOrdID is used once")
+	p.orders[number], p.ids[key] = o, number
+	return o
 }
 
 // count reads how many entries follow.
