@@ -98,23 +98,23 @@ func cut[T any](rows []T, at func(*T) trade.Time, in Interval) []T {
 // Trades returns the trades kept of a security.
 func (m *Market) Trades(symbol string, in Interval) []*Trade {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
-	s := m.securities[symbol]
-	if s == nil {
-		return nil
+	var rows []*Trade
+	if s := m.securities[symbol]; s != nil {
+		rows = s.trades
 	}
-	return cut(s.trades, func(t **Trade) trade.Time { return (*t).Time }, in)
+	m.mu.RUnlock()
+	return cut(rows, func(t **Trade) trade.Time { return (*t).Time }, in)
 }
 
 // Quotes returns the past quotes kept of a security.
 func (m *Market) Quotes(symbol string, in Interval) []*Quote {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
-	s := m.securities[symbol]
-	if s == nil {
-		return nil
+	var rows []*Quote
+	if s := m.securities[symbol]; s != nil {
+		rows = s.quotes
 	}
-	return cut(s.quotes, func(q **Quote) trade.Time { return (*q).Time }, in)
+	m.mu.RUnlock()
+	return cut(rows, func(q **Quote) trade.Time { return (*q).Time }, in)
 }
 
 // Span is the length of a candle.
@@ -129,24 +129,13 @@ const (
 )
 
 // Candles returns candles of n minutes (n divides a day), n days, n weeks or n months (n is 1 for all but minutes).
-// An interval without a trade has no candle. The last one may still be growing.
+// An interval without a trade has no candle. The last one may still be growing. Hours are counted from midnight too: the
+// morning's last ends with the lunch break.
 func (m *Market) Candles(symbol string, span Span, n int, in Interval) []Candle {
-	m.mu.RLock()
-	s := m.securities[symbol]
-	if s == nil || n <= 0 {
-		m.mu.RUnlock()
+	if n <= 0 {
 		return nil
 	}
-	var rows []Candle
-	if span == Minutes {
-		rows = slices.Clone(s.minutes)
-	} else {
-		rows = slices.Clone(s.days)
-		if s.today.Trades > 0 {
-			rows = insertCandle(rows, s.today, MaxDays)
-		}
-	}
-	m.mu.RUnlock()
+	rows, _ := m.candles(symbol, span == Minutes, bucket(in.From, span, n))
 	var merged []Candle
 	for i := range rows {
 		start := bucket(rows[i].Start, span, n)
@@ -158,16 +147,32 @@ func (m *Market) Candles(symbol string, span Span, n int, in Interval) []Candle 
 	return cut(merged, func(c *Candle) trade.Time { return c.Start }, in)
 }
 
+// candles copies the minutes or the days of a security that begin at a time or later, and says which day it is.
+func (m *Market) candles(symbol string, minutes bool, from trade.Time) (rows []Candle, today trade.Day) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s := m.securities[symbol]
+	if s == nil {
+		return nil, m.day
+	}
+	if minutes {
+		return slices.Clone(s.minutes[place(s.minutes, from):]), m.day
+	}
+	rows = slices.Clone(s.days[place(s.days, from):])
+	if s.today.Trades > 0 && s.today.Start >= from {
+		rows = insertCandle(rows, s.today, MaxDays)
+	}
+	return rows, m.day
+}
+
 // DayCandles returns today's candle, and that of the trading day before; false where there is none.
 func (m *Market) DayCandles(symbol string) (today, before Candle, hasToday, hasBefore bool) {
-	rows := m.Candles(symbol, Days, 1, Interval{Newest: true, Limit: 2})
-	current, _ := m.Place()
-	for _, c := range rows {
-		switch {
-		case c.Day == current:
-			today, hasToday = c, true
-		case !hasBefore:
-			before, hasBefore = c, true
+	rows, current := m.candles(symbol, false, 0)
+	for i := len(rows) - 1; i >= 0 && !hasBefore; i-- {
+		if rows[i].Day == current {
+			today, hasToday = rows[i], true
+		} else if rows[i].Day < current || current == 0 {
+			before, hasBefore = rows[i], true
 		}
 	}
 	return today, before, hasToday, hasBefore

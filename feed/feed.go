@@ -3,8 +3,8 @@
 //
 // Units: those of core/trade; symbols are canonical (600519.SH, 000001.SZ, 920023.BJ); times are the exchange's.
 // Invariants: a quote, trade or candle once given is never changed (readers may keep it); a reader receives each trade
-// of its securities once, in order, or is cut off with ErrSlow and comes back by asking anew; nobody waits for a
-// reader. It never decides anything, and never blocks the connection to the exchange.
+// of its securities once, in order, or is cut off with ErrSlow or ErrRestarted and comes back by asking anew; nobody
+// waits for a reader. It never decides anything, and never blocks the connection to the exchange.
 //
 // Candles follow the market's habit: a minute candle at time t covers [t, t+1 min); the day's first takes in the opening
 // call (its trades carry 09:25) at 09:30 only where a chart asks for it, here they stay in the minute that they have.
@@ -34,6 +34,8 @@ var (
 	ErrSlow = errors.New("reader is too slow: it was cut off")
 	// ErrTooManyReaders refuses a reader above MaxReaders.
 	ErrTooManyReaders = errors.New("too many readers of market data")
+	// ErrRestarted: the exchange's stream of the day began anew, and what was told may not be so: ask anew.
+	ErrRestarted = errors.New("market data began anew: ask again")
 	// ErrClosed: the market was closed.
 	ErrClosed = errors.New("market data is closed")
 )

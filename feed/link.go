@@ -17,7 +17,7 @@ import (
 const (
 	Heartbeat  = 3 * time.Second // asked of the exchange, and sent to it
 	dialTime   = 3 * time.Second
-	firstPause = 50 * time.Millisecond // before a second try; doubled up to longestPause, with jitter
+	firstPause = 50 * time.Millisecond // before a second try; doubled up to lastPause, with jitter
 	lastPause  = 2 * time.Second
 	minuteTick = time.Second // how often ended minutes are looked for
 )
@@ -66,7 +66,13 @@ func (l *Link) follow(ctx context.Context) error {
 	defer func() { ending(); _ = conn.Close() }()
 
 	day, next := l.Market.Place()
+	if next <= 1 {
+		l.Market.Recall()
+	}
 	ask := szse.Subscribe{Want: szse.WantAll, Day: day, From: next, HeartBtInt: int32(Heartbeat / time.Second)}
+	if err := conn.SetWriteDeadline(time.Now().Add(2 * Heartbeat)); err != nil {
+		return fmt.Errorf("subscribe to market data: %w", err)
+	}
 	if _, err := conn.Write(ask.Append(nil)); err != nil {
 		return fmt.Errorf("subscribe to market data: %w", err)
 	}
@@ -75,17 +81,21 @@ func (l *Link) follow(ctx context.Context) error {
 	go beat(conn, done)
 
 	in := szse.NewReader(conn)
-	var m messages
+	c := conversation{whole: next <= 1}
 	for {
-		if err := conn.SetReadDeadline(time.Now().Add(2 * Heartbeat)); err != nil {
-			return fmt.Errorf("read market data: %w", err)
+		if !in.Buffered() { // what waits in the buffer was heard already
+			if err := conn.SetReadDeadline(time.Now().Add(2 * Heartbeat)); err != nil {
+				return fmt.Errorf("read market data: %w", err)
+			}
 		}
 		frame, err := in.Next()
 		if err != nil {
 			return fmt.Errorf("read market data: %w", err)
 		}
-		l.Market.Hear(time.Now())
-		if err := l.take(&m, frame); err != nil {
+		if !in.Buffered() {
+			l.Market.Hear(time.Now())
+		}
+		if err := l.take(&c, frame); err != nil {
 			return err
 		}
 	}
@@ -101,6 +111,7 @@ func beat(conn net.Conn, done <-chan struct{}) {
 		case <-done:
 			return
 		case <-ticker.C:
+			_ = conn.SetWriteDeadline(time.Now().Add(2 * Heartbeat))
 			if _, err := conn.Write(frame); err != nil {
 				return // the reader sees it too
 			}
@@ -108,8 +119,12 @@ func beat(conn net.Conn, done <-chan struct{}) {
 	}
 }
 
-// messages are decoded into again and again.
-type messages struct {
+// conversation is one connection. Its messages are decoded into again and again.
+type conversation struct {
+	whole bool // the stream was asked for from its beginning
+	begun bool // a message of the stream came
+	live  bool // the past has been told
+
 	definition szse.SecurityDefinition
 	quote      szse.Quote
 	trade      szse.TradeTick
@@ -121,43 +136,45 @@ type messages struct {
 
 var errGap = errors.New("market data has a gap: the stream is asked for again")
 
-func (l *Link) take(m *messages, f szse.Frame) (err error) {
+func (l *Link) take(c *conversation, f szse.Frame) (err error) {
 	switch f.Type {
 	case szse.TypeSecurityDefinition:
-		if err = m.definition.Decode(f.Body); err == nil {
-			l.Market.Define(&m.definition)
+		if err = c.definition.Decode(f.Body); err == nil {
+			l.Market.Define(&c.definition)
 			if l.Define != nil {
-				l.Define(&m.definition)
+				l.Define(&c.definition)
 			}
 		}
 	case szse.TypeQuote:
-		m.quote = szse.Quote{}
-		if err = m.quote.Decode(f.Body); err == nil {
-			l.Market.Quote(&m.quote)
-			l.tick(m, m.quote.Time)
+		c.quote = szse.Quote{}
+		if err = c.quote.Decode(f.Body); err == nil {
+			l.Market.Quote(&c.quote)
+			l.tick(c, c.quote.Time)
 		}
 	case szse.TypeTradeTick:
-		if err = m.trade.Decode(f.Body); err == nil {
-			if err = l.inOrder(m.trade.Day, m.trade.Sequence); err == nil {
-				l.Market.Trade(&m.trade)
-				l.tick(m, m.trade.Time)
+		if err = c.trade.Decode(f.Body); err == nil {
+			if err = l.inOrder(c, c.trade.Day, c.trade.Sequence); err == nil {
+				l.Market.Trade(&c.trade)
+				l.tick(c, c.trade.Time)
 			}
 		}
 	case szse.TypeSessionState:
-		if err = m.session.Decode(f.Body); err == nil {
-			if err = l.inOrder(m.session.Day, m.session.Sequence); err == nil {
-				l.Market.Session(&m.session)
+		if err = c.session.Decode(f.Body); err == nil {
+			if err = l.inOrder(c, c.session.Day, c.session.Sequence); err == nil {
+				l.Market.Session(&c.session)
 				if l.Session != nil {
-					l.Session(&m.session)
+					l.Session(&c.session)
 				}
 			}
 		}
 	case szse.TypeBar:
-		if err = m.bar.Decode(f.Body); err == nil {
-			l.Market.Bar(&m.bar)
+		if err = c.bar.Decode(f.Body); err == nil {
+			l.Market.Bar(&c.bar)
 		}
 	case szse.TypeEndOfReplay:
-		err = m.end.Decode(f.Body)
+		if err = c.end.Decode(f.Body); err == nil {
+			err = l.endOfReplay(c)
+		}
 	case szse.TypeHeartbeat:
 	default:
 		err = fmt.Errorf("message type %d is not market data", f.Type)
@@ -168,23 +185,46 @@ func (l *Link) take(m *messages, f szse.Frame) (err error) {
 	return nil
 }
 
-// inOrder holds the day's stream to having no gap: a number that comes twice or too early ends the connection, and the
-// next one asks for what is missing.
-func (l *Link) inOrder(day trade.Day, sequence uint64) error {
+// inOrder holds the day's stream to having no gap. An exchange keeps the newest of a long day: who asks from the
+// beginning is given minute candles of what is gone, and a stream that begins later. Who asked for more and is given
+// less has lost something that readers should have had: he forgets the day, and asks from the beginning.
+func (l *Link) inOrder(c *conversation, day trade.Day, sequence uint64) error {
 	today, next := l.Market.Place()
+	first := !c.begun
+	c.begun = true
 	switch {
-	case day > today && sequence == 1, day == today && sequence == next:
+	case day == today && sequence == next,
+		day == today && first && c.whole,
+		day > today && (sequence == 1 || first && c.whole):
 		return nil
-	case day > today || sequence < next:
-		l.Market.Restart(day) // another stream than we followed: the exchange was set up anew
+	case day == today && sequence > next && !first:
+		// Lost on the way: the exchange may still have it.
+	default:
+		l.Market.Restart(day) // more is gone than it has, or it is another stream: the exchange was set up anew
 	}
 	return fmt.Errorf("day %d number %d after day %d number %d: %w", day, sequence, today, next-1, errGap)
 }
 
+// endOfReplay compares where the exchange stands with what came, for when nothing came.
+func (l *Link) endOfReplay(c *conversation) error {
+	today, next := l.Market.Place()
+	if !c.begun && c.end.Day <= today && (c.end.Day < today || c.end.Next != next) && c.end.Next <= 1 {
+		l.Market.Restart(c.end.Day) // an exchange that was set up anew, and has said nothing yet
+		today, next = l.Market.Place()
+	}
+	if c.end.Day == today && c.end.Next != next {
+		l.Market.Restart(today)
+		return fmt.Errorf("day %d ends before number %d, not %d: %w", today, c.end.Next, next, errGap)
+	}
+	c.live = true
+	l.Market.Live()
+	return nil
+}
+
 // tick looks for ended minutes, by the exchange's time.
-func (l *Link) tick(m *messages, now trade.Time) {
-	if now >= m.ticked+trade.Time(minuteTick) {
-		m.ticked = now
+func (l *Link) tick(c *conversation, now trade.Time) {
+	if c.live && now >= c.ticked+trade.Time(minuteTick) {
+		c.ticked = now
 		l.Market.Minute(now)
 	}
 }

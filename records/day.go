@@ -1,9 +1,7 @@
 package records
 
 import (
-	"encoding/binary"
-	"fmt"
-	"io"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,50 +10,80 @@ import (
 	"evenkeel/core/trade"
 )
 
-// shardCount spreads the accounts over locks, so that a reader of one account does not stand in the way of the rest.
-const shardCount = 256
+const (
+	// shardCount spreads the accounts over locks, so that a reader of one account does not stand in the way of the rest.
+	shardCount = 256
+	// scanRows is how many orders are looked at under one hold of a lock: the fold waits for no more than that.
+	scanRows = 256
+)
 
-// Day is the view of the accounts in memory: what each has now, its orders and its events of today and the trading day
-// before. One goroutine folds; any number ask.
+// Day is the view of the accounts in memory: what each has now, its orders and its events of the KeptDays. One goroutine
+// folds; any number ask.
+//
+// What is older than the kept days is not answered from the moment that a day starts; its memory is given back bit by
+// bit, one shard with each entry of the log.
 type Day struct {
 	today  atomic.Int32
+	oldest atomic.Int32 // the first of the kept days; 0: all
 	index  atomic.Uint64
 	shards [shardCount]shard
+	seed   maphash.Seed
+
+	// Of the folding goroutine.
 	tail   *Tail
-	buffer []byte // of the folding goroutine
+	swept  int // shards that have given back what is older than the kept days
+	buffer []byte
 }
 
 type shard struct {
 	mu       sync.RWMutex
 	accounts map[trade.AccountID]*account
+	watchers map[trade.AccountID][]chan struct{}
 }
 
-// account is what the memory holds of one account. Orders and events are made when the first comes: most accounts are
-// quiet on most days.
+// account is what the memory holds of one account. Most are quiet on most days and have no more than this: it is kept
+// small, and the rest is made when something happens.
 type account struct {
-	balance   trade.Balance
-	equity    equityPoint      // at the last start of a day
-	positions []trade.Position // by security
-	orders    map[trade.OrderID]*trade.Order
-	sequence  []*trade.Order           // by ID
-	clients   map[string]trade.OrderID // of the orders of the latest day
-	clientDay trade.Day
-	events    stream
-	watchers  []chan struct{}
+	balance trade.Balance
+	number  uint64 // of its last event, which may be older than the kept days
+	rows    *rows
 }
 
+// rows are what an account has of the kept days.
+type rows struct {
+	positions []trade.Position // by security
+	orders    []*trade.Order   // by ID
+	clients   map[uint64]*trade.Order
+	events    stream
+	equity    equityPoint
+}
+
+// equityPoint is what an account was worth when a day began.
 type equityPoint struct {
 	Day    trade.Day
 	Equity int64
 }
 
-// NewDay returns an empty view. tail receives every numbered event in order; nil when nobody keeps history.
-func NewDay(tail *Tail) *Day {
-	d := &Day{tail: tail}
+func (r *rows) empty() bool {
+	return len(r.positions) == 0 && len(r.orders) == 0 && len(r.events.chunks) == 0 && r.equity.Day == 0
+}
+
+// NewDay returns an empty view.
+func NewDay() *Day {
+	d := &Day{seed: maphash.MakeSeed(), swept: shardCount}
 	for i := range d.shards {
 		d.shards[i].accounts = map[trade.AccountID]*account{}
 	}
 	return d
+}
+
+// Feed gives every numbered event from now on to a tail, in order. It is called between two entries, by the folding
+// goroutine, and returns the log index behind which the tail begins. A view that is fed before Restore, or before the
+// log is replayed into it, has the more in its tail, and history the less to ask the log for.
+func (d *Day) Feed(tail *Tail) (index uint64) {
+	d.tail = tail
+	tail.Begin(d.Index())
+	return d.Index()
 }
 
 // Index is the log index of the last entry that was folded.
@@ -64,48 +92,125 @@ func (d *Day) Index() uint64 { return d.index.Load() }
 // Today is the trading day of the books, 0 before the first.
 func (d *Day) Today() trade.Day { return trade.Day(d.today.Load()) }
 
+func (d *Day) kept() trade.Day { return trade.Day(d.oldest.Load()) }
+
 func (d *Day) shard(id trade.AccountID) *shard { return &d.shards[uint64(id)%shardCount] }
 
-// Fold takes what one entry of the log left behind. Only one goroutine may fold.
-func (d *Day) Fold(index uint64, events []trade.Event) {
+// Fold takes what one command left behind. Only one goroutine may fold.
+func (d *Day) Fold(events []trade.Event) {
 	for i := range events {
-		d.fold(&events[i], true)
+		e := &events[i]
+		if e.Kind == trade.DayStarted {
+			d.turn(e.Day)
+		}
+		if e.Account == 0 || e.Kind > trade.AccountOpened {
+			continue
+		}
+		if !e.Kind.Numbered() {
+			d.take(e, nil)
+			continue
+		}
+		d.buffer = encode(d.buffer[:0], e)
+		d.take(e, d.buffer)
+		if d.tail != nil {
+			d.tail.add(d.buffer)
+		}
 	}
+}
+
+// Commit says that everything of a log entry was folded.
+func (d *Day) Commit(index uint64) {
 	d.index.Store(index)
 	if d.tail != nil {
 		d.tail.commit(index)
 	}
+	if d.swept < shardCount {
+		d.sweep(&d.shards[d.swept])
+		d.swept++
+	}
 }
 
-// Describe takes an event that describes the books as they are (broker.State.Describe): it is kept nowhere but in the
-// state that it tells.
-func (d *Day) Describe(e *trade.Event) { d.fold(e, false) }
-
-func (d *Day) fold(e *trade.Event, record bool) {
-	if e.Kind == trade.DayStarted {
-		d.today.Store(int32(e.Day))
+// turn begins a day: the one before is kept, what is older is not.
+func (d *Day) turn(day trade.Day) {
+	if today := d.Today(); day > today {
+		d.oldest.Store(int32(today))
+		d.today.Store(int32(day))
+		d.swept = 0
 	}
-	if e.Account == 0 || e.Kind > trade.AccountOpened {
+}
+
+// sweep gives back the memory of what is older than the kept days.
+func (d *Day) sweep(s *shard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	oldest := d.kept()
+	for _, a := range s.accounts {
+		if a.rows == nil {
+			continue
+		}
+		a.rows.forget(oldest, d.seed)
+		if a.rows.empty() {
+			a.rows = nil
+		}
+	}
+}
+
+func (r *rows) forget(oldest trade.Day, seed maphash.Seed) {
+	r.events.forget(oldest)
+	if r.equity.Day < oldest {
+		r.equity = equityPoint{}
+	}
+	if len(r.orders) == 0 || keptOrder(r.orders[0], oldest) && keptOrder(r.orders[len(r.orders)-1], oldest) {
 		return
 	}
+	var left []*trade.Order
+	for _, o := range r.orders {
+		if keptOrder(o, oldest) {
+			left = append(left, o)
+			continue
+		}
+		if key := maphash.Bytes(seed, o.ClientID); r.clients[key] == o {
+			delete(r.clients, key)
+		}
+	}
+	r.orders = left
+	if len(left) == 0 {
+		r.clients = nil
+	}
+}
+
+// keptOrder reports whether an order is still in memory: one that can change is, of whatever day.
+func keptOrder(o *trade.Order, oldest trade.Day) bool { return o.Day >= oldest || !o.Status.Done() }
+
+// take applies an event to its account; frame is its encoding when it is part of the account's stream.
+func (d *Day) take(e *trade.Event, frame []byte) {
 	s := d.shard(e.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.accounts[e.Account]
-	if a == nil {
-		a = &account{}
-		s.accounts[e.Account] = a
-	}
-	a.take(e)
-	if !record || e.Number == 0 {
+	a := s.account(e.Account)
+	a.take(e, d.seed)
+	if frame == nil {
 		return
 	}
-	d.buffer = encode(d.buffer[:0], e)
-	a.events.add(e, d.buffer)
-	if d.tail != nil {
-		d.tail.add(d.buffer)
+	must.Hold(e.Number == a.number+1, "event numbers of an account have no gap")
+	a.number = e.Number
+	a.made().events.add(e, frame)
+	if len(s.watchers) > 0 {
+		s.wake(e.Account)
 	}
-	for _, w := range a.watchers {
+}
+
+func (s *shard) account(id trade.AccountID) *account {
+	a := s.accounts[id]
+	if a == nil {
+		a = &account{}
+		s.accounts[id] = a
+	}
+	return a
+}
+
+func (s *shard) wake(id trade.AccountID) {
+	for _, w := range s.watchers[id] {
 		select {
 		case w <- struct{}{}:
 		default: // it has been told already and has not looked yet
@@ -113,297 +218,122 @@ func (d *Day) fold(e *trade.Event, record bool) {
 	}
 }
 
+func (a *account) made() *rows {
+	if a.rows == nil {
+		a.rows = &rows{}
+	}
+	return a.rows
+}
+
+// Describe takes an event that describes the books as they are (broker.State.Describe). The books have the last word
+// about all that they know: cash, positions, orders of the day, and the number of each account's last event.
+func (d *Day) Describe(e *trade.Event) {
+	if e.Kind == trade.DayStarted {
+		d.turn(e.Day)
+	}
+	if e.Account == 0 || e.Kind > trade.AccountOpened {
+		return
+	}
+	if e.Kind == trade.AccountOpened {
+		s := d.shard(e.Account)
+		s.mu.Lock()
+		a := s.account(e.Account)
+		a.number = e.Number
+		if a.rows != nil {
+			a.rows.positions = nil // each that there is follows
+			if a.rows.events.last() != e.Number {
+				a.rows.events = stream{} // not those of these books: the History has them
+			}
+		}
+		s.mu.Unlock()
+	}
+	d.take(e, nil)
+}
+
 // take applies what an event left behind to the account's rows.
-func (a *account) take(e *trade.Event) {
+func (a *account) take(e *trade.Event, seed maphash.Seed) {
 	switch {
 	case e.Kind.OfOrder():
-		a.takeOrder(&e.Order, e.Day)
+		a.made().takeOrder(e, seed)
 		a.balance = e.Balance
-		a.setPosition(e.Position)
+		a.setPosition(&e.Position)
 	case e.Kind == trade.CashMoved || e.Kind == trade.AccountOpened:
 		a.balance = e.Balance
 	case e.Kind == trade.SharesMoved:
 		a.balance = e.Balance
-		a.setPosition(e.Position)
+		a.setPosition(&e.Position)
 	case e.Kind == trade.AccountDay:
 		a.balance = e.Balance
-		a.equity = equityPoint{Day: e.Day, Equity: int64(e.Equity)}
+		a.made().equity = equityPoint{Day: e.Day, Equity: int64(e.Equity)}
 	case e.Kind == trade.PositionDay:
-		a.setPosition(e.Position)
+		a.setPosition(&e.Position)
 	}
 }
 
-func (a *account) takeOrder(o *trade.Order, today trade.Day) {
-	if a.orders == nil {
-		a.orders = map[trade.OrderID]*trade.Order{}
-	}
-	if today > a.clientDay {
-		a.clientDay, a.clients = today, map[string]trade.OrderID{}
-		a.forgetOrders()
-	}
-	row := a.orders[o.ID]
-	if row == nil {
-		row = &trade.Order{ClientID: slices.Clone(o.ClientID)}
-		a.orders[o.ID] = row
-		at, _ := slices.BinarySearchFunc(a.sequence, o.ID, func(r *trade.Order, id trade.OrderID) int {
-			if r.ID < id {
-				return -1
-			} else if r.ID > id {
-				return 1
-			}
-			return 0
-		})
-		a.sequence = slices.Insert(a.sequence, at, row)
-		if o.Day == a.clientDay && len(o.ClientID) > 0 {
-			a.clients[string(o.ClientID)] = o.ID
+func (r *rows) takeOrder(e *trade.Event, seed maphash.Seed) {
+	o := &e.Order
+	at, found := r.place(o.ID)
+	if !found {
+		row := &trade.Order{}
+		*row = *o
+		row.ClientID = slices.Clone(o.ClientID)
+		r.orders = slices.Insert(r.orders, at, row)
+		if len(row.ClientID) == 0 {
+			return
 		}
-	}
-	client := row.ClientID
-	*row = *o
-	row.ClientID = client
-}
-
-// forgetOrders drops finished orders that are older than KeptDays. The days are those on which the account was active.
-func (a *account) forgetOrders() {
-	var days []trade.Day
-	for i := len(a.sequence) - 1; i >= 0 && len(days) < KeptDays; i-- {
-		if n := len(days); n == 0 || days[n-1] != a.sequence[i].Day {
-			days = append(days, a.sequence[i].Day)
+		if r.clients == nil {
+			r.clients = map[uint64]*trade.Order{}
 		}
-	}
-	if len(days) < KeptDays-1 || len(days) == 0 {
+		key := maphash.Bytes(seed, row.ClientID)
+		if newest := r.clients[key]; newest == nil || newest.ID < row.ID {
+			r.clients[key] = row
+		}
 		return
 	}
-	oldest := days[min(len(days), KeptDays-1)-1]
-	a.sequence = slices.DeleteFunc(a.sequence, func(o *trade.Order) bool {
-		if o.Day < oldest && o.Status.Done() {
-			delete(a.orders, o.ID)
-			return true
+	row := r.orders[at]
+	client, reason, numbers := row.ClientID, row.Reason, row.Numbers
+	*row = *o
+	row.ClientID = client
+	if e.Kind == trade.CancelRefused { // the reason is that of the cancel: the order has nothing to explain
+		row.Reason, row.Numbers = reason, numbers
+	}
+}
+
+// place returns where an order is, or belongs.
+func (r *rows) place(id trade.OrderID) (at int, found bool) {
+	if n := len(r.orders); n > 0 && r.orders[n-1].ID < id {
+		return n, false
+	}
+	return slices.BinarySearchFunc(r.orders, id, func(o *trade.Order, id trade.OrderID) int {
+		switch {
+		case o.ID < id:
+			return -1
+		case o.ID > id:
+			return 1
 		}
-		return false
+		return 0
 	})
 }
 
-func (a *account) setPosition(p trade.Position) {
+func (a *account) setPosition(p *trade.Position) {
 	if p.Security == 0 {
 		return
 	}
-	at, found := slices.BinarySearchFunc(a.positions, p.Security, func(r trade.Position, id trade.SecurityID) int {
+	var have []trade.Position
+	if a.rows != nil {
+		have = a.rows.positions
+	}
+	at, found := slices.BinarySearchFunc(have, p.Security, func(r trade.Position, id trade.SecurityID) int {
 		return int(int64(r.Security) - int64(id))
 	})
+	gone := p.Total == 0 && p.Frozen == 0
 	switch {
-	case found && p.Total == 0 && p.Frozen == 0:
-		a.positions = slices.Delete(a.positions, at, at+1)
+	case found && gone:
+		a.rows.positions = slices.Delete(have, at, at+1)
 	case found:
-		a.positions[at] = p
-	case p.Total != 0:
-		a.positions = slices.Insert(a.positions, at, p)
-	}
-}
-
-// read runs ask with the account's rows, and reports whether the account is known.
-func (d *Day) read(id trade.AccountID, ask func(*account)) bool {
-	s := d.shard(id)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	a := s.accounts[id]
-	if a == nil {
-		return false
-	}
-	ask(a)
-	return true
-}
-
-// Balance returns an account's cash, and false for an unknown account.
-func (d *Day) Balance(id trade.AccountID) (b trade.Balance, ok bool) {
-	ok = d.read(id, func(a *account) { b = a.balance })
-	return b, ok
-}
-
-// Standing is an account's cash, positions and event number at one moment.
-type Standing struct {
-	Balance   trade.Balance
-	Positions []trade.Position // by security
-	Number    uint64           // of the account's last event
-	// EquityDay and Equity say what the account was worth when that day began; 0 when it held nothing.
-	EquityDay trade.Day
-	Equity    int64
-}
-
-// Standing returns what an account has, all of one moment, and false for an unknown account.
-func (d *Day) Standing(id trade.AccountID) (s Standing, ok bool) {
-	ok = d.read(id, func(a *account) {
-		s = Standing{Balance: a.balance, Positions: slices.Clone(a.positions), Number: a.events.last(),
-			EquityDay: a.equity.Day, Equity: a.equity.Equity}
-	})
-	return s, ok
-}
-
-// Position returns one position, and false when there is none.
-func (d *Day) Position(id trade.AccountID, security trade.SecurityID) (p trade.Position, ok bool) {
-	d.read(id, func(a *account) {
-		for i := range a.positions {
-			if a.positions[i].Security == security {
-				p, ok = a.positions[i], true
-			}
-		}
-	})
-	return p, ok
-}
-
-// Order returns an account's order of the days in memory. Its ClientID must not be changed.
-func (d *Day) Order(id trade.AccountID, order trade.OrderID) (o trade.Order, ok bool) {
-	d.read(id, func(a *account) {
-		if row := a.orders[order]; row != nil {
-			o, ok = *row, true
-		}
-	})
-	return o, ok
-}
-
-// OrderByClientID returns the order of the account's latest day that was placed under a client order id.
-func (d *Day) OrderByClientID(id trade.AccountID, client string) (o trade.Order, ok bool) {
-	d.read(id, func(a *account) {
-		if row := a.orders[a.clients[client]]; row != nil {
-			o, ok = *row, true
-		}
-	})
-	return o, ok
-}
-
-// Orders returns the orders in memory that a filter chooses.
-func (d *Day) Orders(id trade.AccountID, f OrderFilter) (rows []trade.Order) {
-	d.read(id, func(a *account) {
-		for i := range a.sequence {
-			o := a.sequence[i]
-			if f.Direction == NewestFirst {
-				o = a.sequence[len(a.sequence)-1-i]
-			}
-			if f.chooses(o) {
-				rows = append(rows, *o)
-			}
-			if len(rows) == f.limit() {
-				return
-			}
-		}
-	})
-	return rows
-}
-
-// Events returns the events in memory that a filter chooses. ErrForgotten when OldestFirst asks for events that the
-// memory no longer has; NewestFirst returns what there is.
-func (d *Day) Events(id trade.AccountID, f EventFilter) (rows []trade.Event, err error) {
-	d.read(id, func(a *account) {
-		if f.Direction == OldestFirst && f.After+1 < a.events.first && f.From < a.events.firstTime {
-			err = fmt.Errorf("events after %d of account %d: %w", f.After, id, ErrForgotten)
-			return
-		}
-		rows = a.events.read(&f)
-	})
-	return rows, err
-}
-
-// LastNumber is the number of the account's last event, 0 when there was none in memory.
-func (d *Day) LastNumber(id trade.AccountID) (n uint64) {
-	d.read(id, func(a *account) { n = a.events.last() })
-	return n
-}
-
-// FirstNumber is the number of the oldest event in memory, 0 when there is none.
-func (d *Day) FirstNumber(id trade.AccountID) (n uint64) {
-	d.read(id, func(a *account) { n = a.events.first })
-	return n
-}
-
-// Watch returns a channel that receives a value when the account has events that its reader has not seen; the reader
-// then asks Events from the number it holds. stop must be called once.
-func (d *Day) Watch(id trade.AccountID) (news <-chan struct{}, stop func(), err error) {
-	s := d.shard(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.accounts[id]
-	if a == nil {
-		a = &account{}
-		s.accounts[id] = a
-	}
-	if len(a.watchers) >= MaxWatchers {
-		return nil, nil, fmt.Errorf("account %d has %d: %w", id, MaxWatchers, ErrTooManyWatchers)
-	}
-	c := make(chan struct{}, 1)
-	a.watchers = append(a.watchers, c)
-	return c, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		a.watchers = slices.DeleteFunc(a.watchers, func(w chan struct{}) bool { return w == c })
-	}, nil
-}
-
-// Snapshot writes the events in memory, account by account; the rest of the view is described by the books. The
-// caller keeps the view still meanwhile.
-func (d *Day) Snapshot(w io.Writer) error {
-	var head [20]byte
-	for i := range d.shards {
-		ids := make([]trade.AccountID, 0, len(d.shards[i].accounts))
-		for id, a := range d.shards[i].accounts {
-			if len(a.events.bytes) > 0 {
-				ids = append(ids, id)
-			}
-		}
-		slices.Sort(ids) // equal views write equal bytes
-		for _, id := range ids {
-			b := d.shards[i].accounts[id].events.bytes
-			binary.LittleEndian.PutUint64(head[:], uint64(id))
-			binary.LittleEndian.PutUint64(head[8:], uint64(len(b)))
-			if _, err := w.Write(head[:16]); err != nil {
-				return fmt.Errorf("write the day's events: %w", err)
-			}
-			if _, err := w.Write(b); err != nil {
-				return fmt.Errorf("write the day's events: %w", err)
-			}
-		}
-	}
-	clear(head[:])
-	if _, err := w.Write(head[:16]); err != nil {
-		return fmt.Errorf("write the day's events: %w", err)
-	}
-	return nil
-}
-
-// maxAccountEvents bounds what a snapshot may claim for one account, so that a broken one cannot exhaust the memory.
-const maxAccountEvents = 1 << 32
-
-// Restore reads what Snapshot wrote into an empty view; Describe must follow, so that the books have the last word.
-func (d *Day) Restore(r io.Reader) error {
-	var head [16]byte
-	for {
-		if _, err := io.ReadFull(r, head[:]); err != nil {
-			return fmt.Errorf("read the day's events: %w", err)
-		}
-		id := trade.AccountID(binary.LittleEndian.Uint64(head[:]))
-		size := binary.LittleEndian.Uint64(head[8:])
-		if id == 0 {
-			return nil
-		}
-		if size > maxAccountEvents {
-			return fmt.Errorf("read the day's events: account %d claims %d bytes: %w", id, size, trade.ErrUnreadable)
-		}
-		b, err := io.ReadAll(io.LimitReader(r, int64(size)))
-		if err != nil || uint64(len(b)) != size {
-			return fmt.Errorf("read the day's events of account %d: %d of %d bytes: %w", id, len(b), size, io.ErrUnexpectedEOF)
-		}
-		a := &account{}
-		var e trade.Event
-		if err := frames(b, func(frame []byte) error {
-			if err := trade.DecodeEvent(frame, &e); err != nil {
-				return err
-			}
-			a.take(&e)
-			a.events.add(&e, frame)
-			return nil
-		}); err != nil {
-			return fmt.Errorf("read the day's events of account %d: %w", id, err)
-		}
-		d.shard(id).accounts[id] = a
+		have[at] = *p
+	case !gone:
+		a.made().positions = slices.Insert(have, at, *p)
 	}
 }
 
@@ -412,17 +342,13 @@ func (d *Day) Reset() {
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.mu.Lock()
-		for id, a := range s.accounts {
-			if len(a.watchers) == 0 {
-				delete(s.accounts, id)
-				continue
-			}
-			*a = account{watchers: a.watchers}
-		}
+		s.accounts = map[trade.AccountID]*account{}
 		s.mu.Unlock()
 	}
 	d.today.Store(0)
+	d.oldest.Store(0)
 	d.index.Store(0)
+	d.swept = shardCount
 }
 
 func encode(dst []byte, e *trade.Event) []byte {

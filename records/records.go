@@ -16,7 +16,8 @@ import (
 
 // Limits of the views.
 const (
-	// KeptDays is how many trading days the memory holds: today and the day before.
+	// KeptDays is how many trading days the memory holds: today and the day that the books had before. An order that
+	// can still change is kept whatever its day.
 	KeptDays = 2
 	// MaxRows is how many rows one question may be answered with; callers page.
 	MaxRows = 1000
@@ -63,15 +64,12 @@ func (f *OrderFilter) limit() int {
 	return f.Limit
 }
 
-// chooses reports whether an order is among those asked for.
-func (f *OrderFilter) chooses(o *trade.Order) bool {
+// chosen reports whether an order is among those asked for; the cursors are looked after elsewhere.
+func (f *OrderFilter) chosen(o *trade.Order) bool {
 	if f.Open != f.Closed && f.Open == o.Status.Done() {
 		return false
 	}
 	if f.After != 0 && o.Placed <= f.After || f.Until != 0 && o.Placed >= f.Until {
-		return false
-	}
-	if f.BeforeID != 0 && o.ID >= f.BeforeID || f.AfterID != 0 && o.ID <= f.AfterID {
 		return false
 	}
 	if f.Side != 0 && o.Side != f.Side {

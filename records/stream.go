@@ -9,82 +9,164 @@ import (
 	"evenkeel/core/trade"
 )
 
-// stream is one account's events of the kept days, encoded one behind the other as (uint32 length, event), with where
-// each begins. Encoded they take a third of the memory, and a snapshot is a copy.
+// chunkBytes is how large a chunk of an account's stream grows before the next one begins. It bounds what is moved
+// when a stream grows, and what a reader takes at a time.
+const chunkBytes = 64 << 10
+
+// stream is one account's events of the kept days, encoded one behind the other as (uint32 length, event). Encoded they
+// take a third of the memory, and a snapshot is a copy.
+//
+// What was written into a chunk is never written again, so who copied a chunk under the lock may read it without.
 type stream struct {
-	bytes     []byte
-	offsets   []uint32 // of event first+i
-	first     uint64
-	firstTime trade.Time
+	chunks []chunk // oldest first; none is empty
+}
+
+// chunk is a piece of a stream, of one trading day.
+type chunk struct {
+	first     uint64 // number of its first event
+	count     uint32
 	day       trade.Day
-	dayStart  int // index in offsets where day began
+	firstTime trade.Time
+	lastTime  trade.Time
+	bytes     []byte
+}
+
+func (c *chunk) last() uint64 { return c.first + uint64(c.count) - 1 }
+
+func (s *stream) first() uint64 {
+	if len(s.chunks) == 0 {
+		return 0
+	}
+	return s.chunks[0].first
 }
 
 func (s *stream) last() uint64 {
-	if len(s.offsets) == 0 {
+	if len(s.chunks) == 0 {
 		return 0
 	}
-	return s.first + uint64(len(s.offsets)) - 1
+	return s.chunks[len(s.chunks)-1].last()
 }
 
+// add appends an event whose number is the next one.
 func (s *stream) add(e *trade.Event, frame []byte) {
-	must.Hold(len(s.offsets) == 0 || e.Number == s.last()+1, "event numbers of an account have no gap")
-	if e.Day > s.day {
-		s.forget(s.dayStart) // what was today becomes the day before, and the day before that goes
-		s.day, s.dayStart = e.Day, len(s.offsets)
+	n := len(s.chunks)
+	must.Hold(n == 0 || e.Number == s.last()+1, "event numbers of an account have no gap")
+	if n == 0 || s.chunks[n-1].day != e.Day || len(s.chunks[n-1].bytes)+4+len(frame) > chunkBytes {
+		s.chunks = append(s.chunks, chunk{first: e.Number, day: e.Day, firstTime: e.Time})
+		n++
 	}
-	if len(s.offsets) == 0 {
-		s.first, s.firstTime = e.Number, e.Time
+	c := &s.chunks[n-1]
+	if need := 4 + len(frame); cap(c.bytes)-len(c.bytes) < need {
+		// Most accounts have an event or two on a day: the first fits exactly, then the room doubles.
+		grown := make([]byte, len(c.bytes), max(len(c.bytes)+need, min(2*cap(c.bytes), chunkBytes)))
+		copy(grown, c.bytes)
+		c.bytes = grown
 	}
-	s.offsets = append(s.offsets, uint32(len(s.bytes)))
-	s.bytes = binary.LittleEndian.AppendUint32(s.bytes, uint32(len(frame)))
-	s.bytes = append(s.bytes, frame...)
+	c.bytes = binary.LittleEndian.AppendUint32(c.bytes, uint32(len(frame)))
+	c.bytes = append(c.bytes, frame...)
+	c.count++
+	c.lastTime = max(c.lastTime, e.Time)
 }
 
-// forget drops the first n events.
-func (s *stream) forget(n int) {
-	if n == 0 {
-		return
+// forget drops the days before oldest. What is left is copied: a reader may hold the old list.
+func (s *stream) forget(oldest trade.Day) {
+	n := 0
+	for n < len(s.chunks) && s.chunks[n].day < oldest {
+		n++
 	}
-	if n == len(s.offsets) {
-		s.bytes, s.offsets, s.dayStart = s.bytes[:0], s.offsets[:0], 0
-		return
+	if n > 0 {
+		s.chunks = slices.Clone(s.chunks[n:])
 	}
-	cut := s.offsets[n]
-	s.bytes = append([]byte(nil), s.bytes[cut:]...)
-	s.offsets = slices.Clone(s.offsets[n:])
-	for i := range s.offsets {
-		s.offsets[i] -= cut
+	if len(s.chunks) == 0 {
+		s.chunks = nil
 	}
-	s.first += uint64(n)
-	s.dayStart = max(0, s.dayStart-n)
-	var e trade.Event
-	s.decode(0, &e)
-	s.firstTime = e.Time
 }
 
-func (s *stream) decode(i int, e *trade.Event) {
-	at := s.offsets[i]
-	n := binary.LittleEndian.Uint32(s.bytes[at:])
-	err := trade.DecodeEvent(slices.Clone(s.bytes[at+4:at+4+n]), e) // a copy: texts must outlive the lock
-	must.Hold(err == nil, "an event in memory can be decoded")
+// from returns the part of the stream that is not older than a day.
+func (s *stream) from(oldest trade.Day) stream {
+	n := 0
+	for n < len(s.chunks) && s.chunks[n].day < oldest {
+		n++
+	}
+	return stream{chunks: s.chunks[n:]}
 }
 
-func (s *stream) read(f *EventFilter) (rows []trade.Event) {
-	n := len(s.offsets)
-	from := 0
-	if f.After >= s.first && n > 0 {
-		from = int(min(uint64(n), f.After-s.first+1))
+// size is the number of bytes.
+func (s stream) size() (n int) {
+	for i := range s.chunks {
+		n += len(s.chunks[i].bytes)
 	}
-	for i := from; i < n && len(rows) < f.limit(); i++ {
-		at := i
-		if f.Direction == NewestFirst {
-			at = n - 1 - (i - from)
+	return n
+}
+
+// lacks reports whether an event behind a number is not here, when the account's last event is number last.
+func (s *stream) lacks(after, last uint64) bool {
+	if len(s.chunks) == 0 {
+		return after < last
+	}
+	return after < s.first()-1
+}
+
+// begins reports whether all events of a time and later are here. What was forgotten may be as old as the first that
+// is here: a day turns within one entry.
+func (s *stream) begins(from trade.Time) bool {
+	return len(s.chunks) > 0 && from > s.chunks[0].firstTime
+}
+
+// since returns the first chunk that has an event behind a number, and false when there is none.
+func (s *stream) since(after uint64) (chunk, bool) {
+	at, _ := slices.BinarySearchFunc(s.chunks, after, func(c chunk, after uint64) int {
+		if c.last() > after {
+			return 1
 		}
-		var e trade.Event
-		s.decode(at, &e)
+		return -1
+	})
+	if at == len(s.chunks) {
+		return chunk{}, false
+	}
+	return s.chunks[at], true
+}
+
+// until returns the last chunk that has an event before a number, and false when there is none; 0 is open.
+func (s *stream) until(before uint64) (chunk, bool) {
+	at := len(s.chunks)
+	if before != 0 {
+		at, _ = slices.BinarySearchFunc(s.chunks, before, func(c chunk, before uint64) int {
+			if c.first >= before {
+				return 1
+			}
+			return -1
+		})
+	}
+	if at == 0 {
+		return chunk{}, false
+	}
+	return s.chunks[at-1], true
+}
+
+// choose appends the events of a chunk that a filter chooses, up to its limit. It needs no lock.
+func (c *chunk) choose(rows []trade.Event, f *EventFilter) []trade.Event {
+	if c.lastTime < f.From || f.Until != 0 && c.firstTime >= f.Until {
+		return rows
+	}
+	bodies := make([][]byte, 0, c.count)
+	err := frames(c.bytes, func(frame []byte) error { bodies = append(bodies, frame); return nil })
+	must.Hold(err == nil && len(bodies) == int(c.count), "a chunk in memory can be walked")
+	if f.Direction == NewestFirst {
+		slices.Reverse(bodies)
+	}
+	var e trade.Event
+	for _, body := range bodies {
+		if len(rows) >= f.limit() {
+			break
+		}
+		err := trade.DecodeEvent(body, &e)
+		must.Hold(err == nil, "an event in memory can be decoded")
 		if f.chooses(&e) {
-			rows = append(rows, e)
+			rows = append(rows, trade.Event{})
+			// Again and alone: texts must not hold the whole chunk in memory, and no other event's members may show.
+			err := trade.DecodeEvent(slices.Clone(body), &rows[len(rows)-1])
+			must.Hold(err == nil, "an event in memory can be decoded")
 		}
 	}
 	return rows

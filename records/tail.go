@@ -12,6 +12,8 @@ type Tail struct {
 	entries []tailEntry
 	size    int
 	from    uint64 // every entry with events after this index is here
+	index   uint64 // the last entry that was folded, with events or without
+	begun   bool
 	open    []byte // of the entry being folded
 	news    chan struct{}
 }
@@ -21,7 +23,7 @@ type tailEntry struct {
 	events []byte // (uint32 length, event)*
 }
 
-// NewTail returns an empty tail behind a log index.
+// NewTail returns an empty tail, which says nothing before it is told where it begins (Begin).
 func NewTail() *Tail { return &Tail{news: make(chan struct{}, 1)} }
 
 func (t *Tail) add(event []byte) {
@@ -31,10 +33,12 @@ func (t *Tail) add(event []byte) {
 
 // commit closes the entry that was being folded.
 func (t *Tail) commit(index uint64) {
+	t.mu.Lock()
+	t.index = max(t.index, index)
 	if len(t.open) == 0 {
+		t.mu.Unlock()
 		return
 	}
-	t.mu.Lock()
 	t.entries = append(t.entries, tailEntry{index: index, events: append([]byte(nil), t.open...)})
 	t.size += len(t.open)
 	t.open = t.open[:0]
@@ -60,6 +64,21 @@ func (t *Tail) Begin(index uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.entries, t.size, t.from, t.open = nil, 0, index, t.open[:0]
+	t.index, t.begun = index, true
+}
+
+// place returns the log index that the tail reaches, and false before it has begun.
+func (t *Tail) place() (index uint64, begun bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.index, t.begun
+}
+
+// first returns the log index behind which the tail has everything.
+func (t *Tail) first() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.from
 }
 
 // After returns up to most bytes of entries behind a log index, and false when some of them are no longer here.

@@ -1,0 +1,230 @@
+package records
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"evenkeel/core/must"
+	"evenkeel/core/trade"
+)
+
+// rowsOfStatement is how many rows one INSERT carries: a round trip to a server costs more than a row.
+const rowsOfStatement = 100
+
+// insertion is what one transaction brings, as arguments of statements.
+type insertion struct {
+	events []any
+	orders []orderRow
+	place  map[orderKey]int // in orders: of an order only the last state is written
+	buffer trade.Event
+}
+
+type orderKey struct {
+	account trade.AccountID
+	order   trade.OrderID
+}
+
+type orderRow [orderColumns]any
+
+const (
+	eventColumns = 6
+	orderColumns = 10
+
+	insertEvents = `INSERT INTO events (account, number, time, day, kind, body) VALUES `
+	eventsClash  = ` ON CONFLICT (account, number) DO NOTHING`
+	insertOrders = `INSERT INTO orders (account, id, client, placed, day, security, side, done, number, body) VALUES `
+	ordersClash  = ` ON CONFLICT (account, id) DO UPDATE SET done = excluded.done, number = excluded.number,
+		body = excluded.body WHERE orders.number < excluded.number`
+)
+
+// write puts entries into the database, all or none, and says that everything up to index is there.
+func (h *History) write(ctx context.Context, db *sql.DB, entries []Entry, index uint64) (err error) {
+	rows := insertion{place: map[orderKey]int{}}
+	for _, entry := range entries {
+		if err := entry.Events(rows.add); err != nil {
+			return fmt.Errorf("write history: entry %d: %w", entry.Index, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			if undo := tx.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
+				err = errors.Join(err, undo)
+			}
+			err = fmt.Errorf("write history: %w", err)
+		}
+	}()
+	before := h.index.Load()
+	if err = h.database.advance(ctx, tx, before, index, len(rows.events)/eventColumns); err != nil {
+		return err
+	}
+	if err = h.database.insertEvents(ctx, tx, rows.events); err != nil {
+		return err
+	}
+	if err = h.database.insertOrders(ctx, tx, rows.orders); err != nil {
+		return err
+	}
+	if err = tx.Commit(); err != nil {
+		return err
+	}
+	h.index.Store(index)
+	if h.checked == before {
+		h.checked = index
+	}
+	return nil
+}
+
+// add takes one encoded event.
+func (r *insertion) add(encoded []byte) error {
+	e := &r.buffer
+	if err := trade.DecodeEvent(encoded, e); err != nil {
+		return err
+	}
+	r.events = append(r.events, int64(e.Account), int64(e.Number), int64(e.Time), int64(e.Day), int64(e.Kind), encoded)
+	if !e.Kind.OfOrder() {
+		return nil
+	}
+	o := &e.Order
+	if e.Kind == trade.CancelRefused { // the reason is that of the cancel: the order has nothing to explain
+		if o.Status.Done() {
+			return nil // it changed nothing
+		}
+		o.Reason, o.Numbers = trade.Accepted, trade.Numbers{}
+		var err error
+		encoded, err = trade.AppendEvent(nil, e)
+		must.Hold(err == nil, "an event that was decoded can be encoded")
+	}
+	row := orderRow{int64(o.Account), int64(o.ID), nonNil(o.ClientID), int64(o.Placed), int64(o.Day), int64(o.Security),
+		int64(o.Side), boolInt(o.Status.Done()), int64(e.Number), encoded}
+	key := orderKey{o.Account, o.ID}
+	if at, found := r.place[key]; found {
+		r.orders[at] = row
+		return nil
+	}
+	r.place[key] = len(r.orders)
+	r.orders = append(r.orders, row)
+	return nil
+}
+
+// nonNil makes an empty text, which is not the same as none to a database.
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// advance moves the note of how far the history is, if it still says what this process believes. It comes first in the
+// transaction: of two writers one waits, and then sees that it is not alone.
+func (d *database) advance(ctx context.Context, tx *sql.Tx, from, to uint64, events int) error {
+	result, err := tx.ExecContext(ctx, d.sql(`UPDATE progress SET log_index = ?, events = events + ?
+		WHERE shard = 0 AND log_index = ?`), int64(to), int64(events), int64(from))
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	if from != 0 {
+		return errTwoWriters
+	}
+	result, err = tx.ExecContext(ctx, d.sql(`INSERT INTO progress (shard, log_index, events) VALUES (0, ?, ?)
+		ON CONFLICT (shard) DO NOTHING`), int64(to), int64(events))
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return errTwoWriters
+}
+
+// insertEvents writes events. One that is there already must be the same: the history is being filled again.
+func (d *database) insertEvents(ctx context.Context, tx *sql.Tx, args []any) error {
+	const most = rowsOfStatement * eventColumns
+	for len(args) > 0 {
+		part := args[:min(most, len(args))]
+		args = args[len(part):]
+		n := len(part) / eventColumns
+		result, err := tx.ExecContext(ctx, d.sql(insertEvents+tuples(n, eventColumns)+eventsClash), part...)
+		if err != nil {
+			return err
+		}
+		written, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if int(written) == n {
+			continue
+		}
+		for i := eventColumns - 1; i < len(part); i += eventColumns {
+			if err := d.holds(ctx, tx, part[i].([]byte)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *database) insertOrders(ctx context.Context, tx *sql.Tx, rows []orderRow) error {
+	for len(rows) > 0 {
+		part := rows[:min(rowsOfStatement, len(rows))]
+		rows = rows[len(part):]
+		args := make([]any, 0, rowsOfStatement*orderColumns)
+		for i := range part {
+			args = append(args, part[i][:]...)
+		}
+		statement := d.sql(insertOrders + tuples(len(part), orderColumns) + ordersClash)
+		if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tuples is (?, ?), (?, ?), ...
+func tuples(rows, columns int) string {
+	one := "(?" + strings.Repeat(", ?", columns-1) + ")"
+	return one + strings.Repeat(", "+one, rows-1)
+}
+
+// asker is a database or a transaction.
+type asker interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// holds checks that an event is in the database as it is in the log. ErrHistoryForeign when it is not.
+func (d *database) holds(ctx context.Context, db asker, encoded []byte) error {
+	var e trade.Event
+	if err := trade.DecodeEvent(encoded, &e); err != nil {
+		return err
+	}
+	var body []byte
+	err := db.QueryRowContext(ctx, d.sql(`SELECT body FROM events WHERE account = ? AND number = ?`), int64(e.Account),
+		int64(e.Number)).Scan(&body)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("%w: event %d of account %d is missing", ErrHistoryForeign, e.Number, e.Account)
+	case err != nil:
+		return err
+	case !bytes.Equal(body, encoded):
+		return fmt.Errorf("%w: event %d of account %d is another one", ErrHistoryForeign, e.Number, e.Account)
+	}
+	return nil
+}
+
+func boolInt(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
