@@ -1,0 +1,328 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"evenkeel/core/money"
+	"evenkeel/core/rules"
+	"evenkeel/core/trade"
+	"evenkeel/records"
+)
+
+// An activity is a fill, a movement of cash or shares, or the fees of a fill, made from one event of the account's
+// stream. Its id is the time, then a UUID that holds the event's number and which of the event's activities it is; so a
+// page goes on from an id without anything being remembered.
+type activity struct {
+	ID              string `json:"id"`
+	ActivityType    string `json:"activity_type"`
+	SubType         string `json:"activity_sub_type,omitempty"`
+	TransactionTime string `json:"transaction_time,omitempty"`
+	Type            string `json:"type,omitempty"`
+	Price           string `json:"price,omitempty"`
+	Qty             string `json:"qty,omitempty"`
+	Side            string `json:"side,omitempty"`
+	Symbol          string `json:"symbol,omitempty"`
+	LeavesQty       string `json:"leaves_qty,omitempty"`
+	CumQty          string `json:"cum_qty,omitempty"`
+	OrderID         string `json:"order_id,omitempty"`
+	OrderStatus     string `json:"order_status,omitempty"`
+	Date            string `json:"date,omitempty"`
+	NetAmount       string `json:"net_amount,omitempty"`
+	Description     string `json:"description,omitempty"`
+	Status          string `json:"status,omitempty"`
+	Currency        string `json:"currency,omitempty"`
+	CreatedAt       string `json:"created_at,omitempty"`
+	CN              any    `json:"cn,omitempty"`
+
+	number uint64
+	part   uint64 // of the event: 0 the fill or movement, 1 its fees
+}
+
+// activityKind is the fourth kind of a UUID with a number: event number x 2 + part.
+const activityKind idKind = 4
+
+func activityID(e *trade.Event, part uint64) string {
+	t := time.Unix(0, int64(e.Time)).In(shanghai)
+	return fmt.Sprintf("%s%03d::%s", t.Format("20060102150405"), t.Nanosecond()/1e6,
+		formatID(activityKind, e.Number<<1|part))
+}
+
+// parseActivityID returns the place of an activity in the account's stream.
+func parseActivityID(text string) (number, part uint64, ok bool) {
+	_, id, ok := strings.Cut(text, "::")
+	if !ok {
+		return 0, 0, false
+	}
+	v, ok := parseID(activityKind, id)
+	return v >> 1, v & 1, ok
+}
+
+// activityTypes are those that A shares at a broker without margin can have, with whether they are trades.
+var activityTypes = map[string]bool{"FILL": true, "FEE": false, "CSD": false, "CSW": false, "JNLS": false}
+
+// activities makes the activities of an event, in order.
+func (s *Server) activities(e *trade.Event) []activity {
+	base := activity{ID: activityID(e, 0), number: e.Number, Date: dayText(e.Day), CreatedAt: stamp(e.Time),
+		Status: "executed", Currency: "CNY"}
+	switch e.Kind {
+	case trade.OrderTraded:
+		o := &e.Order
+		line, _ := s.Listing.Security(o.Security)
+		fill := activity{ID: base.ID, number: e.Number, ActivityType: "FILL", TransactionTime: stamp(e.Time),
+			Type: "partial_fill", Price: e.Trade.Price.String(), Qty: shares(e.Trade.Quantity), Side: sideWord(o.Side),
+			Symbol: string(line.Symbol), LeavesQty: shares(o.Left()), CumQty: shares(o.Filled), OrderID: orderID(o.ID),
+			OrderStatus: compatStatus(o.Status),
+			CN: map[string]any{"amount": e.Trade.Amount.String(), "fees": feesOf(e.Trade.Fees), "day": dayText(e.Day),
+				"name": string(line.Name)}}
+		if o.Left() == 0 {
+			fill.Type = "fill"
+		}
+		fees := base
+		fees.ID, fees.part, fees.ActivityType = activityID(e, 1), 1, "FEE"
+		fees.NetAmount, fees.Symbol, fees.OrderID = (-e.Trade.Fees.Total()).String(), fill.Symbol, fill.OrderID
+		fees.Description = "commission, stamp duty and transfer fee of a fill"
+		fees.CN = map[string]any{"fees": feesOf(e.Trade.Fees)}
+		return []activity{fill, fees}
+	case trade.CashMoved:
+		base.ActivityType, base.NetAmount = "CSD", e.Cash.Amount.String()
+		base.Description = string(e.Cash.Reference)
+		if e.Cash.Amount < 0 {
+			base.ActivityType = "CSW"
+		}
+		return []activity{base}
+	case trade.SharesMoved:
+		line, _ := s.Listing.Security(e.Position.Security)
+		base.ActivityType, base.Symbol, base.Qty = "JNLS", string(line.Symbol), shares(e.Shares.Quantity)
+		base.Description, base.NetAmount = string(e.Shares.Reference), "0"
+		return []activity{base}
+	}
+	return nil
+}
+
+// pageDefault and pageMost are Alpaca's page sizes of activities.
+const pageDefault, pageMost = 100, 100
+
+// getActivities is GET /v2/account/activities and /v2/account/activities/{type}.
+func getActivities(s *Server, c *call) (int, any, error) {
+	q := c.query()
+	types := q.list("activity_types")
+	if one := c.r.PathValue("type"); one != "" {
+		types = []string{one}
+	}
+	f := records.EventFilter{Kinds: []trade.EventKind{trade.OrderTraded, trade.CashMoved, trade.SharesMoved},
+		From: q.moment("after"), Until: q.moment("until")}
+	if f.From != 0 {
+		f.From++ // after is exclusive
+	}
+	if day := q.day("date"); day != 0 {
+		f.From, f.Until = rules.Join(day, 0), rules.Join(rules.AddDays(day, 1), 0)
+	}
+	size := q.integer("page_size", pageDefault, 1, pageMost)
+	oldest := q.choice("direction", "desc", "asc") == "asc"
+	category := q.choice("category", "", "trade_activity", "non_trade_activity")
+	from, part := uint64(0), uint64(0)
+	if token := q.text("page_token"); token != "" {
+		ok := false
+		if from, part, ok = parseActivityID(token); !ok {
+			q.wrong("page_token", "is not the id of an activity")
+		}
+	}
+	if q.err != nil {
+		return 0, nil, q.err
+	}
+	wanted := func(a *activity) bool {
+		if len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, a.ActivityType) }) {
+			return false
+		}
+		if category != "" && activityTypes[a.ActivityType] != (category == "trade_activity") {
+			return false
+		}
+		switch {
+		case from == 0:
+			return true
+		case oldest:
+			return a.number > from || a.number == from && a.part > part
+		}
+		return a.number < from || a.number == from && a.part < part
+	}
+	list, err := s.activityPage(c, f, oldest, from, size, wanted)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, list, nil
+}
+
+// activityPage walks the account's stream until a page is full or the stream ends.
+func (s *Server) activityPage(
+	c *call, f records.EventFilter, oldest bool, from uint64, size int, wanted func(*activity) bool,
+) ([]activity, error) {
+	list := []activity{}
+	if oldest {
+		f.Direction = records.OldestFirst
+		f.After = max(from, 1) - 1
+	} else if from != 0 {
+		f.Before = from + 1
+	}
+	for {
+		f.Limit = records.MaxRows
+		rows, err := s.events(c, f)
+		if err != nil {
+			return nil, err
+		}
+		for i := range rows {
+			made := s.activities(&rows[i])
+			if !oldest {
+				slices.Reverse(made)
+			}
+			for k := range made {
+				if wanted(&made[k]) {
+					if list = append(list, made[k]); len(list) == size {
+						return list, nil
+					}
+				}
+			}
+		}
+		if len(rows) == 0 || len(rows) < f.Limit {
+			return list, nil
+		}
+		if oldest {
+			f.After = rows[len(rows)-1].Number
+		} else {
+			f.Before = rows[len(rows)-1].Number
+		}
+	}
+}
+
+// events reads an account's stream from memory and, where the memory has forgotten, from history. Newest first, memory
+// is read before history; a page of the newest is shown even when history is down.
+func (s *Server) events(c *call, f records.EventFilter) ([]trade.Event, error) {
+	id := c.who.Account
+	rows, err := s.Day.Events(id, f)
+	if s.History == nil {
+		if err != nil && f.Direction == records.OldestFirst { // nothing older is kept anywhere
+			f.After = max(f.After, s.Day.FirstNumber(id)-1)
+			return s.Day.Events(id, f)
+		}
+		return rows, err
+	}
+	if err != nil {
+		old, err := s.History.Events(c.r.Context(), id, f)
+		if err != nil {
+			return nil, historyFault(err)
+		}
+		return old, nil
+	}
+	if f.Direction == records.OldestFirst || f.Limit > 0 && len(rows) >= f.Limit {
+		return rows, nil
+	}
+	if first := s.Day.FirstNumber(id); first > 0 && (f.Before == 0 || f.Before > first) {
+		f.Before = first
+	}
+	if f.Before == 1 {
+		return rows, nil
+	}
+	f.Limit -= len(rows)
+	old, err := s.History.Events(c.r.Context(), id, f)
+	if err != nil {
+		s.Log.Warn("older events are left out", "request", c.id, "error", err)
+		c.w.Header().Set("X-History", "unavailable")
+		return rows, nil
+	}
+	return append(rows, old...), nil
+}
+
+// equityRow is what an account was worth when a trading day began.
+type equityRow struct {
+	day    trade.Day
+	at     trade.Time
+	equity money.Cash
+}
+
+// getPortfolioHistory is GET /v2/account/portfolio/history: the equity at the start of each trading day, and now.
+func getPortfolioHistory(s *Server, c *call) (int, any, error) {
+	q := c.query()
+	frame := q.choice("timeframe", "1D", "1Min", "5Min", "15Min", "1H")
+	period := q.text("period")
+	from, until := q.moment("start"), q.moment("end")
+	if until == 0 {
+		until = q.moment("date_end")
+	}
+	span, err := periodOf(period)
+	if err != nil {
+		q.wrong("period", err.Error())
+	}
+	if q.err != nil {
+		return 0, nil, q.err
+	}
+	if until == 0 {
+		until = s.now() + 1
+	}
+	if from == 0 {
+		from = trade.Time(span(time.Unix(0, int64(until))).UnixNano())
+	}
+	events, err := s.events(c, records.EventFilter{Kinds: []trade.EventKind{trade.AccountDay}, From: from, Until: until,
+		Limit: records.MaxRows})
+	if err != nil {
+		return 0, nil, err
+	}
+	slices.Reverse(events)
+	rows := make([]equityRow, 0, len(events)+1)
+	for i := range events {
+		if events[i].Equity != 0 || len(rows) > 0 {
+			rows = append(rows, equityRow{day: events[i].Day, at: events[i].Time, equity: events[i].Equity})
+		}
+	}
+	standing, _ := s.Day.Standing(c.who.Account)
+	now := standing.Balance.Available + standing.Balance.Frozen + s.worth(standing.Positions)
+	if until >= s.now() {
+		rows = append(rows, equityRow{day: dayOf(s.Clock()), at: s.now(), equity: now})
+	}
+	return http.StatusOK, portfolio(rows, frame), nil
+}
+
+func portfolio(rows []equityRow, frame string) map[string]any {
+	stamps, equity, gain, gainPart := []int64{}, []number{}, []number{}, []number{}
+	base := money.Cash(0)
+	asof := any(nil)
+	for i := range rows {
+		if i == 0 {
+			base, asof = rows[0].equity, dayText(rows[0].day)
+		}
+		stamps = append(stamps, int64(rows[i].at)/int64(time.Second))
+		equity = append(equity, cashNumber(rows[i].equity))
+		gain = append(gain, cashNumber(rows[i].equity-base))
+		gainPart = append(gainPart, number(ratio(int64(rows[i].equity-base), int64(base))))
+	}
+	return map[string]any{"timestamp": stamps, "equity": equity, "profit_loss": gain, "profit_loss_pct": gainPart,
+		"base_value": cashNumber(base), "base_value_asof": asof, "timeframe": frame, "cashflow": map[string]any{}}
+}
+
+// periodOf reads 1D, 2W, 3M, 1A, all; a month when it is absent.
+func periodOf(text string) (func(time.Time) time.Time, error) {
+	if text == "" {
+		text = "1M"
+	}
+	if strings.EqualFold(text, "all") {
+		return func(time.Time) time.Time { return time.Unix(0, 0) }, nil
+	}
+	count, unit := 0, ""
+	if _, err := fmt.Sscanf(text, "%d%1s", &count, &unit); err != nil || count < 1 || count > 1000 ||
+		fmt.Sprintf("%d%s", count, unit) != text {
+		return nil, fmt.Errorf("%q is not like 5D, 2W, 1M, 1A or all", clip(text))
+	}
+	switch strings.ToUpper(unit) {
+	case "D":
+		return func(t time.Time) time.Time { return t.AddDate(0, 0, -count) }, nil
+	case "W":
+		return func(t time.Time) time.Time { return t.AddDate(0, 0, -7*count) }, nil
+	case "M":
+		return func(t time.Time) time.Time { return t.AddDate(0, -count, 0) }, nil
+	case "A", "Y":
+		return func(t time.Time) time.Time { return t.AddDate(-count, 0, 0) }, nil
+	}
+	return nil, fmt.Errorf("%q is not like 5D, 2W, 1M, 1A or all", clip(text))
+}

@@ -1,0 +1,177 @@
+// Package api is the HTTP front door: it translates, and decides nothing.
+//
+// It speaks Alpaca's trading and market-data API (/v2, /v3, the three streams), so that existing programs work by setting
+// a base URL; a native API under /api/v1 for what that lacks (login, keys, depth, fees, deposits in the demo, account
+// events by number), described by openapi.yaml; and TradingView's UDF under /udf. Units on the wire: money, prices and
+// quantities of the trading API are decimal strings in CNY and shares, of the data API JSON numbers; times are RFC 3339
+// in UTC with nanoseconds. Invariants: no float is ever made of a number; an unknown member of a request never reaches
+// the books; every answer has X-Request-ID and X-RateLimit-*; every refusal has a code, a stable reason, a sentence in
+// English and Chinese and, where there are any, the numbers and the nearest valid value; nothing redirects; a stream that
+// falls behind is cut off; a drained stream is aborted, never ended cleanly.
+//
+// It never asks the core: commands go through intake, questions are answered from records, feed and auth. The one
+// advice that it gives before an order goes in (the price cage by the latest quote) is a courtesy: the exchange decides.
+//
+// Source: the published SDKs of Alpaca (Go 3.10.0, Node 3.1.3 and 4.0.2, Python 0.43.5), RFC 9110, RFC 6585, RFC 9562,
+// WHATWG HTML (server-sent events), RFC 6455, the MessagePack specification, TradingView's UDF.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"evenkeel/auth"
+	"evenkeel/core/rules"
+	"evenkeel/core/trade"
+	"evenkeel/feed"
+	"evenkeel/intake"
+	"evenkeel/records"
+)
+
+// Limits of the front door. Zero members mean the default.
+type Limits struct {
+	Body          int64         // 64 KiB: the largest request body
+	Streams       int           // 4,096: streams open at once, over all accounts
+	StreamMessage int64         // 1 MiB: the largest message that a client may send on a stream
+	StreamWrite   time.Duration // 5 s: the longest that one write to a stream may take
+	StreamAuth    time.Duration // 10 s: how long a new data stream may stay unauthenticated
+	Symbols       int           // 10,000: symbols of one request or subscription
+	Session       time.Duration // 24 h: life of a login
+	Pace          time.Duration // 1 s: how long a new event stream is held when its key opens them too fast
+	Request       time.Duration // 20 s: the longest that a request other than a stream may take
+	KeepAlive     time.Duration // 15 s: a silent event stream sends a comment so often
+}
+
+func (l Limits) withDefaults() Limits {
+	set(&l.Body, 64<<10)
+	set(&l.Streams, 4096)
+	set(&l.StreamMessage, 1<<20)
+	set(&l.StreamWrite, 5*time.Second)
+	set(&l.StreamAuth, 10*time.Second)
+	set(&l.Symbols, 10_000)
+	set(&l.Session, 24*time.Hour)
+	set(&l.Pace, time.Second)
+	set(&l.Request, 20*time.Second)
+	set(&l.KeepAlive, 15*time.Second)
+	return l
+}
+
+func set[T int | int64 | time.Duration](v *T, otherwise T) {
+	if *v <= 0 {
+		*v = otherwise
+	}
+}
+
+// History answers what the views in memory have forgotten. It may be down: then its errors say so.
+type History interface {
+	Orders(ctx context.Context, id trade.AccountID, f records.OrderFilter) ([]trade.Order, error)
+	Order(ctx context.Context, id trade.AccountID, order trade.OrderID) (o trade.Order, ok bool, err error)
+	OrderByClientID(ctx context.Context, id trade.AccountID, client string) (o trade.Order, ok bool, err error)
+	Events(ctx context.Context, id trade.AccountID, f records.EventFilter) ([]trade.Event, error)
+}
+
+// Documents are the small texts that accounts keep: watchlists. A body that was given out is not changed.
+type Documents interface {
+	Document(id trade.AccountID, name string) (body []byte, ok bool)
+	Documents(id trade.AccountID) (names []string) // sorted
+}
+
+// Parts are what a server is made of. Door, Directory, Passwords, Day, Listing, Market and Documents are required.
+type Parts struct {
+	Door      *intake.Door
+	Directory *auth.Directory
+	Passwords *auth.Passwords
+	Day       *records.Day
+	Listing   *records.Listing
+	Market    *feed.Market
+	Documents Documents
+	History   History             // nil: nothing is older than the views
+	Rules     func() *rules.Rules // the rules in force; nil: the embedded ones
+	Clock     func() time.Time    // nil: time.Now
+	// Ready says why the house cannot work now; empty: it can. nil: always.
+	Ready func() []string
+	// Demo opens what only a demo has: deposits and withdrawals by the account itself, charts without a login.
+	Demo bool
+	// SecureCookies marks the session cookie for TLS only: set it wherever TLS ends in front of us.
+	SecureCookies bool
+	Version       string
+	Gauges        []prometheus.Collector
+	Limits        Limits
+	Log           *slog.Logger // nil: silent
+}
+
+// Server is the front door as an http.Handler.
+type Server struct {
+	Parts
+	mux      *http.ServeMux
+	symbols  *intake.Symbols
+	measures *measures
+	origins  *http.CrossOriginProtection
+	paces    *paces
+
+	stopping context.Context // ends when Drain begins
+	stop     context.CancelFunc
+	streams  sync.WaitGroup
+	open     chan struct{} // one element per open stream
+
+	countMu sync.Mutex
+	counts  map[trade.AccountID]int // data streams
+}
+
+// New returns a server. It starts nothing.
+func New(p Parts) *Server {
+	p.Limits = p.Limits.withDefaults()
+	if p.Clock == nil {
+		p.Clock = time.Now
+	}
+	if p.Rules == nil {
+		standard := rules.Standard()
+		p.Rules = func() *rules.Rules { return standard }
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		Parts: p, symbols: intake.NewSymbols(p.Listing), origins: http.NewCrossOriginProtection(),
+		paces: newPaces(p.Limits.Pace, p.Clock), open: make(chan struct{}, p.Limits.Streams),
+		counts: map[trade.AccountID]int{},
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.measures = newMeasures(s, p.Gauges)
+	s.mux = s.routes()
+	return s
+}
+
+// Drain cuts every stream off, so that their clients come back elsewhere, and waits until they have ended or ctx has.
+// New streams are refused; other requests go on.
+func (s *Server) Drain(ctx context.Context) error {
+	s.stop()
+	ended := make(chan struct{})
+	go func() { s.streams.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// HTTPServer returns a server with this house's timeouts around the handler. Streams set their own.
+func HTTPServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+}
+
+// now is the time of the house.
+func (s *Server) now() trade.Time { return trade.Time(s.Clock().UnixNano()) }

@@ -1,0 +1,279 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"evenkeel/auth"
+	"evenkeel/core/trade"
+	"evenkeel/intake"
+)
+
+// call is one request on its way.
+type call struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string
+	route   *route
+	who     auth.Principal
+	native  bool // X-Enum-Profile: native
+	chinese bool // Accept-Language
+	status  int
+	refused string // reason of a refusal, for the measures
+}
+
+// endpoint answers a request: a status and a body to encode as JSON (nil: no body), or an error.
+type endpoint func(s *Server, c *call) (status int, body any, err error)
+
+// access says who may ask.
+type access uint8
+
+const (
+	reader access = iota // a key or session that may read
+	anyone               // nobody is asked who they are
+	holder               // any key or session; what it may do is intake's matter
+	chart                // reader, and in the demo anyone
+)
+
+// route is one line of the table.
+type route struct {
+	pattern string
+	access  access
+	class   intake.Class // Query: takes room and budget here; others do in the door
+	answer  endpoint
+	stream  bool // takes over the connection
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r, id: requestID()}
+	w.Header().Set("X-Request-Id", c.id)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	c.native = r.Header.Get("X-Enum-Profile") == "native"
+	c.chinese = strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "zh")
+	began := time.Now()
+	defer func() {
+		fault := recover()
+		if fault != nil && fault != http.ErrAbortHandler {
+			s.Log.Error("a request met a bug", "request", c.id, "path", r.URL.Path, "panic", fault, "stack", string(debug.Stack()))
+			if c.status == 0 {
+				c.fail(say(internalError))
+			}
+		}
+		s.measures.observe(c, time.Since(began))
+		if fault == http.ErrAbortHandler {
+			panic(fault)
+		}
+	}()
+	r.Body = http.MaxBytesReader(w, r.Body, s.Limits.Body)
+	s.dispatch(c)
+}
+
+// dispatch finds the route. A path that only lacks its method says so; nothing redirects.
+func (s *Server) dispatch(c *call) {
+	r := c.r.WithContext(context.WithValue(c.r.Context(), callKey{}, c))
+	c.r = r
+	if h, pattern := s.mux.Handler(r); pattern != "" && !redirects(h) {
+		s.mux.ServeHTTP(c.w, r)
+		return
+	}
+	var allowed []string
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+		other := *r
+		other.Method = method
+		if h, pattern := s.mux.Handler(&other); pattern != "" && !redirects(h) {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) > 0 {
+		c.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		c.fail(say(methodNotAllowed, r.Method, strings.Join(allowed, ", ")))
+		return
+	}
+	c.fail(say(notFound, clip(r.URL.Path)))
+}
+
+// redirects reports whether the mux would answer with a redirect to a cleaner path; clients of ours refuse those.
+func redirects(h http.Handler) bool {
+	_, ours := h.(*routeHandler)
+	return !ours
+}
+
+type callKey struct{}
+
+// routeHandler is a route as the mux sees it.
+type routeHandler struct {
+	server *Server
+	route  *route
+}
+
+func (h *routeHandler) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	c, _ := r.Context().Value(callKey{}).(*call)
+	c.r, c.route = r, h.route
+	h.server.answer(c)
+}
+
+// answer identifies the asker, takes room, and runs the endpoint.
+func (s *Server) answer(c *call) {
+	release, err := s.admit(c)
+	if err != nil {
+		c.fail(s.logged(c, faultOf(err)))
+		return
+	}
+	if c.route.stream { // it has room of its own, for as long as it lasts
+		release()
+	} else {
+		defer release()
+		ctx, cancel := context.WithTimeout(c.r.Context(), s.Limits.Request)
+		defer cancel()
+		c.r = c.r.WithContext(ctx)
+	}
+	status, body, err := c.route.answer(s, c)
+	s.allowance(c)
+	switch {
+	case err != nil:
+		c.fail(s.logged(c, faultOf(err)))
+	case status != 0: // 0: the endpoint wrote its answer itself
+		c.write(status, body)
+	}
+}
+
+// admit checks who asks and whether there is room.
+func (s *Server) admit(c *call) (release func(), err error) {
+	release = func() {}
+	if c.route.access != anyone {
+		who, err := s.identify(c)
+		open := c.route.access == chart && s.Demo && errors.Is(err, auth.ErrNobody)
+		if err != nil && !open {
+			return nil, err
+		}
+		c.who = who
+		if !open && c.route.access != holder && !who.MayAny(trade.MayRead|trade.EveryBoard) {
+			return nil, say(notPermitted, "reading needs the permission to read")
+		}
+	}
+	if c.route.class == intake.Query && c.route.access != anyone {
+		if release, err = s.Door.Query(c.who.Account); err != nil {
+			s.allowance(c)
+			return nil, err
+		}
+	}
+	return release, nil
+}
+
+// identify reads the credentials: an API key in the headers of Alpaca, a bearer token, HTTP Basic with key and secret, or
+// the session cookie. A cookie is only heard when the request comes from our own pages.
+func (s *Server) identify(c *call) (auth.Principal, error) {
+	h := c.r.Header
+	if id := h.Get("Apca-Api-Key-Id"); id != "" {
+		return s.Directory.ByKey(id, h.Get("Apca-Api-Secret-Key"))
+	}
+	if token, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer "); ok {
+		return s.Directory.ByToken(token, s.now())
+	}
+	if id, secret, ok := c.r.BasicAuth(); ok {
+		return s.Directory.ByKey(id, secret)
+	}
+	cookie, err := c.r.Cookie(sessionCookie)
+	if err != nil {
+		return auth.Principal{}, auth.ErrNobody
+	}
+	if err := s.origins.Check(c.r); err != nil {
+		return auth.Principal{}, say(crossOrigin)
+	}
+	return s.Directory.ByToken(cookie.Value, s.now())
+}
+
+// allowance writes the X-RateLimit headers.
+func (s *Server) allowance(c *call) {
+	a := s.Door.Allowance(c.who.Account, c.class())
+	h := c.w.Header()
+	h.Set("X-Ratelimit-Limit", strconv.Itoa(a.Limit))
+	h.Set("X-Ratelimit-Remaining", strconv.Itoa(a.Remaining))
+	h.Set("X-Ratelimit-Reset", strconv.FormatInt(a.Reset.Unix(), 10))
+}
+
+func (c *call) class() intake.Class {
+	if c.route == nil {
+		return intake.Query
+	}
+	return c.route.class
+}
+
+// logged writes faults of ours to the log; refusals are the client's matter.
+func (s *Server) logged(c *call, f *fault) *fault {
+	if f.Status >= 500 {
+		s.Log.Warn("request failed", "request", c.id, "method", c.r.Method, "path", c.r.URL.Path, "reason", f.Reason,
+			"error", f.cause)
+	}
+	return f
+}
+
+// write encodes an answer.
+func (c *call) write(status int, body any) {
+	c.status = status
+	if body == nil {
+		c.w.WriteHeader(status)
+		return
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // entities are ours: one that cannot be encoded is a bug
+	}
+	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(encoded) // the client may have gone
+}
+
+// fail writes a refusal.
+func (c *call) fail(f *fault) {
+	c.refused = f.Reason
+	h := c.w.Header()
+	if f.After > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds(f.After)))
+	}
+	if f.Status == http.StatusUnauthorized {
+		h.Set("Www-Authenticate", `Bearer realm="evenkeel"`)
+	}
+	if h.Get("X-Ratelimit-Limit") == "" { // nobody is known yet, so nothing is left for them
+		h.Set("X-Ratelimit-Limit", "0")
+		h.Set("X-Ratelimit-Remaining", "0")
+		h.Set("X-Ratelimit-Reset", strconv.FormatInt(time.Now().Unix(), 10))
+	}
+	c.write(f.Status, f.body(c.id, c.chinese))
+}
+
+// body is the refusal as JSON.
+func (f *fault) body(request string, chinese bool) map[string]any {
+	body := map[string]any{
+		"code": f.Code, "message": f.English, "message_en": f.English, "message_zh": f.Chinese, "reason": f.Reason,
+		"request_id": request, "docs": "/api/v1/reasons/" + f.Reason,
+	}
+	if chinese {
+		body["message"] = f.Chinese
+	}
+	for name, v := range map[string]string{"given": f.Given, "bound": f.Bound, "nearest": f.Nearest} {
+		if v != "" {
+			body[name] = v
+		}
+	}
+	for name, v := range f.Extra {
+		body[name] = v
+	}
+	return body
+}
+
+func requestID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:])
+	return "req-" + hex.EncodeToString(b[:])
+}

@@ -1,0 +1,416 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/vmihailenco/msgpack/v5"
+
+	"evenkeel/auth"
+	"evenkeel/core/trade"
+	"evenkeel/feed"
+)
+
+// Errors of the data stream. Clients know the codes.
+type streamError struct {
+	code int
+	msg  string
+}
+
+var (
+	invalidSyntax     = streamError{400, "invalid syntax"}
+	notAuthenticated  = streamError{401, "not authenticated"}
+	authFailed        = streamError{402, "auth failed"}
+	alreadyAuth       = streamError{403, "already authenticated"}
+	authTimeout       = streamError{404, "auth timeout"}
+	symbolLimit       = streamError{405, "symbol limit exceeded"}
+	connectionLimit   = streamError{406, "connection limit exceeded"}
+	slowClient        = streamError{407, "slow client"}
+	noSubscription    = streamError{409, "insufficient subscription"}
+	invalidForFeed    = streamError{410, "invalid subscribe action for this feed"}
+	insufficientScope = streamError{411, "insufficient scope"}
+	internalFault     = streamError{500, "internal error"}
+)
+
+// channels of the data stream, in the order in which they are acknowledged.
+var channels = [...]struct {
+	name string
+	kind feed.UpdateKind
+	none bool // nothing ever comes: there are no corrections, and no news
+}{
+	{name: "trades", kind: feed.TradeUpdate}, {name: "quotes", kind: feed.QuoteUpdate},
+	{name: "bars", kind: feed.BarUpdate}, {name: "updatedBars", kind: feed.LateBarUpdate},
+	{name: "dailyBars", kind: feed.DayBarUpdate}, {name: "statuses", kind: feed.StatusUpdate},
+	{name: "lulds", kind: feed.LimitUpdate}, {name: "imbalances", kind: feed.ImbalanceUpdate},
+	{name: "orderbooks", kind: feed.DepthUpdate}, {name: "news", none: true},
+	{name: "corrections", none: true}, {name: "cancelErrors", none: true},
+}
+
+const newsChannel = 9 // in channels; the two behind it follow trades
+
+// feeds that are served, all with the same data. delayed_sip is for requests: a stream of it would be old news.
+var feeds = []string{"iex", "sip", "otc", "boats", "overnight", "test"}
+
+// frameMessages bounds the messages of one frame.
+const frameMessages = 256
+
+// perAccount bounds the data streams of one account.
+const perAccount = 32
+
+// dataSession is one connection of the data stream.
+type dataSession struct {
+	s       *Server
+	ws      *websocket.Conn
+	packed  bool
+	news    bool // the stream of news, which has no other channel
+	who     auth.Principal
+	wants   [len(channels)][]string // sorted
+	reader  *feed.Reader
+	pumped  chan struct{}
+	writing sync.Mutex
+}
+
+// streamData is GET /v2/{feed}: market data over a WebSocket.
+func streamData(s *Server, c *call) (int, any, error) {
+	name := c.r.PathValue("feed")
+	if name == "delayed_sip" {
+		return 0, nil, say(featureNot, "a stream of delayed_sip", "use sip, or requests with feed=delayed_sip")
+	}
+	if !slices.Contains(feeds, name) || c.r.Header.Get("Upgrade") == "" {
+		return 0, nil, say(notFound, clip(c.r.URL.Path))
+	}
+	return s.openData(c, false)
+}
+
+func (s *Server) openData(c *call, news bool) (int, any, error) {
+	ctx, end, err := s.begin(c, "data")
+	if err != nil {
+		return 0, nil, err
+	}
+	defer end()
+	ws, err := s.accept(c, true)
+	if err != nil {
+		return 0, nil, nil //nolint:nilerr // the library has answered with the reason
+	}
+	defer func() { _ = ws.CloseNow() }()
+	d := &dataSession{s: s, ws: ws, packed: wantsMsgpack(c.r), news: news}
+	ctx, cancel := context.WithCancel(ctx)
+	defer d.leave()
+	defer cancel()
+	d.run(ctx)
+	return 0, nil, nil
+}
+
+// leave gives back what the session holds.
+func (d *dataSession) leave() {
+	if d.reader != nil {
+		d.s.Market.Leave(d.reader)
+		<-d.pumped
+	}
+	if d.who.Account != 0 {
+		d.s.count(d.who.Account, -1)
+	}
+}
+
+func (d *dataSession) run(ctx context.Context) {
+	if d.send(ctx, func(w *wire) { success(w, "connected") }) != nil {
+		return
+	}
+	late := time.AfterFunc(d.s.Limits.StreamAuth, func() {
+		_ = d.refuse(ctx, authTimeout)
+		_ = d.ws.Close(websocket.StatusPolicyViolation, "auth timeout")
+	})
+	defer late.Stop()
+	for {
+		_, message, err := d.ws.Read(ctx)
+		if err != nil {
+			return
+		}
+		m, err := parseDataMessage(message)
+		if err != nil {
+			err = d.refuse(ctx, invalidSyntax)
+		} else {
+			err = d.take(ctx, &m, late)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// dataMessage is what a client may say.
+type dataMessage struct {
+	Action      string   `json:"action" msgpack:"action"`
+	Key         string   `json:"key" msgpack:"key"`
+	Secret      string   `json:"secret" msgpack:"secret"`
+	Trades      []string `json:"trades" msgpack:"trades"`
+	Quotes      []string `json:"quotes" msgpack:"quotes"`
+	Bars        []string `json:"bars" msgpack:"bars"`
+	UpdatedBars []string `json:"updatedBars" msgpack:"updatedBars"`
+	DailyBars   []string `json:"dailyBars" msgpack:"dailyBars"`
+	Statuses    []string `json:"statuses" msgpack:"statuses"`
+	LULDs       []string `json:"lulds" msgpack:"lulds"`
+	Imbalances  []string `json:"imbalances" msgpack:"imbalances"`
+	Orderbooks  []string `json:"orderbooks" msgpack:"orderbooks"`
+	News        []string `json:"news" msgpack:"news"`
+}
+
+// lists are the symbols of each channel, as channels orders them.
+func (m *dataMessage) lists() [len(channels)][]string {
+	return [len(channels)][]string{m.Trades, m.Quotes, m.Bars, m.UpdatedBars, m.DailyBars, m.Statuses, m.LULDs,
+		m.Imbalances, m.Orderbooks, m.News}
+}
+
+// parseDataMessage reads JSON or MessagePack, whichever it is: the first byte of a JSON object is no map.
+func parseDataMessage(b []byte) (m dataMessage, err error) {
+	if len(b) == 0 {
+		return m, errors.New("an empty message")
+	}
+	if b[0] < 0x80 {
+		err = json.Unmarshal(b, &m)
+		return m, err
+	}
+	if err = boundedMsgpack(b); err == nil {
+		err = msgpack.Unmarshal(b, &m)
+	}
+	return m, err
+}
+
+func (d *dataSession) take(ctx context.Context, m *dataMessage, late *time.Timer) error {
+	switch {
+	case m.Action == "auth":
+		return d.authenticate(ctx, m, late)
+	case d.who.Account == 0:
+		return d.refuse(ctx, notAuthenticated)
+	case m.Action == "subscribe", m.Action == "unsubscribe":
+		return d.subscribe(ctx, m.lists(), m.Action == "subscribe")
+	}
+	return d.refuse(ctx, invalidSyntax)
+}
+
+func (d *dataSession) authenticate(ctx context.Context, m *dataMessage, late *time.Timer) error {
+	if d.who.Account != 0 {
+		return d.refuse(ctx, alreadyAuth)
+	}
+	who, err := d.s.Directory.ByKey(m.Key, m.Secret)
+	if m.Key == "oauth" {
+		who, err = d.s.Directory.ByToken(m.Secret, d.s.now())
+	}
+	switch {
+	case err != nil:
+		return d.refuse(ctx, authFailed)
+	case !who.MayAny(trade.MayRead | trade.EveryBoard):
+		return d.refuse(ctx, insufficientScope)
+	case !d.s.count(who.Account, 1):
+		return d.refuse(ctx, connectionLimit)
+	}
+	late.Stop()
+	d.who = who
+	return d.send(ctx, func(w *wire) { success(w, "authenticated") })
+}
+
+// count counts the data streams of an account; false when it has too many already.
+func (s *Server) count(id trade.AccountID, by int) bool {
+	s.countMu.Lock()
+	defer s.countMu.Unlock()
+	if by > 0 && s.counts[id] >= perAccount {
+		return false
+	}
+	if s.counts[id] += by; s.counts[id] == 0 {
+		delete(s.counts, id)
+	}
+	return true
+}
+
+// subscribe changes what is wanted, says what is wanted now, and only then lets the data come.
+func (d *dataSession) subscribe(ctx context.Context, lists [len(channels)][]string, add bool) error {
+	next := d.wants
+	total := 0
+	for i := range channels {
+		if d.news && i != newsChannel && len(lists[i]) > 0 {
+			return d.refuse(ctx, invalidForFeed)
+		}
+		next[i] = d.changed(next[i], lists[i], add)
+		total += len(next[i])
+	}
+	next[newsChannel+1], next[newsChannel+2] = next[0], next[0] // corrections and cancels come with the trades
+	if total > d.s.Limits.Symbols {
+		return d.refuse(ctx, symbolLimit)
+	}
+	if d.reader == nil {
+		reader, err := d.s.Market.Subscribe()
+		if err != nil {
+			return d.refuse(ctx, connectionLimit)
+		}
+		d.reader, d.pumped = reader, make(chan struct{})
+		go d.pump(ctx)
+	}
+	before := d.wants
+	d.wants = next
+	if err := d.acknowledge(ctx); err != nil {
+		return err
+	}
+	var interest feed.Interest
+	for i, channel := range channels {
+		if !channel.none {
+			interest.Want(channel.kind, next[i]...)
+		}
+	}
+	d.reader.Ask(interest)
+	return d.present(ctx, &before)
+}
+
+// changed adds symbols to a sorted list or takes them away. Symbols become canonical; one that is not listed stays as it
+// is, and nothing comes for it.
+func (d *dataSession) changed(list, symbols []string, add bool) []string {
+	list = slices.Clone(list)
+	for _, symbol := range symbols {
+		if line, err := d.s.symbols.Find(symbol); err == nil {
+			symbol = string(line.Symbol)
+		}
+		at, has := slices.BinarySearch(list, symbol)
+		switch {
+		case add && !has && len(list) <= d.s.Limits.Symbols:
+			list = slices.Insert(list, at, symbol)
+		case !add && has:
+			list = slices.Delete(list, at, at+1)
+		}
+	}
+	return list
+}
+
+func (d *dataSession) acknowledge(ctx context.Context) error {
+	return d.send(ctx, func(w *wire) {
+		w.object(1 + len(channels))
+		w.member("T", "subscription")
+		for i, channel := range channels {
+			w.texts(channel.name, d.wants[i]...)
+		}
+		w.endObject()
+	})
+}
+
+// present gives the state of what is newly wanted, where a client could not wait for the next change: phases, limits
+// and order books.
+func (d *dataSession) present(ctx context.Context, before *[len(channels)][]string) error {
+	var updates []feed.Update
+	for i, channel := range channels {
+		switch channel.kind {
+		case feed.StatusUpdate, feed.LimitUpdate, feed.DepthUpdate:
+		default:
+			continue
+		}
+		symbols := d.wants[i]
+		if slices.Contains(symbols, "*") {
+			symbols = d.s.Market.Symbols()
+		}
+		for _, symbol := range symbols {
+			q, ok := d.s.Market.LatestQuote(symbol)
+			if !ok || slices.Contains(before[i], symbol) || slices.Contains(before[i], "*") {
+				continue
+			}
+			u := feed.Update{Kind: channel.kind, Symbol: symbol, Quote: q}
+			if channel.kind == feed.StatusUpdate {
+				u.Status = &feed.Status{Symbol: symbol, Phase: q.Phase, Time: q.Time}
+			}
+			updates = append(updates, u)
+		}
+	}
+	return d.give(ctx, updates)
+}
+
+// pump gives out what the market tells. A reader that fell behind is told so and cut off.
+func (d *dataSession) pump(ctx context.Context) {
+	defer close(d.pumped)
+	for {
+		updates, err := d.reader.Next(ctx)
+		if err == nil {
+			err = d.give(ctx, updates)
+		}
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, feed.ErrSlow), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			d.s.measures.cutOff.WithLabelValues("data").Inc()
+			_ = d.refuse(ctx, slowClient)
+		case errors.Is(err, feed.ErrClosed):
+			_ = d.refuse(ctx, internalFault)
+		}
+		_ = d.ws.CloseNow()
+		return
+	}
+}
+
+// give writes updates in frames of at most frameMessages.
+func (d *dataSession) give(ctx context.Context, updates []feed.Update) error {
+	for len(updates) > 0 {
+		n := min(len(updates), frameMessages)
+		w := wire{packed: d.packed, b: make([]byte, 0, 128*n)}
+		w.array(n)
+		for i := range n {
+			w.element(i)
+			writeUpdate(&w, &updates[i])
+		}
+		w.endArray()
+		if err := d.write(ctx, w.b); err != nil {
+			return err
+		}
+		updates = updates[n:]
+	}
+	return nil
+}
+
+func (d *dataSession) refuse(ctx context.Context, e streamError) error {
+	return d.send(ctx, func(w *wire) {
+		w.object(3)
+		w.member("T", "error")
+		w.count("code", uint64(e.code))
+		w.member("msg", e.msg)
+		w.endObject()
+	})
+}
+
+func success(w *wire, msg string) {
+	w.object(2)
+	w.member("T", "success")
+	w.member("msg", msg)
+	w.endObject()
+}
+
+// send writes a frame with exactly one message.
+func (d *dataSession) send(ctx context.Context, message func(*wire)) error {
+	w := wire{packed: d.packed}
+	w.array(1)
+	message(&w)
+	w.endArray()
+	return d.write(ctx, w.b)
+}
+
+func (d *dataSession) write(ctx context.Context, b []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, d.s.Limits.StreamWrite)
+	defer cancel()
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	kind := websocket.MessageText
+	if d.packed {
+		kind = websocket.MessageBinary
+	}
+	return d.ws.Write(ctx, kind, b)
+}
+
+// newsOrStream is GET /v1beta1/news: a list that is empty, or the stream of news, on which nothing comes.
+func newsOrStream(s *Server, c *call) (int, any, error) {
+	if c.r.Header.Get("Upgrade") != "" {
+		return s.openData(c, true)
+	}
+	if _, err := s.identify(c); err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, map[string]any{"news": []any{}, "next_page_token": nil}, nil
+}

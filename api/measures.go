@@ -1,0 +1,98 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"evenkeel/intake"
+)
+
+// measures are what /metrics tells. Labels have few values each: routes, not paths.
+type measures struct {
+	requests *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+	refusals *prometheus.CounterVec
+	cutOff   *prometheus.CounterVec
+	readers  *prometheus.GaugeVec
+	handler  http.Handler
+}
+
+func newMeasures(s *Server, more []prometheus.Collector) *measures {
+	m := &measures{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_http_requests_total",
+			Help: "Requests by route and status."}, []string{"route", "status"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "evenkeel_http_request_seconds",
+			Help:    "Time from the request's headers to the end of its answer, by route; streams are not counted.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10}}, []string{"route"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_refusals_total",
+			Help: "Refused requests by reason."}, []string{"reason"}),
+		cutOff: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_streams_cut_off_total",
+			Help: "Stream readers that were too slow."}, []string{"stream"}),
+		readers: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_stream_readers",
+			Help: "Open streams."}, []string{"stream"}),
+	}
+	all := prometheus.NewRegistry()
+	all.MustRegister(m.requests, m.latency, m.refusals, m.cutOff, m.readers)
+	gauge := func(name, help string, labels prometheus.Labels, value func() int) {
+		all.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return float64(value()) }))
+	}
+	for _, class := range []intake.Class{intake.Query, intake.Manage, intake.Order, intake.Cancel} {
+		labels := prometheus.Labels{"class": class.String()}
+		gauge("evenkeel_intake_in_flight", "Requests being worked on.", labels, func() int { return s.Door.InFlight(class) })
+		gauge("evenkeel_intake_waiting", "Requests that wait for budget or room.", labels,
+			func() int { return s.Door.Waiting(class) })
+	}
+	gauge("evenkeel_logins_waiting", "Password hashes being computed or waited for.", nil, s.Passwords.Waiting)
+	gauge("evenkeel_accounts", "Accounts.", nil, s.Directory.Accounts)
+	gauge("evenkeel_feed_readers", "Readers of market data.", nil, s.Market.Readers)
+	all.MustRegister(more...)
+	m.handler = promhttp.HandlerFor(all, promhttp.HandlerOpts{})
+	return m
+}
+
+// observe counts a request that has been answered.
+func (m *measures) observe(c *call, took time.Duration) {
+	pattern := "none"
+	if c.route != nil {
+		pattern = c.route.pattern
+	}
+	m.requests.WithLabelValues(pattern, strconv.Itoa(c.status)).Inc()
+	if c.route == nil || !c.route.stream {
+		m.latency.WithLabelValues(pattern).Observe(took.Seconds())
+	}
+	if c.refused != "" {
+		m.refusals.WithLabelValues(c.refused).Inc()
+	}
+}
+
+// health says that the process answers.
+func health(_ *Server, _ *call) (int, any, error) {
+	return http.StatusOK, map[string]string{"status": "ok"}, nil
+}
+
+// ready says whether the house can work, and why not.
+func ready(s *Server, _ *call) (int, any, error) {
+	reasons := []string{}
+	if s.Ready != nil {
+		reasons = append(reasons, s.Ready()...)
+	}
+	if s.stopping.Err() != nil {
+		reasons = append(reasons, "being stopped")
+	}
+	status := http.StatusOK
+	if len(reasons) > 0 {
+		status = http.StatusServiceUnavailable
+	}
+	return status, map[string]any{"ready": len(reasons) == 0, "reasons": reasons, "version": s.Version}, nil
+}
+
+func metrics(s *Server, c *call) (int, any, error) {
+	c.status = http.StatusOK
+	s.measures.handler.ServeHTTP(c.w, c.r)
+	return 0, nil, nil
+}

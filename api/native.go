@@ -1,0 +1,384 @@
+package api
+
+import (
+	_ "embed"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"evenkeel/auth"
+	"evenkeel/core/money"
+	"evenkeel/core/trade"
+	"evenkeel/intake"
+)
+
+// The native API is what Alpaca's lacks, in the house's own words. openapi.yaml describes it; a test holds real answers
+// to that description.
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// sessionCookie holds the token of a login in a browser: out of reach of scripts, and not sent along by other sites.
+const sessionCookie = "evenkeel_session"
+
+// postLogin is POST /api/v1/login.
+func postLogin(s *Server, c *call) (int, any, error) {
+	f, err := readForm(c.r)
+	if err != nil {
+		return 0, nil, err
+	}
+	login, password, label := f.text("login"), f.text("password"), f.text("label")
+	switch {
+	case f.err != nil:
+		return 0, nil, f.err
+	case login == "":
+		return 0, nil, say(missingField, "login")
+	case password == "":
+		return 0, nil, say(missingField, "password")
+	case len(label) > trade.MaxLabel:
+		return 0, nil, say(textTooLong, "label")
+	}
+	if label == "" {
+		label = clip(c.r.UserAgent())
+	}
+	account, err := s.Passwords.Login(c.r.Context(), s.Directory, login, password)
+	if err != nil {
+		return 0, nil, err
+	}
+	token, hash := auth.NewToken()
+	expires := s.Clock().Add(s.Limits.Session)
+	command := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account,
+		TokenHash: hash, Expires: trade.Time(expires.UnixNano()), Label: []byte(strings.ToValidUTF8(label, ""))}}
+	answer, err := s.Door.Take(c.r.Context(), auth.Principal{Account: account, Via: auth.ByHouse}, &command)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case answer.Reason != trade.Accepted:
+		return 0, nil, refused(answer.Reason, answer.Numbers)
+	}
+	s.setCookie(c, token, expires)
+	known, _ := s.Directory.Account(account)
+	return http.StatusOK, map[string]any{"token": token, "expires": stamp(trade.Time(expires.UnixNano())),
+		"account_id": accountID(account), "account_number": accountNumber(account), "login": known.Login,
+		"permissions": permissionList(known.Permissions), "session_id": sessionID(hash)}, nil
+}
+
+func (s *Server) setCookie(c *call, token string, expires time.Time) {
+	cookie := http.Cookie{Name: sessionCookie, Value: token, Path: "/", Expires: expires, HttpOnly: true,
+		Secure: s.SecureCookies || c.r.TLS != nil, SameSite: http.SameSiteStrictMode}
+	if token == "" {
+		cookie.MaxAge = -1
+	}
+	http.SetCookie(c.w, &cookie)
+}
+
+// sessionID names a session to its owner without giving its hash away.
+func sessionID(hash [32]byte) string { return hashedUUID([]byte("session"), hash[:]) }
+
+// postLogout is POST /api/v1/logout.
+func postLogout(s *Server, c *call) (int, any, error) {
+	if c.who.Via != auth.BySession {
+		return 0, nil, say(notPermitted, "only a login can log out")
+	}
+	if err := s.closeSession(c, c.who.Session); err != nil {
+		return 0, nil, err
+	}
+	s.setCookie(c, "", time.Unix(0, 0))
+	return http.StatusNoContent, nil, nil
+}
+
+func (s *Server) closeSession(c *call, hash [32]byte) error {
+	return s.take(c, &trade.Command{Kind: trade.CloseSessionKind,
+		CloseSession: trade.CloseSession{Account: c.who.Account, TokenHash: hash}})
+}
+
+// getSessions is GET /api/v1/sessions.
+func getSessions(s *Server, c *call) (int, any, error) {
+	list := []any{}
+	for _, one := range s.Directory.Sessions(c.who.Account, s.now()) {
+		list = append(list, map[string]any{"id": sessionID(one.Hash), "label": one.Label, "opened": stamp(one.Opened),
+			"expires": stamp(one.Expires), "current": c.who.Via == auth.BySession && one.Hash == c.who.Session})
+	}
+	return http.StatusOK, map[string]any{"sessions": list}, nil
+}
+
+// deleteSession is DELETE /api/v1/sessions/{id}.
+func deleteSession(s *Server, c *call) (int, any, error) {
+	id := c.r.PathValue("id")
+	for _, one := range s.Directory.Sessions(c.who.Account, 0) {
+		if sessionID(one.Hash) == id {
+			return http.StatusNoContent, nil, s.closeSession(c, one.Hash)
+		}
+	}
+	return 0, nil, say(notFound, "session "+clip(id))
+}
+
+// postPassword is POST /api/v1/password.
+func postPassword(s *Server, c *call) (int, any, error) {
+	f, err := readForm(c.r)
+	if err != nil {
+		return 0, nil, err
+	}
+	old, fresh := f.text("old_password"), f.text("new_password")
+	known, _ := s.Directory.Account(c.who.Account)
+	if f.err != nil {
+		return 0, nil, f.err
+	}
+	if _, err := s.Passwords.Login(c.r.Context(), s.Directory, known.Login, old); err != nil {
+		return 0, nil, err
+	}
+	encoded, err := s.Passwords.Encode(c.r.Context(), fresh)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusNoContent, nil, s.take(c, &trade.Command{Kind: trade.SetPasswordKind,
+		SetPassword: trade.SetPassword{Account: c.who.Account, PasswordHash: []byte(encoded)}})
+}
+
+// getKeys is GET /api/v1/keys.
+func getKeys(s *Server, c *call) (int, any, error) {
+	list := []any{}
+	for _, k := range s.Directory.Keys(c.who.Account) {
+		list = append(list, map[string]any{"id": k.ID, "label": k.Label, "permissions": permissionList(k.Permissions),
+			"added": stamp(k.Added)})
+	}
+	return http.StatusOK, map[string]any{"keys": list}, nil
+}
+
+// postKey is POST /api/v1/keys. The secret is in this answer and nowhere else.
+func postKey(s *Server, c *call) (int, any, error) {
+	f, err := readForm(c.r)
+	if err != nil {
+		return 0, nil, err
+	}
+	label, words := f.text("label"), f.texts("permissions")
+	permissions, unknown := permissionsOf(words)
+	switch {
+	case f.err != nil:
+		return 0, nil, f.err
+	case unknown != "":
+		return 0, nil, say(badField, "permissions", clip(unknown)+" is unknown")
+	case len(label) > trade.MaxLabel:
+		return 0, nil, say(textTooLong, "label")
+	}
+	if len(words) == 0 {
+		permissions = c.who.Permissions &^ (trade.MayMoveCash | trade.MayOperate)
+	}
+	id, secret, hash := auth.NewKey()
+	if err := s.take(c, &trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: c.who.Account,
+		KeyID: []byte(id), SecretHash: hash, Permissions: permissions, Label: []byte(label)}}); err != nil {
+		return 0, nil, err
+	}
+	return http.StatusCreated, map[string]any{"id": id, "secret": secret, "label": label,
+		"permissions": permissionList(permissions)}, nil
+}
+
+// deleteKey is DELETE /api/v1/keys/{id}.
+func deleteKey(s *Server, c *call) (int, any, error) {
+	id := c.r.PathValue("id")
+	if len(id) > trade.MaxKeyID {
+		return 0, nil, say(notFound, "key "+clip(id))
+	}
+	return http.StatusNoContent, nil, s.take(c, &trade.Command{Kind: trade.RevokeKeyKind,
+		RevokeKey: trade.RevokeKey{Account: c.who.Account, KeyID: []byte(id)}})
+}
+
+// postOrderNative is POST /api/v1/orders, in the words of the exchanges.
+func postOrderNative(s *Server, c *call) (int, any, error) {
+	f, err := readForm(c.r)
+	if err != nil {
+		return 0, nil, err
+	}
+	w, err := readNative(f)
+	if err != nil {
+		return 0, nil, err
+	}
+	if w.ClientID, err = s.idempotent(c, w.ClientID, f.raw); err != nil {
+		return 0, nil, err
+	}
+	channel := trade.REST
+	if c.who.Via == auth.BySession {
+		channel = trade.Web
+	}
+	answer, err := s.place(c, &w, channel)
+	if err != nil {
+		return 0, nil, err
+	}
+	if answer.Replayed {
+		c.w.Header().Set("Idempotent-Replay", "true")
+	}
+	c.native = true
+	_, body, err := s.orderAnswer(c, answer.Order)
+	return http.StatusCreated, body, err
+}
+
+// readNative reads {symbol, side, type, price, quantity, client_order_id}; type is LIMIT or one of cn.market_type.
+func readNative(f *form) (w wish, err error) {
+	w = wish{Symbol: f.text("symbol"), ClientID: f.text("client_order_id"), Price: f.price("price"),
+		Quantity: f.quantity("quantity"), Kind: "limit", Force: "day"}
+	side, kind := strings.ToLower(f.text("side")), strings.ToUpper(f.text("type"))
+	switch side {
+	case "buy":
+		w.Side = trade.Buy
+	case "sell":
+		w.Side = trade.Sell
+	default:
+		f.wrong("side", "must be buy or sell")
+	}
+	if kind != "LIMIT" && kind != "" {
+		t, ok := marketType(kind)
+		if !ok {
+			f.wrong("type", "must be LIMIT, BEST5_IOC, BEST5_TO_LIMIT, IOC, FOK, OWN_BEST, OPPOSITE_BEST or FIXED_PRICE")
+		}
+		w.MarketType = t
+		if t.Market() {
+			w.Kind = "market"
+		}
+	}
+	switch {
+	case f.err != nil:
+	case w.Symbol == "":
+		f.fail(say(missingField, "symbol"))
+	case w.Quantity <= 0:
+		f.fail(refused(trade.QuantityNotPositive, trade.Numbers{Given: int64(w.Quantity)}))
+	case w.Kind == "limit" && w.Price == 0:
+		f.fail(say(missingField, "price"))
+	case len(w.ClientID) > trade.MaxClientID:
+		f.fail(refused(trade.ClientIDTooLong, trade.Numbers{Given: int64(len(w.ClientID)), Bound: trade.MaxClientID}))
+	}
+	return w, f.err
+}
+
+// deleteOrderNative is DELETE /api/v1/orders/{id}.
+func deleteOrderNative(s *Server, c *call) (int, any, error) {
+	id, err := c.orderID()
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := s.cancel(c, id); err != nil {
+		return 0, nil, err
+	}
+	c.native = true
+	status, body, err := s.orderAnswer(c, id)
+	if err == nil {
+		status = http.StatusAccepted
+	}
+	return status, body, err
+}
+
+// postCash is POST /api/v1/cash: a deposit, or with a negative amount a withdrawal. In the demo an account moves its own
+// cash; elsewhere that is the bank's word.
+func postCash(s *Server, c *call) (int, any, error) {
+	if !s.Demo && !c.who.May(trade.MayOperate) {
+		return 0, nil, say(notPermitted, "deposits and withdrawals come from the bank, not from here")
+	}
+	f, err := readForm(c.r)
+	if err != nil {
+		return 0, nil, err
+	}
+	amount, reference := f.cash("amount"), f.text("reference")
+	switch {
+	case f.err != nil:
+		return 0, nil, f.err
+	case amount == 0:
+		return 0, nil, refused(trade.AmountNotPositive, trade.Numbers{})
+	case len(reference) > trade.MaxReference:
+		return 0, nil, say(textTooLong, "reference")
+	}
+	if amount%money.Fen != 0 {
+		nearest, _ := money.Round(amount, money.Fen, money.Down)
+		return 0, nil, say(badField, "amount", "is in whole cents").numbers(amount.String(), "0.01", nearest.String())
+	}
+	if reference == "" {
+		if reference, err = s.idempotent(c, "", f.raw); err != nil {
+			return 0, nil, err
+		}
+	}
+	if err := s.take(c, &trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: c.who.Account,
+		Amount: amount, Reference: []byte(reference)}}); err != nil {
+		return 0, nil, err
+	}
+	b, _ := s.Day.Balance(c.who.Account)
+	return http.StatusOK, map[string]any{"amount": amount.String(), "reference": reference, "balance": balanceOf(b)}, nil
+}
+
+func getOpenAPI(_ *Server, c *call) (int, any, error) {
+	c.status = http.StatusOK
+	c.w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
+	c.w.WriteHeader(http.StatusOK)
+	_, _ = c.w.Write(openAPI) // the client may have gone
+	return 0, nil, nil
+}
+
+// reasonRow is a refusal as the list of reasons tells it.
+type reasonRow struct {
+	Reason  string `json:"reason"`
+	Code    int    `json:"code"`
+	Status  int    `json:"status"`
+	English string `json:"message_en"`
+	Chinese string `json:"message_zh"`
+}
+
+// reasonRows are all refusals, by name.
+func reasonRows() (rows []reasonRow) {
+	for _, t := range reasonTexts {
+		rows = append(rows, reasonRow{t.name, t.code, t.code / 100_000, t.english, t.chinese})
+	}
+	for name, t := range edgeTexts {
+		rows = append(rows, reasonRow{name, t.code, t.code / 100_000, t.english, t.chinese})
+	}
+	slices.SortFunc(rows, func(a, b reasonRow) int { return strings.Compare(a.Reason, b.Reason) })
+	return slices.CompactFunc(rows, func(a, b reasonRow) bool { return a.Reason == b.Reason })
+}
+
+func getReasons(_ *Server, c *call) (int, any, error) {
+	rows := reasonRows()
+	name := c.r.PathValue("name")
+	if name == "" {
+		return http.StatusOK, map[string]any{"reasons": rows}, nil
+	}
+	for _, row := range rows {
+		if row.Reason == name {
+			return http.StatusOK, row, nil
+		}
+	}
+	return 0, nil, say(notFound, "reason "+clip(name))
+}
+
+// nativeRoutes are the native API.
+var nativeRoutes = []route{
+	{"POST /api/v1/login", anyone, intake.Manage, postLogin, false},
+	{"POST /api/v1/logout", holder, intake.Manage, postLogout, false},
+	{"GET /api/v1/sessions", reader, intake.Query, getSessions, false},
+	{"DELETE /api/v1/sessions/{id}", holder, intake.Manage, deleteSession, false},
+	{"POST /api/v1/password", holder, intake.Manage, postPassword, false},
+	{"GET /api/v1/keys", reader, intake.Query, getKeys, false},
+	{"POST /api/v1/keys", holder, intake.Manage, postKey, false},
+	{"DELETE /api/v1/keys/{id}", holder, intake.Manage, deleteKey, false},
+	{"GET /api/v1/account", reader, intake.Query, getAccountNative, false},
+	{"POST /api/v1/cash", holder, intake.Manage, postCash, false},
+	{"POST /api/v1/orders", holder, intake.Order, postOrderNative, false},
+	{"GET /api/v1/orders", reader, intake.Query, nativeOf(getOrders), false},
+	{"GET /api/v1/orders/{id}", reader, intake.Query, nativeOf(getOrder), false},
+	{"DELETE /api/v1/orders/{id}", holder, intake.Cancel, deleteOrderNative, false},
+	{"POST /api/v1/preview", reader, intake.Query, postPreview, false},
+	{"GET /api/v1/securities", reader, intake.Query, getSecurities, false},
+	{"GET /api/v1/securities/{symbol}", reader, intake.Query, nativeOf(getAsset), false},
+	{"GET /api/v1/quotes/{symbol}", reader, intake.Query, getQuoteNative, false},
+	{"GET /api/v1/depth/{symbol}", reader, intake.Query, getDepth, false},
+	{"GET /api/v1/phases", reader, intake.Query, getPhases, false},
+	{"GET /api/v1/events", reader, intake.Query, streamNative, true},
+	{"GET /api/v1/events/list", reader, intake.Query, getEvents, false},
+	{"GET /api/v1/reasons", anyone, intake.Query, getReasons, false},
+	{"GET /api/v1/reasons/{name}", anyone, intake.Query, getReasons, false},
+	{"GET /api/v1/openapi.yaml", anyone, intake.Query, getOpenAPI, false},
+}
+
+// nativeOf is an endpoint with the house's own words.
+func nativeOf(e endpoint) endpoint {
+	return func(s *Server, c *call) (int, any, error) {
+		c.native = true
+		return e(s, c)
+	}
+}

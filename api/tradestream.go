@@ -1,0 +1,343 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/vmihailenco/msgpack/v5"
+
+	"evenkeel/auth"
+	"evenkeel/core/trade"
+	"evenkeel/records"
+)
+
+// update is one trade update, as both of Alpaca's account streams give it.
+type update struct {
+	At          string      `json:"at"`
+	Event       string      `json:"event"`
+	EventID     string      `json:"event_id"`
+	ExecutionID string      `json:"execution_id"`
+	Order       orderEntity `json:"order"`
+	PositionQty string      `json:"position_qty"`
+	Price       *string     `json:"price,omitempty"`
+	Qty         *string     `json:"qty,omitempty"`
+	Timestamp   string      `json:"timestamp"`
+	CN          updateCN    `json:"cn"`
+}
+
+type updateCN struct {
+	Number uint64  `json:"event_number"`
+	Reason *string `json:"reason,omitempty"`
+}
+
+// Times of the stream must rise strictly, because a client resumes a nanosecond behind the last one; the times of the
+// books only never fall. So at is the event's time without its last 20 bits, with the last 20 bits of its number in
+// their place: about a millisecond of precision (timestamp has the exact time), the same on every machine.
+const (
+	atBits = 20
+	atMask = 1<<atBits - 1
+)
+
+func atOf(e *trade.Event) trade.Time { return e.Time&^atMask | trade.Time(e.Number&atMask) }
+
+// since reports whether an event comes at or after a time of the stream. Within one span of at the numbers are compared
+// as on a circle, so that nothing is lost where they begin again.
+func since(e *trade.Event, at trade.Time) bool {
+	if mine, asked := e.Time&^atMask, at&^atMask; mine != asked {
+		return mine > asked
+	}
+	return (e.Number-uint64(at))&atMask < 1<<(atBits-1)
+}
+
+// update makes the trade update of an event; false for an event that the streams do not have.
+func (s *Server) update(e *trade.Event, native bool) (u update, ok bool) {
+	word := updateWord(e)
+	if word == "" {
+		return u, false
+	}
+	u = update{At: stamp(atOf(e)), Event: word, EventID: eventID(e), ExecutionID: executionID(e),
+		Order: s.order(&e.Order, native), PositionQty: shares(e.Position.Total), Timestamp: stamp(e.Time),
+		CN: updateCN{Number: e.Number}}
+	if e.Kind == trade.OrderTraded {
+		u.Price, u.Qty = pointer(e.Trade.Price.String()), pointer(shares(e.Trade.Quantity))
+	}
+	if e.Kind == trade.CancelRefused || e.Kind == trade.ReplaceRefused {
+		u.CN.Reason = pointer(refused(e.Order.Reason, e.Order.Numbers).Reason)
+	}
+	return u, true
+}
+
+// follow calls visit with the events of an account behind a number, in order and without a gap, from history, memory and
+// then as they come, until visit or the context ends it. Between two looks it calls idle, when keep has passed in silence.
+func (s *Server) follow(
+	ctx context.Context, c *call, after uint64, keep time.Duration, visit func(*trade.Event) error, idle func() error,
+) error {
+	news, stop, err := s.Day.Watch(c.who.Account)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ticker := time.NewTicker(keep)
+	defer ticker.Stop()
+	for {
+		rows, err := s.events(c, records.EventFilter{After: after, Direction: records.OldestFirst, Limit: records.MaxRows})
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := visit(&rows[i]); err != nil {
+				return err
+			}
+			after = rows[i].Number
+		}
+		if len(rows) > 0 {
+			ticker.Reset(keep)
+			continue
+		}
+		select {
+		case <-news:
+		case <-ticker.C:
+			if err := idle(); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// errDraining cuts a stream off because the server is being stopped.
+var errDraining = errors.New("the server is being stopped")
+
+// begin counts a stream in. Its context ends with the request and when the server drains.
+func (s *Server) begin(c *call, kind string) (ctx context.Context, end func(), err error) {
+	if s.stopping.Err() != nil {
+		f := say(draining)
+		f.After = time.Second
+		return nil, nil, f
+	}
+	select {
+	case s.open <- struct{}{}:
+	default:
+		f := say(tooManyStreams)
+		f.After = 10 * time.Second
+		return nil, nil, f
+	}
+	s.streams.Add(1)
+	gauge := s.measures.readers.WithLabelValues(kind)
+	gauge.Inc()
+	ctx, cancel := context.WithCancelCause(c.r.Context())
+	release := context.AfterFunc(s.stopping, func() { cancel(errDraining) })
+	var once sync.Once
+	return ctx, func() {
+		once.Do(func() {
+			release()
+			cancel(nil)
+			gauge.Dec()
+			<-s.open
+			s.streams.Done()
+		})
+	}, nil
+}
+
+// accept upgrades to a WebSocket. Browsers of other sites are let in only where credentials come in a message.
+func (s *Server) accept(c *call, anyOrigin bool) (*websocket.Conn, error) {
+	ws, err := websocket.Accept(c.w, c.r, &websocket.AcceptOptions{
+		InsecureSkipVerify: anyOrigin, CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		c.status = http.StatusBadRequest // the library has answered
+		return nil, err
+	}
+	c.status = http.StatusSwitchingProtocols
+	ws.SetReadLimit(s.Limits.StreamMessage)
+	return ws, nil
+}
+
+// wantsMsgpack reports whether a stream is asked for in MessagePack.
+func wantsMsgpack(r *http.Request) bool {
+	return r.Header.Get("Content-Type") == "application/msgpack"
+}
+
+// tradeSession is one connection of /stream.
+type tradeSession struct {
+	s       *Server
+	c       *call
+	ws      *websocket.Conn
+	msgpack bool
+	writing sync.Mutex
+	cancel  context.CancelFunc // of the updates under way
+	done    chan struct{}
+}
+
+// streamTrades is GET /stream: trade updates over a WebSocket, in binary frames that hold JSON (or MessagePack).
+func streamTrades(s *Server, c *call) (int, any, error) {
+	ctx, end, err := s.begin(c, "trade_updates")
+	if err != nil {
+		return 0, nil, err
+	}
+	defer end()
+	ws, err := s.accept(c, true)
+	if err != nil {
+		return 0, nil, nil //nolint:nilerr // the library has answered with the reason
+	}
+	defer func() { _ = ws.CloseNow() }()
+	t := &tradeSession{s: s, c: c, ws: ws, msgpack: wantsMsgpack(c.r)}
+	defer t.unlisten()
+	for {
+		_, message, err := ws.Read(ctx)
+		if err != nil {
+			return 0, nil, nil //nolint:nilerr // the client has gone, or we drain: both end the stream without a word
+		}
+		if err := t.take(ctx, message); err != nil {
+			return 0, nil, nil //nolint:nilerr // as above
+		}
+	}
+}
+
+// tradeMessage is what a client may say on /stream, in both forms that are in use.
+type tradeMessage struct {
+	Action string `json:"action" msgpack:"action"`
+	Key    string `json:"key" msgpack:"key"`
+	Secret string `json:"secret" msgpack:"secret"`
+	Data   struct {
+		KeyID   string   `json:"key_id" msgpack:"key_id"`
+		Secret  string   `json:"secret_key" msgpack:"secret_key"`
+		Streams []string `json:"streams" msgpack:"streams"`
+	} `json:"data" msgpack:"data"`
+}
+
+// heartbeat is the single byte that older clients send to keep a connection open.
+const heartbeat = 0x01
+
+func parseTradeMessage(b []byte) (m tradeMessage, err error) {
+	if len(b) > 0 && b[0] == '{' {
+		err = json.Unmarshal(b, &m)
+		return m, err
+	}
+	if err = boundedMsgpack(b); err == nil {
+		err = msgpack.Unmarshal(b, &m)
+	}
+	return m, err
+}
+
+func (t *tradeSession) take(ctx context.Context, b []byte) error {
+	if len(b) == 1 && b[0] == heartbeat {
+		return nil
+	}
+	m, err := parseTradeMessage(b)
+	if err != nil {
+		return t.write(ctx, map[string]any{"action": "error", "data": map[string]any{"error_message": "invalid syntax"}})
+	}
+	switch m.Action {
+	case "authenticate", "auth":
+		return t.authenticate(ctx, &m)
+	case "listen":
+		return t.listen(ctx, m.Data.Streams)
+	}
+	return t.write(ctx, map[string]any{"action": "error",
+		"data": map[string]any{"error_message": "unknown action " + clip(m.Action)}})
+}
+
+func (t *tradeSession) authenticate(ctx context.Context, m *tradeMessage) error {
+	id, secret := m.Data.KeyID, m.Data.Secret
+	if id == "" {
+		id, secret = m.Key, m.Secret
+	}
+	who, err := t.s.Directory.ByKey(id, secret)
+	if id == "oauth" || id == "" && secret != "" {
+		who, err = t.s.Directory.ByToken(secret, t.s.now())
+	}
+	status := "authorized"
+	if err != nil || !who.MayAny(trade.MayRead|trade.EveryBoard) {
+		status, who = "unauthorized", auth.Principal{}
+	}
+	t.unlisten()
+	t.c.who = who
+	return t.write(ctx, map[string]any{"stream": "authorization", "data": map[string]any{"status": status,
+		"action": "authenticate"}})
+}
+
+const tradeUpdates = "trade_updates"
+
+// listen replaces what is listened to. Updates begin with the next event.
+func (t *tradeSession) listen(ctx context.Context, streams []string) error {
+	if t.c.who.Account == 0 {
+		return t.write(ctx, map[string]any{"stream": "authorization", "data": map[string]any{"status": "unauthorized",
+			"action": "listen"}})
+	}
+	t.unlisten()
+	heard := []string{}
+	for _, name := range streams {
+		if name == tradeUpdates || name == "account_updates" {
+			heard = append(heard, name)
+		}
+	}
+	after := t.s.Day.LastNumber(t.c.who.Account)
+	if err := t.write(ctx, map[string]any{"stream": "listening", "data": map[string]any{"streams": heard}}); err != nil {
+		return err
+	}
+	for _, name := range heard {
+		if name == tradeUpdates {
+			ctx, cancel := context.WithCancel(ctx)
+			t.cancel, t.done = cancel, make(chan struct{})
+			go t.run(ctx, after, t.done)
+			break
+		}
+	}
+	return nil
+}
+
+func (t *tradeSession) unlisten() {
+	if t.cancel != nil {
+		t.cancel()
+		<-t.done
+		t.cancel = nil
+	}
+}
+
+// run gives the updates out. When it fails the connection is cut: the client comes back.
+func (t *tradeSession) run(ctx context.Context, after uint64, done chan struct{}) {
+	defer close(done)
+	err := t.s.follow(ctx, t.c, after, t.s.Limits.KeepAlive, func(e *trade.Event) error {
+		u, ok := t.s.update(e, t.c.native)
+		if !ok {
+			return nil
+		}
+		return t.write(ctx, map[string]any{"stream": tradeUpdates, "data": u})
+	}, func() error { return t.ws.Ping(ctx) })
+	if err != nil && ctx.Err() == nil {
+		t.s.measures.cutOff.WithLabelValues(tradeUpdates).Inc()
+		_ = t.ws.CloseNow()
+	}
+}
+
+// write sends one message; who does not read it in time is cut off.
+func (t *tradeSession) write(ctx context.Context, message any) error {
+	b, err := encodeMessage(message, t.msgpack)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.s.Limits.StreamWrite)
+	defer cancel()
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	return t.ws.Write(ctx, websocket.MessageBinary, b)
+}
+
+// encodeMessage writes JSON, or MessagePack with the same names.
+func encodeMessage(message any, packed bool) ([]byte, error) {
+	if !packed {
+		return json.Marshal(message)
+	}
+	var b bytes.Buffer
+	e := msgpack.NewEncoder(&b)
+	e.SetCustomStructTag("json")
+	err := e.Encode(message)
+	return b.Bytes(), err
+}

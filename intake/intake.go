@@ -1,0 +1,131 @@
+// Package intake is the one door: every command of an investor, from whatever protocol, enters here.
+//
+// It checks, in this order: may the principal give this command, for this account; has the account budget left; is there
+// room in the class (cancel > order > the rest; queries have room of their own and never wait behind orders); then it
+// encodes the command, hands it to the log of the account's shard, and waits for the answer of the books. Units: those of
+// core/trade. Invariants: everything that waits is counted, bounded and has a longest wait; full is refused at once, or
+// after at most Limits.Smooth for an order, with a time to come back; a command that was handed to the log is either
+// answered by the books or its outcome is said to be unknown (ErrUnknown), never guessed. It decides nothing about
+// an order: the ladder of the books does, and its refusal is a value (trade.Answer.Reason).
+//
+// Source: RFC 6585 (429), RFC 9110 (Retry-After), ITU-T I.371 (the virtual scheduling form of the leaky bucket).
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"evenkeel/core/trade"
+)
+
+// Class is the kind of work that a request is; each has its own room and budget.
+type Class uint8
+
+// Classes. When the house is full, queries are refused first and cancels last.
+const (
+	Query  Class = iota // answered from views
+	Manage              // settings, keys, sessions, cash
+	Order               // new orders and replacements
+	Cancel
+	classes
+)
+
+func (c Class) String() string {
+	switch c {
+	case Query:
+		return "query"
+	case Manage:
+		return "manage"
+	case Order:
+		return "order"
+	case Cancel:
+		return "cancel"
+	}
+	return "unknown"
+}
+
+// Rate is a budget: so many a second on average, and so many at once.
+type Rate struct {
+	PerSecond int
+	Burst     int
+}
+
+// Limits of the door. Zero members mean the default.
+type Limits struct {
+	// Budget of one account by class: Query 50/s, 200 at once; Manage 5/s, 30; Order 50/s, 100; Cancel 200/s, 400. An
+	// account that trades by programme is told to stay under 300 orders and cancels a second by the rules anyway.
+	Budget [classes]Rate
+	// InFlight bounds the requests of a class that are being worked on, over all accounts: Query 4,096, Manage 512,
+	// Order 8,192, Cancel 16,384.
+	InFlight [classes]int
+	Smooth   time.Duration // 1 s: the longest that an order or cancel waits for budget or room instead of being refused
+	Answer   time.Duration // 10 s: the longest that a command waits for its answer
+	Accounts int           // 131,072: accounts whose budget is remembered; a forgotten one starts anew
+	Keys     int           // 65,536: idempotency keys remembered
+	KeyLife  time.Duration // 24 h: how long
+}
+
+func (l Limits) withDefaults() Limits {
+	rates := [classes]Rate{Query: {50, 200}, Manage: {5, 30}, Order: {50, 100}, Cancel: {200, 400}}
+	flight := [classes]int{Query: 4096, Manage: 512, Order: 8192, Cancel: 16384}
+	for c := range classes {
+		if l.Budget[c].PerSecond <= 0 || l.Budget[c].Burst <= 0 {
+			l.Budget[c] = rates[c]
+		}
+		set(&l.InFlight[c], flight[c])
+	}
+	set(&l.Smooth, time.Second)
+	set(&l.Answer, 10*time.Second)
+	set(&l.Accounts, 131_072)
+	set(&l.Keys, 65_536)
+	set(&l.KeyLife, 24*time.Hour)
+	return l
+}
+
+func set[T int | time.Duration](v *T, otherwise T) {
+	if *v <= 0 {
+		*v = otherwise
+	}
+}
+
+// Errors of the door. Nothing happened, except for ErrUnknown.
+var (
+	// ErrNotPermitted: the principal lacks the permission.
+	ErrNotPermitted = errors.New("not permitted")
+	// ErrNotOwner: the command is for an account of somebody else.
+	ErrNotOwner = errors.New("not the owner of the account")
+	// ErrUnknown: the command may have been carried out, or may still be. Asking the books (by client order id) tells.
+	ErrUnknown = errors.New("outcome unknown")
+	// ErrUnavailable: the books cannot take commands now.
+	ErrUnavailable = errors.New("the books take no commands now")
+	// ErrKeyReused: the idempotency key came before with another body.
+	ErrKeyReused = errors.New("the idempotency key was used with another body")
+	// ErrKeyTooLong: an idempotency key has at most MaxKey bytes.
+	ErrKeyTooLong = fmt.Errorf("an idempotency key has at most %d bytes", MaxKey)
+	// ErrTooLong: a text of the command is above its limit.
+	ErrTooLong = trade.ErrTooLong
+)
+
+// Shortage is what there was too little of.
+type Shortage uint8
+
+// Shortages.
+const (
+	NoBudget Shortage = iota // the account asked too often
+	NoRoom                   // the house is full
+)
+
+// BusyError refuses now, and says when to come back.
+type BusyError struct {
+	Class Class
+	Short Shortage
+	After time.Duration
+}
+
+func (e *BusyError) Error() string {
+	if e.Short == NoBudget {
+		return fmt.Sprintf("too many requests of class %v: come back in %v", e.Class, e.After)
+	}
+	return fmt.Sprintf("no room for requests of class %v: come back in %v", e.Class, e.After)
+}
