@@ -1,0 +1,267 @@
+// Package node wires the rooms into one running machine: it starts them bottom-up, connects them, and stops them
+// top-down.
+//
+// Order of the start: the broker's log (replayed), its views, the rules of the day, the exchange when it runs in the
+// same process, market data, the link to the exchange, the door, the servers. Invariants: a failed log ends the
+// process, since nothing may be answered without it; everything else may fail and come back. It never decides about
+// trading; whoever reads it learns who knows whom.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"evenkeel/auth"
+	"evenkeel/core/rules"
+	"evenkeel/core/trade"
+	"evenkeel/exchange"
+	"evenkeel/feed"
+	"evenkeel/intake"
+	"evenkeel/records"
+	"evenkeel/replica"
+	"evenkeel/venue"
+)
+
+// Limits of a node.
+const (
+	StartTime    = 60 * time.Second // for a step of the start; replaying a log may take longer
+	DrainTime    = 5 * time.Second  // for requests under way when the node stops
+	brokerGroup  = 1
+	brokerNode   = 1
+	unitCompID   = "EVENKEEL-BROKER"
+	unitPBU      = "EK0001"
+	exchangeData = "exchange"
+	brokerData   = "broker"
+)
+
+// Config says what to run.
+type Config struct {
+	Dir       string // data directory
+	Listen    string // host:port of the API without TLS; loopback only
+	ListenTLS string // host:port of the API with TLS; "" for none
+	CertFile  string // with KeyFile: the certificate; "": one of our own, for this machine
+	KeyFile   string
+
+	ExchangeOrders   string         // order gateway of an exchange that runs elsewhere; "": one runs in this process
+	ExchangeMarket   string         // its market data
+	ExchangePassword venue.Password // for ExchangeOrders
+	Clock            exchange.Clock // of the exchange in this process
+	Flow             exchange.Flow
+
+	Records string // where history is kept: "" for SQLite in Dir, or postgres://...
+	Rules   string // rule file; "": the embedded one
+	Demo    bool   // demo accounts, deposits by the investor himself
+	DemoN   int    // how many demo accounts
+	Version string
+	Log     *slog.Logger
+	Say     func(format string, args ...any) // progress for people; may be nil
+}
+
+// Node is one running machine.
+type Node struct {
+	config    Config
+	log       *slog.Logger
+	group     *replica.Group[trade.Answer]
+	books     *books
+	views     *views
+	rules     *rules.Rules
+	market    *feed.Market
+	history   *records.History
+	passwords *auth.Passwords
+	door      *intake.Door
+	exchange  *exchange.Server
+	link      *venue.Link
+	servers   *servers
+	demo      DemoFile
+
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// Start starts a node. When it returns an error nothing runs.
+func Start(ctx context.Context, c Config) (_ *Node, err error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Say == nil {
+		c.Say = func(string, ...any) {}
+	}
+	if c.Rules == "" {
+		c.Rules = rules.Embedded()
+	}
+	n := &Node{config: c, log: c.Log, market: feed.NewMarket()}
+	if n.rules, err = rules.Parse(c.Rules); err != nil {
+		return nil, fmt.Errorf("rule file: %w", err)
+	}
+	running, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	for _, step := range []func(context.Context, context.Context) error{
+		n.openBooks, n.openHistory, n.openExchange, n.openLinks, n.openDoor, n.openServers, n.openDemo, n.openDesk,
+	} {
+		bounded, done := context.WithTimeout(ctx, StartTime)
+		err := step(bounded, running)
+		done()
+		if err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
+	return n, nil
+}
+
+// openBooks opens the broker's log, replays it, and attaches the views.
+func (n *Node) openBooks(ctx, _ context.Context) (err error) {
+	n.config.Say("opening the books in %s", n.config.Dir)
+	n.group, err = replica.Open(replica.Options[trade.Answer]{
+		Dir: filepath.Join(n.config.Dir, brokerData), Group: brokerGroup, Node: brokerNode, Log: n.log,
+		New: func() replica.Machine[trade.Answer] { return newBooks(0) },
+		Progress: func(done, total int64) {
+			n.config.Say("replaying the log: %d of %d MB", done>>20, total>>20)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("open the books: %w", err)
+	}
+	n.views = &views{listing: records.NewListing(), directory: auth.NewDirectory(), outbox: venue.NewOutbox(),
+		tail: records.NewTail(), documents: records.NewDocuments()}
+	if err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], index uint64) {
+		n.books = m.(*books)
+		n.books.attach(n.views, index)
+	}); err != nil {
+		return fmt.Errorf("open the books: %w", err)
+	}
+	c := trade.Command{Kind: trade.AdoptRulesKind, AdoptRules: trade.AdoptRules{Text: []byte(n.config.Rules)}}
+	return n.house(ctx, "adopt the rules", &c)
+}
+
+// house proposes a command of the house itself, whose refusal is an error.
+func (n *Node) house(ctx context.Context, what string, c *trade.Command) error {
+	_, err := n.ask(ctx, what, c)
+	return err
+}
+
+func (n *Node) ask(ctx context.Context, what string, c *trade.Command) (trade.Answer, error) {
+	encoded, err := trade.AppendCommand(nil, c)
+	if err != nil {
+		return trade.Answer{}, fmt.Errorf("%s: %w", what, err)
+	}
+	answer, err := n.group.Propose(ctx, encoded)
+	if err == nil && answer.Reason != trade.Accepted {
+		err = &RefusedError{Reason: answer.Reason, Numbers: answer.Numbers}
+	}
+	if err != nil {
+		return answer, fmt.Errorf("%s: %w", what, err)
+	}
+	return answer, nil
+}
+
+// RefusedError is a refusal of the books.
+type RefusedError struct {
+	Reason  trade.Reason
+	Numbers trade.Numbers
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("the books refused: reason %d", e.Reason) }
+
+// openHistory opens the history, which follows behind for as long as the node runs.
+func (n *Node) openHistory(_, running context.Context) (err error) {
+	n.history, err = records.OpenHistory(records.HistoryOptions{URL: n.config.Records, Dir: n.config.Dir, Log: n.log})
+	if err != nil {
+		return fmt.Errorf("open the records: %w", err)
+	}
+	n.work.Go(func() { n.history.Follow(running, n.views.tail, n.replay) })
+	return nil
+}
+
+// openExchange starts the simulated exchange in this process when none is given.
+func (n *Node) openExchange(_, _ context.Context) (err error) {
+	if n.config.ExchangeOrders != "" {
+		return nil
+	}
+	n.config.Say("starting the simulated exchange")
+	n.config.ExchangePassword = venue.Password(NewPassword())
+	n.exchange, err = exchange.Open(exchange.Config{
+		Dir: filepath.Join(n.config.Dir, exchangeData), Rules: n.config.Rules, Clock: n.config.Clock, Flow: n.config.Flow,
+		Units: []exchange.Unit{{CompID: unitCompID, PBU: unitPBU, Password: string(n.config.ExchangePassword)}}, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("start the exchange: %w", err)
+	}
+	n.config.ExchangeOrders, n.config.ExchangeMarket = n.exchange.OrdersAddress(), n.exchange.MarketAddress()
+	return nil
+}
+
+// openLinks connects to the exchange, and waits for neither link: trading is read-only until they are there.
+func (n *Node) openLinks(_, running context.Context) (err error) {
+	market := &feed.Link{Market: n.market, Log: n.log, Define: n.define, Dial: func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", n.config.ExchangeMarket)
+	}}
+	n.link, err = venue.New(venue.Options{
+		Address: n.config.ExchangeOrders, Sender: unitCompID, Target: exchange.CompID, Unit: unitPBU,
+		Password: n.config.ExchangePassword, Outbox: n.views.outbox, Proposer: n.group, Full: replica.ErrFull, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.work.Go(func() { market.Run(running) })
+	n.link.Start()
+	return nil
+}
+
+// openDoor makes the one door.
+func (n *Node) openDoor(_, _ context.Context) error {
+	n.passwords = auth.NewPasswords(auth.Limits{}, auth.Parameters{}, nil)
+	n.door = intake.New(intake.Parts{
+		Log: func(trade.AccountID) intake.Log { return n.group },
+		Board: func(id trade.SecurityID) (trade.Board, bool) {
+			s, ok := n.views.listing.Security(id)
+			return s.Board, ok
+		},
+		OrderSecurity: func(a trade.AccountID, id trade.OrderID) trade.SecurityID {
+			o, _ := n.books.day.Order(a, id)
+			return o.Security
+		},
+	})
+	return nil
+}
+
+// Failed delivers the error that ends the node: without its log it must not go on.
+func (n *Node) Failed() <-chan error { return n.group.Failed() }
+
+// ExchangeFailed delivers the error that stopped the exchange in this process; nil channel when there is none.
+func (n *Node) ExchangeFailed() <-chan error {
+	if n.exchange == nil {
+		return nil
+	}
+	return n.exchange.Failed()
+}
+
+// Close stops everything, top-down.
+func (n *Node) Close() error {
+	var errs []error
+	if n.servers != nil {
+		errs = append(errs, n.servers.close())
+	}
+	n.market.Close()
+	if n.link != nil {
+		n.link.Close()
+	}
+	n.cancel()
+	n.work.Wait()
+	if n.exchange != nil {
+		errs = append(errs, n.exchange.Close())
+	}
+	if n.group != nil {
+		errs = append(errs, n.group.Close())
+	}
+	if n.history != nil {
+		errs = append(errs, n.history.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"evenkeel/exchange"
+	"evenkeel/node"
+	"evenkeel/venue"
+)
+
+// passwordVariable names the environment variable of the exchange's password; a flag would be seen by everybody.
+const passwordVariable = "EVENKEEL_EXCHANGE_PASSWORD"
+
+// clockFlags are the flags of a simulated exchange's time and players.
+type clockFlags struct {
+	sessions, start string
+	speed           int
+	flow            float64
+	seed            uint64
+}
+
+func (c *clockFlags) add(f *flagSet) {
+	f.StringVar(&c.sessions, "sessions", "always", "of the simulated exchange: always (one session that never closes) or real (the venues' own hours)")
+	f.StringVar(&c.start, "start", "", "its time when it is first set up, such as 2026-11-23T09:10:00+08:00 (default: now)")
+	f.IntVar(&c.speed, "speed", 1, fmt.Sprintf("how much faster than the wall its clock runs, 1 to %d", exchange.MaxSpeed))
+	f.Float64Var(&c.flow, "flow", 60, fmt.Sprintf("orders and cancels a second of its players, 0 to %d", exchange.MaxFlow))
+	f.Uint64Var(&c.seed, "seed", 1, "of the players' choices")
+}
+
+func (c *clockFlags) read() (clock exchange.Clock, flow exchange.Flow, err error) {
+	switch c.sessions {
+	case "always":
+		clock.Sessions = exchange.Always
+	case "real":
+		clock.Sessions = exchange.Real
+	default:
+		return clock, flow, fmt.Errorf("--sessions %q: always or real", c.sessions)
+	}
+	if c.start != "" {
+		if clock.Start, err = time.Parse(time.RFC3339, c.start); err != nil {
+			return clock, flow, fmt.Errorf("--start %q: a time such as 2026-11-23T09:10:00+08:00", c.start)
+		}
+	}
+	if c.speed < 1 || c.speed > exchange.MaxSpeed {
+		return clock, flow, fmt.Errorf("--speed %d: 1 to %d", c.speed, exchange.MaxSpeed)
+	}
+	if c.flow < 0 || c.flow > exchange.MaxFlow {
+		return clock, flow, fmt.Errorf("--flow %v: 0 to %d", c.flow, exchange.MaxFlow)
+	}
+	clock.Speed = c.speed
+	return clock, exchange.Flow{Rate: c.flow, Seed: c.seed}, nil
+}
+
+// logFlag chooses how much the log says.
+func logFlag(f *flagSet) func() (*slog.Logger, error) {
+	level := f.String("log", "warn", "what the log on standard error says: debug, info, warn or error")
+	return func() (*slog.Logger, error) {
+		var l slog.Level
+		if err := l.UnmarshalText([]byte(*level)); err != nil {
+			return nil, fmt.Errorf("--log %q: debug, info, warn or error", *level)
+		}
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+	}
+}
+
+const serveUsage = `Run Evenkeel on this machine: the broker's books on a durable log, its API, and, unless --exchange names one
+that runs elsewhere, a simulated exchange with players. The first start makes demo accounts and prints their keys;
+they are kept, for programs, in demo.json of the data directory (readable by you alone).
+
+  evenkeel serve
+  evenkeel serve --data /srv/evenkeel --listen 127.0.0.1:9000 --listen-tls 127.0.0.1:9443
+  evenkeel serve --sessions real                            the venues' own trading hours
+  evenkeel serve --records postgres://user@/evenkeel        history in PostgreSQL (password in PGPASSWORD or ~/.pgpass)
+  evenkeel serve --exchange 127.0.0.1:7001 --market 127.0.0.1:7002 --exchange-password-file data/exchange/password`
+
+func serve(ctx context.Context, args []string, out io.Writer) error {
+	f := flags("serve", serveUsage, out)
+	var c node.Config
+	var clock clockFlags
+	f.StringVar(&c.Dir, "data", "data", "directory of everything that is kept")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:8080", "address of the API without TLS: a loopback address")
+	f.StringVar(&c.ListenTLS, "listen-tls", "127.0.0.1:0", "address of the API with TLS; empty for none (port 0: any)")
+	f.StringVar(&c.CertFile, "tls-cert", "", "certificate file (PEM) for --listen-tls; default: one of our own")
+	f.StringVar(&c.KeyFile, "tls-key", "", "key file (PEM) of --tls-cert")
+	f.StringVar(&c.ExchangeOrders, "exchange", "", "order gateway of an exchange that runs elsewhere")
+	f.StringVar(&c.ExchangeMarket, "market", "", "market data of the exchange that runs elsewhere")
+	passwordFile := f.String("exchange-password-file", "", "file with the password for --exchange; default: "+passwordVariable)
+	f.StringVar(&c.Records, "records", "", "where history is kept: postgres://...; default: SQLite in the data directory")
+	rulesFile := f.String("rules", "", "rule file in place of the built-in one")
+	f.IntVar(&c.DemoN, "demo", 4, "how many demo accounts the first start makes; 0: none, and no deposits over the API")
+	clock.add(f)
+	logger := logFlag(f)
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	var err error
+	if c.Log, err = logger(); err != nil {
+		return err
+	}
+	if c.Clock, c.Flow, err = clock.read(); err != nil {
+		return err
+	}
+	if (c.ExchangeOrders == "") != (c.ExchangeMarket == "") {
+		return errors.New("--exchange and --market go together: its order gateway and its market data")
+	}
+	if c.ExchangeOrders != "" {
+		if c.ExchangePassword, err = venue.ReadPassword(*passwordFile, passwordVariable); err != nil {
+			return err
+		}
+	}
+	if *rulesFile != "" {
+		text, err := os.ReadFile(*rulesFile)
+		if err != nil {
+			return fmt.Errorf("rule file: %w", err)
+		}
+		c.Rules = string(text)
+	}
+	c.Version, c.Demo = Version, c.DemoN > 0
+	c.Say = func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	return serveUntil(ctx, c, out)
+}
+
+func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
+	n, err := node.Start(ctx, c)
+	if err != nil {
+		return err
+	}
+	_, _ = io.WriteString(out, n.Welcome())
+	select {
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(out, "stopping")
+	case err = <-n.Failed():
+		err = fmt.Errorf("the log failed, and nothing may be answered without it: %w", err)
+	case err = <-n.ExchangeFailed():
+		err = fmt.Errorf("the exchange's journal failed: %w", err)
+	}
+	return errors.Join(err, n.Close())
+}
+
+const exchangeUsage = `Run the simulated exchange alone: an order gateway that speaks the exchange's binary protocol, market data on a
+second port, and players. A broker logs on with the password in the file "password" of the data directory, which the
+first start makes.
+
+  evenkeel exchange --data data/exchange --orders 127.0.0.1:7001 --market 127.0.0.1:7002
+  evenkeel exchange --sessions real --start 2026-11-23T09:10:00+08:00 --speed 60     a day in 6 minutes
+  evenkeel exchange --replay inbound.csv.gz --speed 10                               a recorded day in place of players`
+
+func runExchange(ctx context.Context, args []string, out io.Writer) error {
+	f := flags("exchange", exchangeUsage, out)
+	var clock clockFlags
+	c := exchange.Config{}
+	f.StringVar(&c.Dir, "data", filepath.Join("data", "exchange"), "directory of the exchange's journal")
+	f.StringVar(&c.Orders, "orders", "127.0.0.1:7001", "address of the order gateway")
+	f.StringVar(&c.Market, "market", "127.0.0.1:7002", "address of market data")
+	listFile := f.String("securities", "", "list of securities (CSV) in place of the built-in one, when first set up")
+	recording := f.String("replay", "", "recorded orders to play in place of players (CSV, may be .gz)")
+	code := f.String("security", "600519", "the security that --replay is a recording of")
+	compID := f.String("unit", "EVENKEEL-BROKER", "SenderCompID of the broker that may log on")
+	pbu := f.String("pbu", "EK0001", "its broker unit, at most 6 characters")
+	clock.add(f)
+	logger := logFlag(f)
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	var err error
+	if c.Log, err = logger(); err != nil {
+		return err
+	}
+	if c.Clock, c.Flow, err = clock.read(); err != nil {
+		return err
+	}
+	if *listFile != "" {
+		if c.List, err = readList(*listFile); err != nil {
+			return err
+		}
+	}
+	if *recording != "" {
+		c.Flow.Rate, c.Clock.Sessions = 0, exchange.Manual
+	}
+	password, err := passwordIn(c.Dir)
+	if err != nil {
+		return err
+	}
+	c.Units = []exchange.Unit{{CompID: *compID, PBU: *pbu, Password: string(password)}}
+	s, err := exchange.Open(c)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(out, "orders %s\nmarket %s\npassword in %s\n", s.OrdersAddress(), s.MarketAddress(), filepath.Join(c.Dir, "password"))
+	played := make(chan error, 1)
+	if *recording != "" {
+		go func() { played <- s.PlayFile(ctx, *recording, *code, clock.speed, out) }()
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-s.Failed():
+		err = fmt.Errorf("the journal failed: %w", err)
+	case err = <-played:
+	}
+	return errors.Join(err, s.Close())
+}
+
+func readList(name string) (_ []exchange.Listed, err error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("list of securities: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return exchange.ReadList(file)
+}
+
+// passwordIn reads the exchange's password of a directory, and makes one the first time.
+func passwordIn(dir string) (venue.Password, error) {
+	name := filepath.Join(dir, "password")
+	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", fmt.Errorf("password of the exchange: %w", err)
+		}
+		if err := os.WriteFile(name, []byte(strings.TrimSpace(node.NewPassword())+"\n"), 0o600); err != nil {
+			return "", fmt.Errorf("password of the exchange: %w", err)
+		}
+	}
+	return venue.ReadPassword(name, "")
+}
