@@ -1,0 +1,33 @@
+# Every target is one line: what it does stands in scripts/, and `make help` prints what follows the two #.
+SHELL := bash
+
+.PHONY: help run test check lint vuln fuzz bench race kill sdk setup tools clean
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+run: ## set up what is missing and start the whole house on this machine, with demo accounts
+	@scripts/setup.sh run && exec go run . serve $(ARGS)
+test: ## set up what is missing and run every test, the canary and the published SDKs
+	@scripts/setup.sh test && scripts/test.sh
+check: ## seconds: gofmt, vet, the import table, the purity of core/, tidiness
+	@scripts/check.sh
+lint: bin/golangci-lint ## golangci-lint over everything
+	@bin/golangci-lint run ./... && cd test/sdk/go && ../../../bin/golangci-lint run -c ../../../.golangci.yml ./...
+vuln: bin/govulncheck ## known vulnerabilities in what is called
+	@bin/govulncheck ./...
+fuzz: ## every fuzz target for FUZZTIME (1m) each; PKG=./szse narrows
+	@scripts/fuzz.sh
+bench: ## the benchmarks, each beside its reference
+	@scripts/setup.sh run && scripts/bench.sh $(ARGS)
+race: ## every package under the race detector
+	@scripts/setup.sh test && CGO_ENABLED=1 go test -race -shuffle=on -timeout 40m ./...
+kill: ## kill -9 of broker and exchange at random moments, KILLS (200) times
+	@EVENKEEL_KILLS=$${KILLS:-200} go test -count=1 -v -timeout 60m -run Kill $${PKG:-./...}
+sdk: ## the three published SDKs against a running house
+	@scripts/setup.sh test && go test -count=1 -v -timeout 10m ./test/sdk
+setup: ## install what is missing for make test; does nothing when all is there
+	@scripts/setup.sh test
+tools: bin/golangci-lint bin/govulncheck bin/benchstat ## build the developer tools into bin/
+bin/golangci-lint bin/govulncheck bin/benchstat &: tools/go.mod tools/go.sum
+	@mkdir -p bin && go build -C tools -o ../bin/ tool && touch bin/golangci-lint bin/govulncheck bin/benchstat
+clean: ## remove what was built and fetched, never data/
+	@rm -rf bin evenkeel test/sdk/*/node_modules && go clean -testcache

@@ -1,0 +1,5 @@
+// breaks: channel
+
+package checked
+
+func send(c chan<- int) { c <- 1 }

@@ -1,0 +1,7 @@
+// breaks: global
+
+package checked
+
+var last int
+
+func remember(n int) { last = n }

@@ -1,0 +1,7 @@
+// breaks: global
+
+package checked
+
+var counts [4]int
+
+func count(n int) { counts[n]++ }

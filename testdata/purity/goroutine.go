@@ -1,0 +1,5 @@
+// breaks: goroutine
+
+package checked
+
+func start(f func()) { go f() }

@@ -1,0 +1,7 @@
+// breaks: import
+
+package checked
+
+import "sync"
+
+var lock sync.Mutex

@@ -1,0 +1,5 @@
+// breaks: panic
+
+package checked
+
+func fail() { panic("no") }

@@ -1,0 +1,5 @@
+// breaks: print
+
+package checked
+
+func tell(n int) { println(n) }

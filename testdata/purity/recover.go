@@ -1,0 +1,5 @@
+// breaks: panic
+
+package checked
+
+func calm() any { return recover() }

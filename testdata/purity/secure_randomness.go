@@ -1,0 +1,7 @@
+// breaks: import
+
+package checked
+
+import "crypto/rand"
+
+func token() string { return rand.Text() }

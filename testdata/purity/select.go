@@ -1,0 +1,5 @@
+// breaks: select
+
+package checked
+
+func wait() { select {} }
