@@ -129,8 +129,8 @@ const (
 )
 
 // Candles returns candles of n minutes (n divides a day), n days, n weeks or n months (n is 1 for all but minutes).
-// An interval without a trade has no candle. The last one may still be growing. Hours are counted from midnight too: the
-// morning's last ends with the lunch break.
+// An interval without a trade has no candle. The last one may still be growing. Hours are counted from midnight too:
+// the morning's last ends with the lunch break.
 func (m *Market) Candles(symbol string, span Span, n int, in Interval) []Candle {
 	if n <= 0 {
 		return nil

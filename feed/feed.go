@@ -1,13 +1,14 @@
-// Package feed holds market data: definitions, quotes with depth, trades, candles, phases; and gives them to readers as
-// they change.
+// Package feed holds market data: definitions, quotes with depth, trades, candles, phases; and gives them to readers
+// as they change.
 //
 // Units: those of core/trade; symbols are canonical (600519.SH, 000001.SZ, 920023.BJ); times are the exchange's.
 // Invariants: a quote, trade or candle once given is never changed (readers may keep it); a reader receives each trade
 // of its securities once, in order, or is cut off with ErrSlow or ErrRestarted and comes back by asking anew; nobody
 // waits for a reader. It never decides anything, and never blocks the connection to the exchange.
 //
-// Candles follow the market's habit: a minute candle at time t covers [t, t+1 min); the day's first takes in the opening
-// call (its trades carry 09:25) at 09:30 only where a chart asks for it, here they stay in the minute that they have.
+// Candles follow the market's habit: a minute candle at time t covers [t, t+1 min); the day's first takes in the
+// opening call (its trades carry 09:25) at 09:30 only where a chart asks for it, here they stay in the minute that
+// they have.
 package feed
 
 import (

@@ -249,8 +249,8 @@ func (m *Market) Bar(b *szse.Bar) {
 	}
 }
 
-// Minute gives out the minutes that have ended by a time of the exchange, each once. The connection calls it about each
-// second; it looks only at securities that traded since the minutes that it gave out.
+// Minute gives out the minutes that have ended by a time of the exchange, each once. The connection calls it about
+// each second; it looks only at securities that traded since the minutes that it gave out.
 func (m *Market) Minute(now trade.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

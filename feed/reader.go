@@ -52,8 +52,8 @@ var replaceable = [updateKinds]bool{QuoteUpdate: true, DepthUpdate: true, LimitU
 // Subscribe makes a reader; it must be closed with Leave.
 func (m *Market) Subscribe() (*Reader, error) { return m.subscribe(false) }
 
-// SubscribeLatest makes a reader for whom a newer quote, depth, limit or imbalance of a security takes the place of the
-// one that still waits. Only other updates can cut it off, however slowly it reads.
+// SubscribeLatest makes a reader for whom a newer quote, depth, limit or imbalance of a security takes the place of
+// the one that still waits. Only other updates can cut it off, however slowly it reads.
 func (m *Market) SubscribeLatest() (*Reader, error) { return m.subscribe(true) }
 
 func (m *Market) subscribe(latest bool) (*Reader, error) {

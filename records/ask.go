@@ -8,8 +8,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// read runs ask with the account's rows, nil where it has none, and reports whether the account is known. It runs under
-// a lock that the fold may wait for: ask copies a bounded number of rows and no more.
+// read runs ask with the account's rows, nil where it has none, and reports whether the account is known. It runs
+// under a lock that the fold may wait for: ask copies a bounded number of rows and no more.
 func (d *Day) read(id trade.AccountID, ask func(*account, *rows)) bool {
 	s := d.shard(id)
 	s.mu.RLock()
@@ -108,8 +108,8 @@ func (d *Day) Orders(id trade.AccountID, f OrderFilter) (found []trade.Order) {
 	return found
 }
 
-// chooseOrders looks at the next scanRows orders between the filter's cursors, moves the cursor that is in its way, and
-// reports whether there is more to look at.
+// chooseOrders looks at the next scanRows orders between the filter's cursors, moves the cursor that is in its way,
+// and reports whether there is more to look at.
 func (r *rows) chooseOrders(found []trade.Order, f *OrderFilter, oldest trade.Day) (_ []trade.Order, more bool) {
 	from, until := 0, len(r.orders)
 	if f.AfterID != 0 {
@@ -148,23 +148,22 @@ func (d *Day) Events(id trade.AccountID, f EventFilter) (found []trade.Event, er
 	if f.Direction == NewestFirst {
 		return d.newestEvents(id, &f), nil
 	}
-	after := f.After
 	for first := true; len(found) < f.limit(); first = false {
 		var c chunk
 		var more, lost bool
 		d.read(id, func(a *account, r *rows) {
 			s := r.events.from(d.kept())
-			c, more = s.since(after)
-			lost = s.lacks(after, a.number) && (!first || !s.begins(f.From))
+			c, more = s.since(f.After)
+			lost = s.lacks(f.After, a.number) && (!first || !s.begins(f.From))
 		})
 		switch {
 		case lost && len(found) == 0:
-			return nil, fmt.Errorf("events after %d of account %d: %w", after, id, ErrForgotten)
+			return nil, fmt.Errorf("events after %d of account %d: %w", f.After, id, ErrForgotten)
 		case lost || !more || f.Before != 0 && c.first >= f.Before || f.Until != 0 && c.firstTime >= f.Until:
 			return found, nil
 		}
 		found = c.choose(found, &f)
-		after = c.last()
+		f.After = c.last() // the chunk may have grown since: what is new in it is still to come
 	}
 	return found, nil
 }

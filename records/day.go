@@ -17,8 +17,8 @@ const (
 	scanRows = 256
 )
 
-// Day is the view of the accounts in memory: what each has now, its orders and its events of the KeptDays. One goroutine
-// folds; any number ask.
+// Day is the view of the accounts in memory: what each has now, its orders and its events of the KeptDays. One
+// goroutine folds; any number ask.
 //
 // What is older than the kept days is not answered from the moment that a day starts; its memory is given back bit by
 // bit, one shard with each entry of the log.

@@ -40,7 +40,8 @@ func viewOf(t *testing.T, d *Day, id trade.AccountID) view {
 	v := view{orders: d.Orders(id, OrderFilter{Direction: OldestFirst}), first: d.FirstNumber(id), last: d.LastNumber(id)}
 	v.standing, _ = d.Standing(id)
 	var err error
-	if v.events, err = d.Events(id, EventFilter{After: max(1, v.first) - 1, Direction: OldestFirst}); v.first > 0 && err != nil {
+	v.events, err = d.Events(id, EventFilter{After: max(1, v.first) - 1, Direction: OldestFirst})
+	if v.first > 0 && err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -68,7 +69,8 @@ func TestDayIsWhatTheLogSays(t *testing.T) {
 			newest, _ := d.Events(a.id, EventFilter{})
 			equalRows(t, "newest events", newest, reversed(stream)[:min(len(stream), MaxRows)])
 			equalRows(t, "newest orders", d.Orders(a.id, OrderFilter{}), reversed(orders))
-			if v.standing.Balance != a.balance || v.standing.Number != a.number || len(v.standing.Positions) != len(a.positions) {
+			if v.standing.Balance != a.balance || v.standing.Number != a.number ||
+				len(v.standing.Positions) != len(a.positions) {
 				t.Fatalf("day %d account %d: %+v, want %+v", day, a.id, v.standing, a)
 			}
 			for _, o := range orders {

@@ -19,6 +19,7 @@ const (
 	historyRetry   = 250 * time.Millisecond // pause after SQL failed; doubled up to historyPause
 	historyPause   = 5 * time.Second
 	historyLook    = 250 * time.Millisecond // how often the tail is looked at without news
+	historyLinger  = 250 * time.Millisecond // between two writes that are less than a batch: events share a transaction
 	historyConns   = 4                      // connections to SQL
 	historyConnect = 5 * time.Second        // to connect to PostgreSQL
 	historyTimeout = 30 * time.Second       // for one transaction, and for making the tables
@@ -47,10 +48,10 @@ type HistoryOptions struct {
 	Log *slog.Logger
 }
 
-// History is what is older than the memory, in SQL: PostgreSQL, or SQLite in the data directory. It follows the log: an
-// event is written once, with the log index that it came from in the same transaction, so that after any failure it
-// goes on where it was; when the database is lost it is filled again from the log. One process writes a history, any
-// number may read it.
+// History is what is older than the memory, in SQL: PostgreSQL, or SQLite in the data directory. It follows the log:
+// an event is written once, with the log index that it came from in the same transaction, so that after any failure
+// it goes on where it was; when the database is lost it is filled again from the log. One process writes a history,
+// any number may read it.
 type History struct {
 	database database
 	log      *slog.Logger
@@ -70,7 +71,8 @@ type History struct {
 	saidAt  time.Time
 }
 
-// OpenHistory checks the address, and does not wait for the database: Follow opens it, and tries again when it is down.
+// OpenHistory checks the address, and does not wait for the database: Follow opens it, and tries again when it is
+// down.
 func OpenHistory(o HistoryOptions) (*History, error) {
 	d, err := databaseOf(o.URL, o.Dir)
 	if err != nil {
@@ -209,7 +211,13 @@ func (h *History) follow(ctx context.Context, tail *Tail, replay Replay) error {
 		switch {
 		case err != nil:
 			return err
+		case wrote && tail.Waiting() >= historyBatch:
+			continue
 		case wrote:
+			select { // a transaction for each order would compete with the log for the disk
+			case <-ctx.Done():
+			case <-time.After(historyLinger):
+			}
 			continue
 		}
 		select {

@@ -3,9 +3,9 @@
 // older lives in SQL (History), which follows behind and may be down without anybody's orders noticing.
 //
 // Units: those of core/trade. Invariants: a view holds exactly what the events up to its log index say; an account's
-// event numbers have no gap; an answer is given after the event was folded, so who has just been answered reads his own
-// write. It never asks the core, never changes anything in it, and never makes the fold wait for a reader: a lock is
-// held only while one account's rows are copied.
+// event numbers have no gap; an answer is given after the event was folded, so who has just been answered reads his
+// own write. It never asks the core, never changes anything in it, and never makes the fold wait for a reader: a
+// lock is held only while one account's rows are copied.
 package records
 
 import (

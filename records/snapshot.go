@@ -19,8 +19,8 @@ const (
 	maxAccountEvents = 1 << 32
 )
 
-// Snapshot writes the events in memory, account by account; the rest of the view is described by the books. Equal views
-// write equal bytes. The caller keeps the view still meanwhile.
+// Snapshot writes the events in memory, account by account; the rest of the view is described by the books. Equal
+// views write equal bytes. The caller keeps the view still meanwhile.
 func (d *Day) Snapshot(w io.Writer) error {
 	head := append(make([]byte, 0, snapshotHead), snapshotVersion)
 	head = binary.LittleEndian.AppendUint64(head, d.Index())
@@ -65,8 +65,8 @@ func (c *checked) write(b []byte) {
 	}
 }
 
-// Restore reads what Snapshot wrote into an empty view; Describe must follow, so that the books have the last word. The
-// tail, where there is one, goes on behind the snapshot's log index.
+// Restore reads what Snapshot wrote into an empty view; Describe must follow, so that the books have the last word.
+// The tail, where there is one, goes on behind the snapshot's log index.
 func (d *Day) Restore(r io.Reader) error {
 	if err := d.restore(r); err != nil {
 		if errors.Is(err, io.EOF) {

@@ -9,12 +9,11 @@ import (
 	"evenkeel/core/trade"
 )
 
-// chunkBytes is how large a chunk of an account's stream grows before the next one begins. It bounds what is moved
-// when a stream grows, and what a reader takes at a time.
+// chunkBytes is the most room that a chunk of an account's stream has. It bounds what a reader takes at a time.
 const chunkBytes = 64 << 10
 
-// stream is one account's events of the kept days, encoded one behind the other as (uint32 length, event). Encoded they
-// take a third of the memory, and a snapshot is a copy.
+// stream is one account's events of the kept days, encoded one behind the other as (uint32 length, event). Encoded
+// they take a third of the memory, and a snapshot is a copy.
 //
 // What was written into a chunk is never written again, so who copied a chunk under the lock may read it without.
 type stream struct {
@@ -51,17 +50,18 @@ func (s *stream) last() uint64 {
 func (s *stream) add(e *trade.Event, frame []byte) {
 	n := len(s.chunks)
 	must.Hold(n == 0 || e.Number == s.last()+1, "event numbers of an account have no gap")
-	if n == 0 || s.chunks[n-1].day != e.Day || len(s.chunks[n-1].bytes)+4+len(frame) > chunkBytes {
-		s.chunks = append(s.chunks, chunk{first: e.Number, day: e.Day, firstTime: e.Time})
+	need := 4 + len(frame)
+	if n == 0 || s.chunks[n-1].day != e.Day || cap(s.chunks[n-1].bytes)-len(s.chunks[n-1].bytes) < need {
+		// Most accounts have an event or two on a day: the first fits exactly, then each chunk has twice the room of the
+		// one before. Nothing is moved.
+		room := need
+		if n > 0 {
+			room = max(need, min(2*cap(s.chunks[n-1].bytes), chunkBytes))
+		}
+		s.chunks = append(s.chunks, chunk{first: e.Number, day: e.Day, firstTime: e.Time, bytes: make([]byte, 0, room)})
 		n++
 	}
 	c := &s.chunks[n-1]
-	if need := 4 + len(frame); cap(c.bytes)-len(c.bytes) < need {
-		// Most accounts have an event or two on a day: the first fits exactly, then the room doubles.
-		grown := make([]byte, len(c.bytes), max(len(c.bytes)+need, min(2*cap(c.bytes), chunkBytes)))
-		copy(grown, c.bytes)
-		c.bytes = grown
-	}
 	c.bytes = binary.LittleEndian.AppendUint32(c.bytes, uint32(len(frame)))
 	c.bytes = append(c.bytes, frame...)
 	c.count++
