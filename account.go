@@ -11,7 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"text/tabwriter"
 
@@ -21,16 +21,28 @@ import (
 const accountUsage = `Work on the accounts of a server that runs on this machine, over the socket in its data directory, which only its
 owner may open.
 
-  evenkeel account open alice --permissions all --commission 0.025    the password is read from standard input
+  evenkeel account open alice --permissions all --commission 0.025    asks for the password, or reads it from a pipe
   evenkeel account list
   evenkeel account show alice
   evenkeel account deposit alice --amount 100000.00                   a negative amount withdraws
   evenkeel account shares alice --symbol 600519.SH --quantity 100     brings shares in from custody
   evenkeel account key alice --permissions read,trade                 makes an API key; its secret is shown once
   evenkeel account revoke alice --key-id AK...
-  evenkeel account password alice                                     read from standard input
+  evenkeel account password alice                                     asks for it, or reads it from a pipe
   evenkeel account check                                              audits the books: every sum of the whole house
   evenkeel account snapshot                                           writes a snapshot of the books now`
+
+// deskWork is a word of `evenkeel account`: whether it is about one account, and the flags without which it is nothing.
+type deskWork struct {
+	about bool
+	needs []string
+}
+
+var deskWorks = map[string]deskWork{
+	"open": {about: true}, "list": {}, "show": {about: true}, "deposit": {about: true, needs: []string{"amount"}},
+	"shares": {about: true, needs: []string{"symbol", "quantity"}}, "key": {about: true},
+	"revoke": {about: true, needs: []string{"key-id"}}, "password": {about: true}, "check": {}, "snapshot": {},
+}
 
 func account(ctx context.Context, args []string, out io.Writer) error {
 	f := flags("account", accountUsage, out)
@@ -40,12 +52,12 @@ func account(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&q.Commission, "commission", "", "percent of the amount, handling and supervision inside (default 0.025)")
 	f.StringVar(&q.Amount, "amount", "", "CNY; for shares what they cost (default: at the previous close)")
 	f.StringVar(&q.Symbol, "symbol", "", "a security, such as 600519.SH")
-	f.StringVar(&q.Quantity, "quantity", "", "shares")
-	f.StringVar(&q.Reference, "reference", "", "of a movement: the same one twice moves once; of a key: its label")
+	f.StringVar(&q.Quantity, "quantity", "", "shares; a negative number takes them out")
+	f.StringVar(&q.Reference, "reference", "", "of a movement: the same one twice in a day moves once; of a key: its label")
 	f.StringVar(&q.KeyID, "key-id", "", "the key to revoke")
 	var names []string // what to do, and to whom, stand before, between or behind the flags
 	for rest := args; ; {
-		if err := f.Parse(rest); err != nil {
+		if err := parseFlags(f, rest); err != nil {
 			return err
 		}
 		if f.NArg() == 0 {
@@ -53,19 +65,14 @@ func account(ctx context.Context, args []string, out io.Writer) error {
 		}
 		names, rest = append(names, f.Arg(0)), f.Args()[1:]
 	}
-	if len(names) == 0 || len(names) > 2 {
-		return errors.New("account: what to do, and for whom; `evenkeel account --help` shows examples")
-	}
-	q.Do = names[0]
-	if len(names) == 2 {
-		q.Login = names[1]
+	if err := readWork(f, names, &q); err != nil {
+		return err
 	}
 	if q.Do == "open" || q.Do == "password" {
-		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("read the password: %w", err)
+		var err error
+		if q.Password, err = askPassword(q.Login); err != nil {
+			return err
 		}
-		q.Password = strings.TrimRight(line, "\r\n")
 	}
 	answer, err := askDesk(ctx, *data, &q)
 	if err != nil {
@@ -74,9 +81,64 @@ func account(ctx context.Context, args []string, out io.Writer) error {
 	return show(out, &q, answer)
 }
 
+// readWork checks the words of the command line before a server is asked.
+func readWork(f *flagSet, names []string, q *node.DeskRequest) error {
+	if len(names) == 0 {
+		return wrong(f, "what to do is missing: open, list, show, deposit, shares, key, revoke, password, check or snapshot")
+	}
+	work, known := deskWorks[names[0]]
+	switch {
+	case !known:
+		return wrong(f, fmt.Sprintf("%q is none of open, list, show, deposit, shares, key, revoke, password, check, snapshot", names[0]))
+	case work.about && len(names) < 2:
+		return wrong(f, fmt.Sprintf("%s needs the login of an account: evenkeel account %s alice", names[0], names[0]))
+	case work.about && len(names) > 2, !work.about && len(names) > 1:
+		return wrong(f, fmt.Sprintf("unexpected %q", names[len(names)-1]))
+	}
+	q.Do = names[0]
+	if work.about {
+		q.Login = names[1]
+	}
+	for _, name := range work.needs {
+		if f.Lookup(name).Value.String() == "" {
+			return wrong(f, fmt.Sprintf("%s needs --%s", names[0], name))
+		}
+	}
+	return nil
+}
+
+// askPassword reads a line from standard input. At a terminal it asks, and stty, where there is one, keeps the answer
+// off the screen.
+func askPassword(login string) (string, error) {
+	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintf(os.Stderr, "password of %s: ", login)
+		if echo("-echo") == nil {
+			defer func() {
+				_ = echo("echo")
+				fmt.Fprintln(os.Stderr)
+			}()
+		}
+	}
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
+
+func echo(how string) error {
+	c := exec.Command("stty", how)
+	c.Stdin = os.Stdin
+	return c.Run()
+}
+
 // askDesk sends one question to the server's desk.
 func askDesk(ctx context.Context, data string, q *node.DeskRequest) (a node.DeskAnswer, err error) {
-	socket := filepath.Join(data, node.DeskSocket)
+	socket, release, err := node.DeskAddress(data)
+	if err != nil {
+		return a, fmt.Errorf("reach the desk: %w", err)
+	}
+	defer release()
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
@@ -91,7 +153,8 @@ func askDesk(ctx context.Context, data string, q *node.DeskRequest) (a node.Desk
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return a, fmt.Errorf("no server answers at %s: %w; is `evenkeel serve` running with this --data?", socket, err)
+		return a, fmt.Errorf("no server answers at the desk of %s: is `evenkeel serve` running there? --data names another directory (%w)",
+			data, errors.Unwrap(err))
 	}
 	err = json.NewDecoder(response.Body).Decode(&a)
 	if err = errors.Join(err, response.Body.Close()); err != nil {
@@ -125,6 +188,9 @@ func show(out io.Writer, q *node.DeskRequest, a node.DeskAnswer) error {
 	}
 	if q.Do == "open" {
 		_, _ = fmt.Fprintf(table, "account %d\n", a.Account)
+		if q.Password == "" {
+			_, _ = fmt.Fprintf(table, "no password: it trades by keys alone, until `evenkeel account password %s`\n", q.Login)
+		}
 	}
 	return table.Flush()
 }

@@ -46,7 +46,10 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	if *rate < 1 || *rate > benchMaxRate || *seconds < 1 || *seconds > benchMaxSeconds {
-		return fmt.Errorf("bench: --rate 1 to %d, --seconds 1 to %d", benchMaxRate, benchMaxSeconds)
+		return wrong(f, fmt.Sprintf("--rate 1 to %d, --seconds 1 to %d", benchMaxRate, benchMaxSeconds))
+	}
+	if (*url == "") != (*demo == "") {
+		return wrong(f, "--url and --demo go together: a server, and the demo.json of its data directory")
 	}
 	var file node.DemoFile
 	if *url == "" {
@@ -67,8 +70,14 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &file)
 	}
-	if err != nil || len(file.Accounts) == 0 {
-		return fmt.Errorf("demo accounts of the server: %w", err)
+	if err == nil && len(file.Accounts) == 0 {
+		err = errors.New("there are none")
+	}
+	if err != nil {
+		return fmt.Errorf("demo accounts of the server: %s: %w", *demo, err)
+	}
+	if err := enough(*rate, *seconds, len(file.Accounts)); err != nil {
+		return err
 	}
 	if *url == "" {
 		*url = file.HTTP
@@ -88,6 +97,25 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	_, err = fmt.Fprintf(out, "\norder p99 is %.1f x the reference's\n",
 		float64(orders.ValueAtQuantile(99))/float64(max(1, reference.ValueAtQuantile(99))))
 	return err
+}
+
+// What an account may do: intake's budget of orders a second, and how many may be open (core/risk). Orders of the bench
+// rest, so that the books carry them all.
+const (
+	benchPerSecond = 50
+	benchOpen      = 1000
+)
+
+// enough refuses a measurement that would only count refusals.
+func enough(rate, seconds, accounts int) error {
+	if most := accounts * benchPerSecond; rate > most {
+		return &usageError{fmt.Sprintf("bench: --rate %d: %d accounts may send %d orders a second (%d each)", rate, accounts, most, benchPerSecond)}
+	}
+	if longest := accounts*benchOpen/rate - int(warmUp/time.Second); seconds > longest {
+		return &usageError{fmt.Sprintf("bench: --seconds %d: at %d a second %d accounts have their %d open orders after %d s",
+			seconds, rate, accounts, benchOpen, max(0, longest))}
+	}
+	return nil
 }
 
 type bencher struct {

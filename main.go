@@ -29,7 +29,10 @@ func commands() []command {
 		{"account", "open accounts, move cash and shares, make keys, on a running server", account},
 		{"replay", "play a recorded day through the exchange's gateway and compare the fills", replay},
 		{"bench", "measure order to acknowledgement over REST, at a fixed rate", bench},
-		{"version", "print the version", func(_ context.Context, _ []string, out io.Writer) error {
+		{"version", "print the version", func(_ context.Context, args []string, out io.Writer) error {
+			if err := parse(flags("version", "Print the version of this binary.", out), args); err != nil {
+				return err
+			}
 			_, err := fmt.Fprintln(out, "evenkeel", Version)
 			return err
 		}},
@@ -150,7 +153,11 @@ func parse(f *flagSet, args []string) error {
 func parseFlags(f *flagSet, args []string) error {
 	switch err := f.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		_, _ = io.WriteString(f.out, f.usage+"\n\nFlags:\n"+flagHelp(f))
+		text := f.usage + "\n"
+		if all := flagHelp(f); all != "" {
+			text += "\nFlags:\n" + all
+		}
+		_, _ = io.WriteString(f.out, text)
 		return err
 	case err != nil:
 		return wrong(f, err.Error())

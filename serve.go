@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,7 +110,12 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if (c.ExchangeOrders == "") != (c.ExchangeMarket == "") {
-		return errors.New("--exchange and --market go together: its order gateway and its market data")
+		return wrong(f, "--exchange and --market go together: its order gateway and its market data")
+	}
+	for name, address := range map[string]string{"--exchange": c.ExchangeOrders, "--market": c.ExchangeMarket} {
+		if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
+			return wrong(f, fmt.Sprintf("%s %q: host:port, such as 127.0.0.1:7001", name, address))
+		}
 	}
 	if c.ExchangeOrders != "" {
 		if c.ExchangePassword, err = venue.ReadPassword(*passwordFile, passwordVariable); err != nil {
@@ -128,6 +134,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	return serveUntil(ctx, c, out)
 }
 
+// farewell is how long a server whose log failed still answers questions, and refuses orders in words, before it ends.
+const farewell = 5 * time.Second
+
 func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
 	n, err := node.Start(ctx, c)
 	if err != nil {
@@ -138,9 +147,12 @@ func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
 	case <-ctx.Done():
 		_, _ = fmt.Fprintln(out, "stopping")
 	case err = <-n.Failed():
-		err = fmt.Errorf("the log failed, and nothing may be answered without it: %w", err)
-	case err = <-n.ExchangeFailed():
-		err = fmt.Errorf("the exchange's journal failed: %w", err)
+		err = fmt.Errorf("the log failed, and nothing may be taken without it: %w", err)
+		_, _ = fmt.Fprintf(os.Stderr, "evenkeel: %v\nending in %v; what was acknowledged is on the disk\n", err, farewell)
+		select {
+		case <-ctx.Done():
+		case <-time.After(farewell):
+		}
 	}
 	return errors.Join(err, n.Close())
 }

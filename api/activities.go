@@ -258,8 +258,9 @@ func getPortfolioHistory(s *Server, c *call) (int, any, error) {
 	if q.err != nil {
 		return 0, nil, q.err
 	}
+	now := s.now()
 	if until == 0 {
-		until = s.now() + 1
+		until = now + 1
 	}
 	if from == 0 {
 		from = trade.Time(span(time.Unix(0, int64(until))).UnixNano())
@@ -277,9 +278,12 @@ func getPortfolioHistory(s *Server, c *call) (int, any, error) {
 		}
 	}
 	standing, _ := s.Day.Standing(c.who.Account)
-	now := standing.Balance.Available + standing.Balance.Frozen + s.worth(standing.Positions)
-	if until >= s.now() {
-		rows = append(rows, equityRow{day: dayOf(s.Clock()), at: s.now(), equity: now})
+	if until > now {
+		if len(rows) == 0 && standing.EquityDay != 0 { // a day that began before the period
+			rows = append(rows, equityRow{day: standing.EquityDay, at: from, equity: money.Cash(standing.Equity)})
+		}
+		equity := standing.Balance.Available + standing.Balance.Frozen + s.worth(standing.Positions)
+		rows = append(rows, equityRow{day: dayOf(s.Clock()), at: now, equity: equity})
 	}
 	return http.StatusOK, portfolio(rows, frame), nil
 }

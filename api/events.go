@@ -171,7 +171,7 @@ func (s *Server) replay(ctx context.Context, c *call, out *sse, v *stretch) erro
 		v.after = s.numberBefore(c, v.since)
 	}
 	visit := func(e *trade.Event) error {
-		if v.untilID != 0 && e.Number > v.untilID || v.until != 0 && since(e, v.until+1) {
+		if v.untilID != 0 && e.Number > v.untilID || v.until != 0 && atOf(e) > v.until {
 			return errEnd
 		}
 		if u, ok := s.update(e, c.native); ok && (v.since == 0 || since(e, v.since)) {

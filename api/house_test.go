@@ -19,6 +19,7 @@ import (
 	"evenkeel/feed"
 	"evenkeel/intake"
 	"evenkeel/records"
+	"evenkeel/replica"
 	"evenkeel/szse"
 )
 
@@ -302,3 +303,5 @@ func (h *house) place(body string) trade.OrderID {
 	}
 	return trade.OrderID(number)
 }
+
+var errFull = replica.ErrFull

@@ -414,7 +414,9 @@ func getAuctions(s *Server, c *call) (int, any, error) {
 	rows := map[string][]auctionDay{}
 	for _, symbol := range a.symbols {
 		for _, t := range s.Market.Trades(symbol, feed.Interval{From: v.in.From, Until: v.in.Until}) {
-			rows[symbol] = addAuction(rows[symbol], t)
+			if days := addAuction(rows[symbol], t); len(days) > 0 {
+				rows[symbol] = days
+			}
 		}
 	}
 	return listed("auctions", &a, rows, nil)

@@ -2,10 +2,8 @@ package api
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -76,8 +74,10 @@ func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, e
 	if err != nil {
 		return trade.Answer{}, err
 	}
-	if err := s.cage(&line, w.Side, kind, w.Price); err != nil {
-		return trade.Answer{}, err
+	if _, again := s.Day.OrderByClientID(c.who.Account, w.ClientID); !again { // a replay has its answer already
+		if err := s.cage(c, &line, &risk.Order{Side: w.Side, Type: kind, Price: w.Price, Quantity: w.Quantity}); err != nil {
+			return trade.Answer{}, err
+		}
 	}
 	command := trade.Command{Kind: trade.PlaceOrderKind, PlaceOrder: trade.PlaceOrder{
 		Account: c.who.Account, Security: line.ID, Side: w.Side, Type: kind, Channel: channel, Price: w.Price,
@@ -116,32 +116,45 @@ func (s *Server) explained(c *call, f *fault, r trade.Reason, line *trade.Securi
 const quoteLife = 10 * time.Second
 
 // cage refuses, before it goes in, a limit order that the exchange would reject for the price cage by the latest
-// quote. It is advice: with an old quote, or none, the order goes in and the exchange decides.
-func (s *Server) cage(line *trade.Security, side trade.Side, kind trade.OrderType, price money.Price) error {
-	if kind != trade.Limit || price <= 0 || s.Clock().Sub(s.Market.Heard()) > quoteLife {
+// quote. It is advice: with an old quote, or none, the order goes in and the exchange decides. And it comes last: an
+// order that the books would refuse is left to them, who say it better.
+func (s *Server) cage(c *call, line *trade.Security, o *risk.Order) error {
+	if o.Type != trade.Limit || o.Price <= 0 || s.Clock().Sub(s.Market.Heard()) > quoteLife {
 		return nil
 	}
 	q, ok := s.Market.LatestQuote(string(line.Symbol))
-	if !ok || q.Phase != trade.Continuous {
+	if !ok || q.Phase != trade.Continuous || q.UpperLimit > 0 && (o.Price > q.UpperLimit || o.Price < q.LowerLimit) {
 		return nil
 	}
 	terms, ok := s.Rules().Terms(line.Venue, line.Board, line.Condition, line.Day)
-	if !ok || !terms.OnTick(price) {
-		return nil // the books say it better
-	}
-	if q.UpperLimit > 0 && (price > q.UpperLimit || price < q.LowerLimit) {
-		return nil // outside the day's limits: the books say that
+	if !ok || !terms.OnTick(o.Price) || !s.covered(c, line, o, &terms) {
+		return nil
 	}
 	seen := risk.Quote{BestBid: q.BestBid().Price, BestAsk: q.BestAsk().Price, Last: q.Last, PreviousClose: q.PreviousClose}
-	reason, n := risk.Cage(&risk.Order{Side: side, Type: kind, Price: price}, &terms, q.Phase, seen)
+	reason, n := risk.Cage(o, &terms, q.Phase, seen)
 	if reason == trade.Accepted || n.Bound <= 0 {
 		return nil
 	}
-	reference := rules.Reference(side, seen.BestBid, seen.BestAsk, seen.Last, seen.PreviousClose)
-	bound := money.Price(n.Bound)
-	f := say(cageAdvice, price, bound)
-	return f.numbers(price.String(), bound.String(), bound.String()).with("symbol", string(line.Symbol)).
-		with("reference", reference.String()).with("advice", true)
+	bound := money.Price(n.Bound).String()
+	reference := rules.Reference(o.Side, seen.BestBid, seen.BestAsk, seen.Last, seen.PreviousClose)
+	return say(cageAdvice, o.Price, bound).numbers(o.Price.String(), bound, bound).
+		with("symbol", string(line.Symbol)).with("reference", reference.String()).with("advice", true)
+}
+
+// covered reports whether the account has the cash or shares for an order of a valid quantity, as far as the views know.
+func (s *Server) covered(c *call, line *trade.Security, o *risk.Order, t *rules.Terms) bool {
+	p, _ := s.Day.Position(c.who.Account, line.ID)
+	if reason, _ := t.ValidQuantity(o.Side, o.Type, o.Quantity, p.Sellable); reason != trade.Accepted {
+		return false
+	}
+	if o.Side == trade.Sell {
+		return true
+	}
+	known, _ := s.Directory.Account(c.who.Account)
+	b, _ := s.Day.Balance(c.who.Account)
+	amount, fits := money.Amount(o.Price, o.Quantity)
+	fees, charged := t.Fees(trade.Buy, amount, known.Commission)
+	return fits && charged && amount <= b.Available-fees.Total
 }
 
 // orderAnswer reads an order back from the records: an answer of the books is given after they were folded.
@@ -410,12 +423,8 @@ func patchOrder(s *Server, c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	v.ClientID = []byte(client)
-	if old, ok := s.Day.Order(c.who.Account, id); ok && v.Price != 0 {
-		if line, known := s.Listing.Security(old.Security); known {
-			if err := s.cage(&line, old.Side, old.Type, v.Price); err != nil {
-				return 0, nil, err
-			}
-		}
+	if err := s.cageReplacement(c, &v); err != nil {
+		return 0, nil, err
 	}
 	answer, err := s.Door.Take(c.r.Context(), c.who, &trade.Command{Kind: trade.ReplaceOrderKind, ReplaceOrder: v})
 	if err != nil {
@@ -430,108 +439,20 @@ func patchOrder(s *Server, c *call) (int, any, error) {
 	return s.orderAnswer(c, answer.Order)
 }
 
-// deletePosition is DELETE /v2/positions/{symbol}: a market order where the exchange takes one now, else a limit order at
-// the lowest price of the day, for what is asked of what is sellable.
-func deletePosition(s *Server, c *call) (int, any, error) {
-	line, err := s.security(c.r.PathValue("symbol"))
-	if err != nil {
-		return 0, nil, err
+// cageReplacement gives the advice of cage for a replacement. What the old order binds is not counted as free, so the
+// advice is given less often than it could be.
+func (s *Server) cageReplacement(c *call, v *trade.ReplaceOrder) error {
+	if _, again := s.Day.OrderByClientID(c.who.Account, string(v.ClientID)); again || v.Price == 0 {
+		return nil
 	}
-	p, ok := s.Day.Position(c.who.Account, line.ID)
-	if !ok || p.Total == 0 {
-		return 0, nil, say(positionUnknown, line.Symbol)
+	old, ok := s.Day.Order(c.who.Account, v.Order)
+	line, known := s.Listing.Security(old.Security)
+	if !ok || !known || old.Status.Done() {
+		return nil
 	}
-	q := c.query()
-	quantity, err := closing(q, &p)
-	if err != nil {
-		return 0, nil, err
+	quantity := old.Quantity
+	if v.Quantity != 0 {
+		quantity = v.Quantity
 	}
-	id, err := s.closePosition(c, &line, quantity)
-	if err != nil {
-		return 0, nil, err
-	}
-	return s.orderAnswer(c, id)
-}
-
-// closing reads qty or percentage; without them all that is sellable is meant.
-func closing(q *query, p *trade.Position) (money.Quantity, error) {
-	quantity, percentage := q.text("qty"), q.text("percentage")
-	switch {
-	case quantity != "" && percentage != "":
-		return 0, say(badQuery, "percentage", "give qty or percentage, not both")
-	case quantity != "":
-		v, err := money.ParseQuantity(quantity)
-		if err != nil || v <= 0 {
-			return 0, say(badQuery, "qty", strconv.Quote(clip(quantity))+" is not a positive number of shares")
-		}
-		return v, nil
-	case percentage != "":
-		share, err := money.ParseCash(percentage)
-		if err != nil || share <= 0 || share > 100*money.Scale {
-			return 0, say(badQuery, "percentage", strconv.Quote(clip(percentage))+" is not above 0 and at most 100")
-		}
-		v, _ := money.MulDiv(int64(p.Total), int64(share), 100*money.Scale, money.Down)
-		return money.Quantity(v), nil
-	}
-	return p.Sellable, nil
-}
-
-// closePosition sells. The market type is the one that the rules have for the security in this phase.
-func (s *Server) closePosition(c *call, line *trade.Security, quantity money.Quantity) (trade.OrderID, error) {
-	w := wish{Symbol: string(line.Symbol), Side: trade.Sell, Kind: "limit", Force: "day", Quantity: quantity,
-		Price: line.LowerLimit}
-	phase, _ := s.Listing.Phase(line.Venue)
-	terms, known := s.Rules().Terms(line.Venue, line.Board, line.Condition, line.Day)
-	for _, t := range []trade.OrderType{trade.BestFiveCancel, trade.ImmediateOrCancel} {
-		if known && terms.HasLimit && terms.Accepts(t, phase) {
-			w.Kind, w.MarketType, w.Price = "market", t, 0
-			break
-		}
-	}
-	var b [8]byte
-	_, _ = rand.Read(b[:])
-	w.ClientID = "close-" + hex.EncodeToString(b[:])
-	if w.Kind == "limit" && w.Price == 0 {
-		return 0, refused(trade.MarketOrderNotNow, trade.Numbers{})
-	}
-	answer, err := s.place(c, &w, trade.REST)
-	return answer.Order, err
-}
-
-// deletePositions is DELETE /v2/positions: a line for each position.
-func deletePositions(s *Server, c *call) (int, any, error) {
-	q := c.query()
-	cancels := q.boolean("cancel_orders")
-	if q.err != nil {
-		return 0, nil, q.err
-	}
-	if cancels {
-		s.cancelAll(c, 0)
-	}
-	standing, _ := s.Day.Standing(c.who.Account)
-	list := []outcome{}
-	for i := range standing.Positions {
-		p := &standing.Positions[i]
-		line, known := s.Listing.Security(p.Security)
-		if p.Total == 0 || !known {
-			continue
-		}
-		one := outcome{Symbol: string(line.Symbol), Status: http.StatusOK}
-		id, err := trade.OrderID(0), error(nil)
-		if p.Sellable == 0 {
-			err = s.explained(c, refused(trade.InsufficientSellable, trade.Numbers{Given: int64(p.Total)}),
-				trade.InsufficientSellable, &line)
-		} else {
-			id, err = s.closePosition(c, &line, p.Sellable)
-		}
-		if err == nil {
-			_, one.Body, err = s.orderAnswer(c, id)
-		}
-		if err != nil {
-			refusal := faultOf(err)
-			one.Status, one.Body = refusal.Status, refusal.body(c.id, c.chinese)
-		}
-		list = append(list, one)
-	}
-	return http.StatusMultiStatus, list, nil
+	return s.cage(c, &line, &risk.Order{Side: old.Side, Type: old.Type, Price: v.Price, Quantity: quantity})
 }

@@ -36,7 +36,7 @@ func (p *paces) wait(key string) time.Duration {
 	}
 	wait := time.Duration(0)
 	if known {
-		wait = max(0, p.hold-now.Sub(last))
+		wait = min(p.hold, max(0, p.hold-now.Sub(last)))
 	}
 	p.last[key] = now.Add(wait)
 	return wait

@@ -118,6 +118,9 @@ var reasonTexts = map[trade.Reason]text{
 	trade.TooManyDocuments: {"TOO_MANY_DOCUMENTS", 422_10105, "the account keeps too many documents", "账户的文档过多"},
 	trade.UnknownDocument:  {"UNKNOWN_DOCUMENT", 404_10006, "the document does not exist", "文档不存在"},
 
+	trade.KeyTaken:          {"KEY_TAKEN", 422_10106, "the API key id stands for another key", "API 密钥编号已被使用"},
+	trade.CommissionInvalid: {"COMMISSION_INVALID", 422_10107, "the commission rate is not valid", "佣金费率无效"},
+
 	trade.UnknownSecurity: {"UNKNOWN_SECURITY", 422_10110, "the security is not listed", "证券不存在"},
 	trade.ConditionUnknown: {"CONDITION_UNKNOWN", 422_10111,
 		"the state of the security at the exchange is not known, so it takes no orders", "证券状态未知,暂不接受委托"},
@@ -193,4 +196,6 @@ var reasonTexts = map[trade.Reason]text{
 	trade.OrderLimitOfDay:      {"ORDER_LIMIT_OF_DAY", 503_10102, "no order numbers are left today", "今日委托编号已用尽"},
 	trade.TypeRemainder:        {"TYPE_REMAINDER", 422_10166, "the order type cancels what is left", "按委托类型,剩余部分自动撤销"},
 	trade.ReportUnknownRequest: {"REPORT_UNKNOWN_REQUEST", 500_10004, "a report of the exchange names no request of ours", "交易所回报对应的委托不存在"},
+	trade.ReportUntrue:         {"REPORT_UNTRUE", 500_10005, "a report of the exchange contradicts the books", "交易所回报与账簿不符"},
+	trade.TooManyPartitions:    {"TOO_MANY_PARTITIONS", 500_10006, "the exchange has too many partitions", "交易所回报分区过多"},
 }

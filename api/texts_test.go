@@ -29,7 +29,7 @@ func TestEveryReasonHasTexts(t *testing.T) {
 		}
 		return true
 	})
-	if count < 80 || count != len(reasonTexts) {
+	if count < 70 || count != len(reasonTexts) {
 		t.Errorf("core/trade has %d reasons, the table %d", count, len(reasonTexts))
 	}
 	names := map[string]trade.Reason{}

@@ -46,13 +46,18 @@ const (
 
 func atOf(e *trade.Event) trade.Time { return e.Time&^atMask | trade.Time(e.Number&atMask) }
 
-// since reports whether an event comes at or after a time of the stream. Within one span of at the numbers are compared
-// as on a circle, so that nothing is lost where they begin again.
+// atNear is how close to the end of their circle the last bits of a time must be for it to be taken for that of an event
+// just before the numbers began again.
+const atNear = 1 << 12
+
+// since reports whether an event comes at or after a time of the stream: that of another event, or any that a client
+// thinks of. Where the last bits begin again within one span, the events behind that are given rather than lost.
 func since(e *trade.Event, at trade.Time) bool {
-	if mine, asked := e.Time&^atMask, at&^atMask; mine != asked {
-		return mine > asked
+	mine := atOf(e)
+	if mine >= at {
+		return true
 	}
-	return (e.Number-uint64(at))&atMask < 1<<(atBits-1)
+	return mine&^atMask == at&^atMask && at&atMask > atMask-atNear && mine&atMask < atNear
 }
 
 // update makes the trade update of an event; false for an event that the streams do not have.

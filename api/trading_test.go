@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"evenkeel/core/trade"
 )
@@ -272,5 +274,50 @@ func TestLanguages(t *testing.T) {
 	if zh.json["message"] != zh.json["message_zh"] || en.json["message"] != en.json["message_en"] ||
 		zh.json["message"] == en.json["message"] {
 		t.Errorf("%s\n%s", zh.raw, en.raw)
+	}
+}
+
+// The advice about the cage comes last: what the books would say wins, and a replay has its answer already.
+func TestCageIsAdvice(t *testing.T) {
+	h := openHouse(t)
+	const body = `{"symbol":"600000.SH","qty":100,"side":"buy","type":"limit","limit_price":"10.20","client_order_id":"caged"}`
+	if r := h.ask("POST", "/v2/orders", body); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.raw)
+	}
+	h.quote("600000.SH", 94_900, 95_100)
+	if r := h.ask("POST", "/v2/orders", body); r.status != 200 || r.header.Get("Idempotent-Replay") != "true" {
+		t.Errorf("a replay: %d %s", r.status, r.raw)
+	}
+	for _, c := range []struct{ body, reason string }{
+		{`"symbol":"600000.SH","qty":100,"side":"buy","limit_price":"10.20"`, cageAdvice},
+		{`"symbol":"600000.SH","qty":500000,"side":"buy","limit_price":"10.20"`, "INSUFFICIENT_CASH"},
+		{`"symbol":"000001.SZ","qty":100,"side":"sell","limit_price":"10.50"`, "INSUFFICIENT_SELLABLE"},
+		{`"symbol":"600000.SH","qty":100,"side":"sell","limit_price":"9.20"`, cageAdvice},
+	} {
+		if r := h.ask("POST", "/v2/orders", `{"type":"limit",`+c.body+`}`); r.json["reason"] != c.reason {
+			t.Errorf("%s: %d %s", c.body, r.status, r.raw)
+		}
+	}
+	id := h.place(`{"symbol":"600000.SH","qty":100,"side":"buy","type":"limit","limit_price":"9.40"}`)
+	if r := h.ask("PATCH", "/v2/orders/"+orderID(id), `{"limit_price":"10.20"}`); r.json["reason"] != cageAdvice || r.json["nearest"] != "9.70" {
+		t.Errorf("a replacement: %d %s", r.status, r.raw)
+	}
+	// Old quotes advise nothing.
+	h.mu.Lock()
+	h.clock = h.clock.Add(time.Minute)
+	h.mu.Unlock()
+	h.place(`{"symbol":"600000.SH","qty":100,"side":"buy","type":"limit","limit_price":"10.20"}`)
+}
+
+// The last point of the history is now, also while the clock runs.
+func TestHistoryEndsNow(t *testing.T) {
+	h := openHouse(t, func(p *Parts) {
+		clock := p.Clock
+		ticks := atomic.Int64{}
+		p.Clock = func() time.Time { return clock().Add(time.Duration(ticks.Add(1)) * time.Second) }
+	})
+	r := h.ask("GET", "/v2/account/portfolio/history?period=1D&timeframe=5Min", "")
+	if n, _ := r.json["timestamp"].([]any); len(n) == 0 || len(n) != len(r.json["equity"].([]any)) {
+		t.Errorf("%s", r.raw)
 	}
 }

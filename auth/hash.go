@@ -52,18 +52,20 @@ const hashPrefix = "$argon2id$v=19$"
 
 // String encodes the hash in the usual form: $argon2id$v=19$m=19456,t=2,p=1$salt$key, base64 without padding.
 func (h Hash) String() string {
-	b := make([]byte, 0, 128)
-	b = append(b, hashPrefix+"m="...)
-	b = strconv.AppendUint(b, uint64(h.Memory), 10)
-	b = append(b, ",t="...)
-	b = strconv.AppendUint(b, uint64(h.Passes), 10)
-	b = append(b, ",p="...)
-	b = strconv.AppendUint(b, uint64(h.Threads), 10)
-	b = append(b, '$')
+	b := append(h.append(make([]byte, 0, 128)), '$')
 	b = base64.RawStdEncoding.AppendEncode(b, h.Salt)
 	b = append(b, '$')
 	b = base64.RawStdEncoding.AppendEncode(b, h.Key)
 	return string(b)
+}
+
+func (p Parameters) append(b []byte) []byte {
+	b = append(b, hashPrefix+"m="...)
+	b = strconv.AppendUint(b, uint64(p.Memory), 10)
+	b = append(b, ",t="...)
+	b = strconv.AppendUint(b, uint64(p.Passes), 10)
+	b = append(b, ",p="...)
+	return strconv.AppendUint(b, uint64(p.Threads), 10)
 }
 
 // ParseHash reads what String wrote, and nothing else: what it takes prints the same again. Errors wrap ErrHash.
@@ -99,17 +101,39 @@ func ParseHash(encoded string) (Hash, error) {
 	return h, nil
 }
 
-func parseParameters(text string, p *Parameters) bool {
-	fields := strings.Split(text, ",")
-	if len(fields) != 3 {
-		return false
+// parseUsual is ParseHash for hashes with a salt of 16 and a key of 32 bytes, which it fills, without allocating. Zero
+// parameters mean that it is not one.
+func parseUsual(encoded []byte, salt *[16]byte, key *[32]byte) (p Parameters) {
+	const saltText, keyText = 22, 43 // base64 without padding
+	head := len(encoded) - saltText - keyText - 2
+	if head < len(hashPrefix) || string(encoded[:len(hashPrefix)]) != hashPrefix || encoded[head] != '$' ||
+		encoded[head+1+saltText] != '$' {
+		return Parameters{}
 	}
+	strict := base64.RawStdEncoding.Strict()
+	n, err := strict.Decode(salt[:], encoded[head+1:head+1+saltText])
+	if err != nil || n != len(salt) {
+		return Parameters{}
+	}
+	if n, err = strict.Decode(key[:], encoded[head+2+saltText:]); err != nil || n != len(key) {
+		return Parameters{}
+	}
+	if !parseParameters(string(encoded[len(hashPrefix):head]), &p) || !p.valid() ||
+		string(p.append(nil)) != string(encoded[:head]) {
+		return Parameters{}
+	}
+	return p
+}
+
+func parseParameters(text string, p *Parameters) bool {
 	values := [3]uint64{}
 	for i, name := range [3]string{"m=", "t=", "p="} {
-		digits, ok := strings.CutPrefix(fields[i], name)
-		if !ok {
+		field, rest, more := strings.Cut(text, ",")
+		digits, ok := strings.CutPrefix(field, name)
+		if !ok || more != (i < 2) {
 			return false
 		}
+		text = rest
 		v, err := strconv.ParseUint(digits, 10, 32)
 		if err != nil {
 			return false

@@ -39,8 +39,8 @@ const (
 // clock turns the wall's time into the exchange's.
 type clock struct {
 	Clock
-	wallStart time.Time
-	start     atomic.Int64 // exchange time, ns, at wallStart
+	start atomic.Int64              // exchange time, ns, at began
+	began atomic.Pointer[time.Time] // of the wall; nil: a clock of its own stands still until the exchange is set up
 }
 
 func newClock(c Clock) *clock {
@@ -48,22 +48,37 @@ func newClock(c Clock) *clock {
 		c.Wall = time.Now
 	}
 	c.Speed = max(1, min(c.Speed, MaxSpeed))
-	k := &clock{Clock: c, wallStart: c.Wall()}
-	k.start.Store(k.wallStart.UnixNano())
+	k := &clock{Clock: c}
+	k.start.Store(c.Wall().UnixNano())
 	if !c.Start.IsZero() {
 		k.start.Store(c.Start.UnixNano())
+	}
+	if !k.own() {
+		k.begin()
 	}
 	return k
 }
 
+// own reports whether the clock differs from the wall's.
+func (k *clock) own() bool { return k.Speed > 1 || !k.Start.IsZero() }
+
+// begin lets the clock run.
+func (k *clock) begin() {
+	now := k.Wall()
+	k.began.CompareAndSwap(nil, &now)
+}
+
 // now is the exchange's time. It runs on from the journal's last time when that is later.
 func (k *clock) now() time.Time {
-	passed := k.Wall().Sub(k.wallStart)
+	var passed time.Duration
+	if began := k.began.Load(); began != nil {
+		passed = k.Wall().Sub(*began)
+	}
 	return time.Unix(0, k.start.Load()+int64(passed)*int64(k.Speed))
 }
 
 func (k *clock) resume(last trade.Time) {
-	if own := k.Speed > 1 || !k.Start.IsZero(); own && int64(last) > k.start.Load() {
+	if k.own() && int64(last) > k.start.Load() {
 		k.start.Store(int64(last))
 	}
 }
@@ -106,6 +121,7 @@ func (s *Server) prepare(ctx context.Context, k *clock) error {
 			}
 		}
 	}
+	k.begin()
 	if k.Sessions != Manual {
 		return s.movePhases(ctx, k)
 	}

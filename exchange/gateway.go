@@ -111,7 +111,8 @@ func (s *Server) logon(ctx context.Context, conn net.Conn, in *szse.Reader) (*se
 	}
 	s.mu.Unlock()
 	if full {
-		return nil, refuseLogon(conn, szse.LogoutAlreadyOn, fmt.Sprintf("%d sessions are open, no more are taken", MaxSessions))
+		return nil, refuseLogon(conn, szse.LogoutAlreadyOn,
+			fmt.Sprintf("%d sessions are open, no more are taken", MaxSessions))
 	}
 	if old != nil {
 		old.stop(errors.New("the unit logged on again"), szse.LogoutAlreadyOn)

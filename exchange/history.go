@@ -89,7 +89,8 @@ func (s *Server) pastOf(l *Listed, days []trade.Day, random *rand.Rand) []szse.B
 }
 
 // minutesOf is a day of 240 minutes from open to close: a random walk bent so that it ends at the close.
-func (s *Server) minutesOf(l *Listed, day trade.Day, open, close float64, tick money.Price, random *rand.Rand) []szse.Bar {
+func (s *Server) minutesOf(l *Listed, day trade.Day, open, close float64, tick money.Price,
+	random *rand.Rand) []szse.Bar {
 	const count = 240
 	var path [count + 1]float64
 	for i := 1; i <= count; i++ {

@@ -31,10 +31,12 @@ type Listed struct {
 func ShippedList() ([]Listed, error) { return ReadList(strings.NewReader(shippedList)) }
 
 var (
-	venueWords     = map[string]trade.Venue{"SSE": trade.SSE, "SZSE": trade.SZSE, "BSE": trade.BSE}
-	boardWords     = map[string]trade.Board{"MAIN": trade.Main, "CHINEXT": trade.ChiNext, "STAR": trade.STAR, "BSE": trade.BSEMain, "ETF": trade.ETF}
+	venueWords = map[string]trade.Venue{"SSE": trade.SSE, "SZSE": trade.SZSE, "BSE": trade.BSE}
+	boardWords = map[string]trade.Board{"MAIN": trade.Main, "CHINEXT": trade.ChiNext, "STAR": trade.STAR,
+		"BSE": trade.BSEMain, "ETF": trade.ETF}
 	conditionWords = map[string]trade.Condition{"NORMAL": trade.Normal, "SPECIAL_TREATMENT": trade.SpecialTreatment,
 		"DELISTING_RISK": trade.DelistingRisk, "NEW_LISTING": trade.NewListing, "SUSPENDED": trade.Suspended}
+	sideWords   = map[string]trade.Side{"B": trade.Buy, "S": trade.Sell}
 	answerWords = map[string]bool{"yes": true, "no": false}
 )
 

@@ -14,16 +14,18 @@ import (
 	"evenkeel/core/trade"
 )
 
-// Flow says how lively the players are. They follow the zero-intelligence model of continuous double auctions (Smith,
-// Farmer, Gillemot and Krishnamurthy, "Statistical theory of the continuous double auction", Quantitative Finance 3,
-// 2003; Cont, Stoikov and Talreja, "A stochastic model for order book dynamics", Operations Research 58, 2010): limit
-// orders, market orders and cancels arrive as independent Poisson streams, limit orders at a power-law distance from
-// the touch, cancels in proportion to what rests. Sizes are log-normal in lots. So that prices go somewhere, each
-// security has a hidden value that walks at random and leans the sides of orders towards itself (Chiarella and Iori,
-// 2002), and activity over the day has the U shape that markets have: busy at the open and at the close. The numbers
-// are made up to look alive, not fitted to a market.
+// Flow says how lively the players are. Most of them have no intelligence (Smith, Farmer, Gillemot and Krishnamurthy,
+// "Statistical theory of the continuous double auction", Quantitative Finance 3, 2003; Cont, Stoikov and Talreja, "A
+// stochastic model for order book dynamics", Operations Research 58, 2010): limit orders, market orders and cancels
+// arrive as independent Poisson streams, limit orders at a power-law distance from the opposite touch, cancels in
+// proportion to what rests. Sizes are log-normal in lots. So that prices go somewhere, each security has a hidden value,
+// and a few informed players trade towards it (after Chiarella and Iori, "A simulation analysis of the microstructure
+// of double auction markets", Quantitative Finance 2, 2002). The value walks at random and is drawn back to the previous
+// close (an Ornstein-Uhlenbeck process in its logarithm), so weakly that a day's path looks like a walk, and so that it
+// stays within the daily limits. Activity over the day has the U shape that markets have: busy at the open and at the
+// close. The numbers are made up to look alive, not fitted to a market.
 type Flow struct {
-	Rate float64 // orders and cancels a second over all securities, before the time of day counts; 0: no players
+	Rate float64 // orders and cancels a second of the wall's time, all securities, on the average of a session; 0: none
 	Seed uint64  // of every choice; their timing follows the clock
 }
 
@@ -34,7 +36,8 @@ const (
 	playersMost   = 200 // orders that one security's players have resting
 	playersLeast  = 24  // below this only limit orders come
 	playersStart  = 30  // orders placed in each security when its book is empty
-	playersQueued = 256 // requests on their way; beyond, the players wait
+	playersFilled = 4   // securities whose empty books are filled in one step
+	playersQueued = 512 // requests on their way; beyond, the players wait
 )
 
 // players are one goroutine that trades with itself and everybody else.
@@ -48,6 +51,7 @@ type players struct {
 	weights int
 	told    chan []outcome
 	waiting int
+	clock   trade.Time // until when the hidden values have walked
 }
 
 // game is what the players know of one security.
@@ -55,7 +59,7 @@ type game struct {
 	number core.SecurityNumber
 	code   core.Code
 	weight int
-	value  float64 // hidden, in units of price
+	value  float64 // hidden: the logarithm of its ratio to the previous close
 	orders []core.ClOrdID
 	place  map[core.ClOrdID]int
 }
@@ -69,8 +73,8 @@ type outcome struct {
 
 func newPlayers(s *Server, f Flow) *players {
 	f.Rate = math.Min(f.Rate, MaxFlow)
-	p := &players{server: s, flow: f, random: rand.New(rand.NewPCG(f.Seed, 0x706c6179)), byCode: map[core.Code]*game{},
-		told: make(chan []outcome, 1024)}
+	p := &players{server: s, flow: f, random: rand.New(rand.NewPCG(f.Seed, 0x706c6179)), //nolint:gosec // a game
+		byCode: map[core.Code]*game{}, told: make(chan []outcome, 1024)}
 	s.View(func(m *core.Machine) {
 		for _, l := range s.config.List {
 			n, ok := m.Find(l.Code)
@@ -78,11 +82,10 @@ func newPlayers(s *Server, f Flow) *players {
 				continue
 			}
 			q := m.Quote(n)
-			value := float64(q.Listing.PreviousClose)
+			g := &game{number: n, code: l.Code, weight: l.Weight, place: map[core.ClOrdID]int{}}
 			if q.Statistics.Last > 0 {
-				value = float64(q.Statistics.Last)
+				g.value = math.Log(float64(q.Statistics.Last) / float64(q.Listing.PreviousClose))
 			}
-			g := &game{number: n, code: l.Code, weight: l.Weight, value: value, place: map[core.ClOrdID]int{}}
 			p.games = append(p.games, g)
 			p.byCode[l.Code] = g
 			p.weights += l.Weight
@@ -193,9 +196,11 @@ func (p *players) run(ctx context.Context) {
 	}
 }
 
-// newDay forgets yesterday's orders: they have expired. ClOrdIDs go on.
+// newDay forgets yesterday's orders: they have expired. ClOrdIDs go on. What the value was away from yesterday's close
+// it starts the day with only in part: the night is quiet.
 func (p *players) newDay() {
 	for _, g := range p.games {
+		g.value *= 0.2
 		g.orders, g.place = nil, map[core.ClOrdID]int{}
 	}
 }
@@ -203,33 +208,71 @@ func (p *players) newDay() {
 // moves are what the players want to do in one step.
 func (p *players) moves(m *core.Machine) []core.Command {
 	_, at := rules.Split(m.Now())
-	step := playersStep.Seconds()
-	count := p.poisson(p.flow.Rate * step * activity(time.Duration(at)))
+	p.walk(m)
 	var moves []core.Command
-	for range count {
+	for range p.poisson(p.flow.Rate * playersStep.Seconds() * activity(time.Duration(at))) {
 		g := p.choose()
-		q := m.Quote(g.number)
-		if q.Refusal != trade.Accepted {
-			continue
-		}
-		g.value *= math.Exp(p.random.NormFloat64() * volatility)
-		if c := p.move(m, g, &q); c != nil {
-			moves = append(moves, c)
+		if q := m.Quote(g.number); q.Refusal == trade.Accepted {
+			moves = append(moves, p.move(m, g, &q)...)
 		}
 	}
-	for _, g := range p.games { // a book that is nearly empty is filled, whatever the rate
-		if q := m.Quote(g.number); q.OpenOrders < playersLeast/2 && q.Refusal == trade.Accepted && q.Phase == trade.Continuous && p.waiting == 0 {
-			for range playersStart {
-				moves = append(moves, p.limit(m, g, &q, p.side(g, &q), false))
-			}
-			break // one security a step
+	if p.waiting > 0 {
+		return moves
+	}
+	filled := 0
+	for _, g := range p.games { // a side that is empty is filled, whatever the rate
+		q := m.Quote(g.number)
+		if q.Refusal != trade.Accepted || q.Phase != trade.Continuous || q.BuyQuantity > 0 && q.SellQuantity > 0 {
+			continue
+		}
+		if filled++; filled > playersFilled {
+			break
+		}
+		moves = append(moves, p.fill(m, g, &q)...)
+	}
+	return moves
+}
+
+// fill fills the sides that are empty.
+func (p *players) fill(m *core.Machine, g *game, q *core.Quote) (moves []core.Command) {
+	for i := range playersStart {
+		switch {
+		case i%2 == 0 && q.BuyQuantity == 0:
+			moves = append(moves, p.limit(m, g, q, trade.Buy))
+		case i%2 == 1 && q.SellQuantity == 0:
+			moves = append(moves, p.limit(m, g, q, trade.Sell))
 		}
 	}
 	return moves
 }
 
-// volatility is the standard deviation of a hidden value's step, relative.
-const volatility = 0.0004
+// Figures of the hidden values, of their logarithms.
+const (
+	volatility = 0.00015 // standard deviation of a second's step: 1.8 % in a session of four hours
+	widest     = 0.25    // standard deviation in the long run, as a part of the way to the daily limit
+	noLimit    = 0.20    // stands for the daily limit of a security that has none
+	longest    = time.Minute
+)
+
+// walk lets the hidden values walk from the last step to now, by the exchange's time.
+func (p *players) walk(m *core.Machine) {
+	passed := min(time.Duration(m.Now()-p.clock), longest).Seconds()
+	if p.clock == 0 || passed <= 0 {
+		passed = 0
+	}
+	p.clock = m.Now()
+	for _, g := range p.games {
+		q := m.Quote(g.number)
+		limit := noLimit
+		if q.Upper > 0 {
+			limit = math.Log(float64(q.Upper) / float64(q.Listing.PreviousClose))
+		}
+		spread := limit * widest
+		pull := volatility * volatility / (2 * spread * spread)
+		g.value += -g.value*pull*passed + volatility*math.Sqrt(passed)*p.random.NormFloat64()
+		g.value = math.Max(-0.9*limit, math.Min(0.9*limit, g.value))
+	}
+}
 
 // activity is how busy a time of day is: 1 on the average of a session, more at its ends.
 func activity(at time.Duration) float64 {
@@ -254,77 +297,133 @@ func (p *players) choose() *game {
 
 // Shares of the kinds of moves, in percent, where both sides are well filled.
 const (
-	cancelShare = 40
-	marketShare = 12
+	cancelShare   = 36
+	takeShare     = 8
+	informedShare = 14
 )
 
-func (p *players) move(m *core.Machine, g *game, q *core.Quote) core.Command {
+// move is what one player does.
+func (p *players) move(m *core.Machine, g *game, q *core.Quote) []core.Command {
 	dice := p.random.IntN(100)
+	side := trade.Buy + trade.Side(p.random.IntN(2))
+	var one core.Command
 	switch q.Phase {
 	case trade.Continuous:
-		full := len(g.orders) > playersMost
+		full, few := len(g.orders) > playersMost, len(g.orders) < playersLeast
 		switch {
-		case (dice < cancelShare || full) && len(g.orders) > playersLeast:
-			return p.cancel(m, g)
-		case dice < cancelShare+marketShare && q.OpenOrders > playersLeast:
-			return p.limit(m, g, q, p.side(g, q), true)
+		case full || dice < cancelShare && !few:
+			one = p.cancel(m, g)
+		case few:
+			one = p.limit(m, g, q, side)
+		case dice < cancelShare+takeShare:
+			one = p.take(m, g, q, side)
+		case dice < cancelShare+takeShare+informedShare:
+			one = p.informed(m, g, q)
+		default:
+			one = p.limit(m, g, q, side)
 		}
-		return p.limit(m, g, q, p.side(g, q), false)
 	case trade.OpeningCall, trade.OpeningCallLocked, trade.ClosingCall, trade.VolatilityHalt:
 		if len(g.orders) < playersMost {
-			return p.limit(m, g, q, p.side(g, q), false)
+			one = p.collect(m, g, q, side)
 		}
 	}
-	return nil
+	if one == nil {
+		return nil
+	}
+	return []core.Command{one}
 }
 
-// side leans towards the hidden value: the further the market is from it, the more orders pull it there.
-func (p *players) side(g *game, q *core.Quote) trade.Side {
-	here := float64(q.Statistics.Last)
-	if here == 0 {
-		here = float64(q.Listing.PreviousClose)
-	}
-	lean := math.Max(-0.3, math.Min(0.3, (g.value-here)/here*40))
-	if p.random.Float64() < 0.5+lean {
-		return trade.Buy
-	}
-	return trade.Sell
-}
-
-// limit makes an order at a power-law distance behind the opposite touch, or one that takes it.
-func (p *players) limit(m *core.Machine, g *game, q *core.Quote, side trade.Side, take bool) core.Command {
+// touch is the best price of a side, and what is there; 0 when it is empty.
+func touch(m *core.Machine, g *game, side trade.Side) (money.Price, money.Quantity) {
 	var levels [1]book.Level
-	reference := q.Statistics.Last
-	if reference == 0 {
-		reference = q.Listing.PreviousClose
+	if m.Depth(g.number, side, levels[:]) == 0 {
+		return 0, 0
 	}
-	opposite := reference
-	if m.Depth(g.number, side.Opposite(), levels[:]) > 0 {
-		opposite = levels[0].Price
-	} else {
-		take = false
+	return levels[0].Price, levels[0].Quantity
+}
+
+// near is a side's touch, and whether players believe it: a touch far from what the security is worth is of a book that
+// has run thin, and who followed it would drag the market along.
+func (g *game) near(m *core.Machine, q *core.Quote, side trade.Side) (money.Price, bool) {
+	const reach, ticks = 500, 12 // a part of the price, or so many ticks
+	price, _ := touch(m, g, side)
+	worth := g.worth(q)
+	most := max(worth/reach, ticks*q.Tick)
+	return price, price > 0 && price >= worth-most && price <= worth+most
+}
+
+// limit makes an order at a power-law distance from the opposite touch, or from where that would be. Distances are in
+// ticks where the tick is large for the price, else in parts of the price.
+func (p *players) limit(m *core.Machine, g *game, q *core.Quote, side trade.Side) core.Command {
+	reference, near := g.near(m, q, side.Opposite())
+	if !near {
+		reference = g.worth(q)
 	}
-	ticks := 0.0
-	if !take {
-		ticks = math.Min(math.Floor(math.Pow(1-p.random.Float64(), -1/1.3)), 60)
+	const exponent, furthest, part = 1.3, 60, 0.0001
+	far := math.Min(math.Pow(1-p.random.Float64(), -1/exponent), furthest)
+	ticks := math.Max(math.Floor(far), math.Floor(far*part*float64(reference)/float64(q.Tick)))
+	return p.order(m, g, q, side, reference-money.Price(ticks)*q.Tick*sign(side), p.size())
+}
+
+// sign is 1 for a buy, for which a lower price is further from the market, and -1 for a sell.
+func sign(side trade.Side) money.Price {
+	if side == trade.Buy {
+		return 1
 	}
-	away := money.Price(ticks) * q.Tick
-	price := opposite - away
-	if side == trade.Sell {
-		price = opposite + away
+	return -1
+}
+
+// take makes an order that trades with the opposite touch.
+func (p *players) take(m *core.Machine, g *game, q *core.Quote, side trade.Side) core.Command {
+	price, near := g.near(m, q, side.Opposite())
+	if !near {
+		return p.limit(m, g, q, side)
 	}
+	return p.order(m, g, q, side, price, p.size())
+}
+
+// informed makes an order that takes the whole touch when that is on the wrong side of the hidden value.
+func (p *players) informed(m *core.Machine, g *game, q *core.Quote) core.Command {
+	const most = 20_000 // shares
+	worth := g.worth(q)
+	if ask, there := touch(m, g, trade.Sell); ask > 0 && ask < worth {
+		return p.order(m, g, q, trade.Buy, ask, min(there, most))
+	}
+	if bid, there := touch(m, g, trade.Buy); bid > worth {
+		return p.order(m, g, q, trade.Sell, bid, min(there, most))
+	}
+	return p.limit(m, g, q, trade.Buy+trade.Side(p.random.IntN(2)))
+}
+
+// collect makes an order of a call, at a normal distance around the hidden value.
+func (p *players) collect(m *core.Machine, g *game, q *core.Quote, side trade.Side) core.Command {
+	const around = 0.002
+	ticks := math.Round(p.random.NormFloat64() * math.Max(2, around*float64(g.worth(q))/float64(q.Tick)))
+	return p.order(m, g, q, side, g.worth(q)+money.Price(ticks)*q.Tick, p.size())
+}
+
+// worth is the hidden value as a price on the tick.
+func (g *game) worth(q *core.Quote) money.Price {
+	price := float64(q.Listing.PreviousClose) * math.Exp(g.value)
+	return money.Price(math.Round(price/float64(q.Tick))) * q.Tick
+}
+
+// size draws a number of shares.
+func (p *players) size() money.Quantity {
+	return money.Quantity(math.Min(math.Ceil(math.Exp(p.random.NormFloat64()*1.1+0.9)), 200)) * 100
+}
+
+// order makes an order within the daily limits.
+func (p *players) order(m *core.Machine, g *game, q *core.Quote, side trade.Side, price money.Price,
+	quantity money.Quantity) core.Command {
 	if q.Upper > 0 {
 		price = min(price, q.Upper)
 	}
 	price = max(price, q.Lower, q.Tick)
-	return p.order(m, g, q, side, price)
-}
-
-func (p *players) order(m *core.Machine, g *game, q *core.Quote, side trade.Side, price money.Price) core.Command {
-	lots := math.Min(math.Ceil(math.Exp(p.random.NormFloat64()*1.1+0.9)), 200)
-	quantity := money.Quantity(lots) * 100
-	if q.Listing.Board == trade.STAR {
-		quantity += 100 // at least 200
+	const lot, least = 100, 200
+	quantity -= quantity % lot
+	if quantity = max(quantity, lot); q.Listing.Board == trade.STAR {
+		quantity = max(quantity, least)
 	}
 	c := &core.NewOrder{PBU: playersUnit, ClOrdID: p.id(), Security: g.code, Side: side, Type: trade.Limit, Day: m.Day(),
 		Price: price, Quantity: quantity}

@@ -3,16 +3,12 @@ package exchange
 import (
 	"bufio"
 	"compress/gzip"
-	"context"
-	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
+	"strings"
 	"time"
 
-	core "evenkeel/core/exchange"
 	"evenkeel/core/money"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
@@ -50,38 +46,76 @@ type Recorded struct {
 	Quantity money.Quantity
 }
 
+// Headers of the two files of a recorded day.
+const (
+	recordingHeader = "biz,time,type,order,side,price_milli,qty"
+	fillsHeader     = "biz,time,phase,buy_order,sell_order,price_milli,qty"
+)
+
 // ReadRecording reads a recording. Errors name the line, the column and what is allowed.
 func ReadRecording(r io.Reader) ([]Recorded, error) {
-	in, err := unpacked(r)
-	if err != nil {
-		return nil, fmt.Errorf("recording: %w", err)
-	}
-	rows := csv.NewReader(in)
-	rows.FieldsPerRecord, rows.ReuseRecord = 7, true
 	var all []Recorded
-	for line := 1; ; line++ {
-		row, err := rows.Read()
-		if err == io.EOF {
-			return all, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("recording: %w", err)
-		}
-		if line == 1 {
-			continue // the header
-		}
-		if len(all) == MaxRecording {
-			return nil, fmt.Errorf("recording: more than %d rows", MaxRecording)
-		}
+	err := eachRow(r, "recording", recordingHeader, func(row []string) error {
 		one, err := readRecorded(row)
-		if err != nil {
-			return nil, fmt.Errorf("recording, line %d: %w", line, err)
-		}
-		if n := len(all); n > 0 && one.At < all[n-1].At {
-			return nil, fmt.Errorf("recording, line %d: time %s is before the row in front of it", line, row[1])
+		if err == nil && len(all) > 0 && one.At < all[len(all)-1].At {
+			err = fmt.Errorf("time %s is before the row in front of it", row[1])
 		}
 		all = append(all, one)
+		return err
+	})
+	return all, err
+}
+
+// Fill is one trade of a recording; the numbers are those of the recorded orders.
+type Fill struct {
+	Buy, Sell uint64
+	Price     money.Price
+	Quantity  money.Quantity
+}
+
+// ReadFills reads the trades that belong to a recording.
+func ReadFills(r io.Reader) ([]Fill, error) {
+	var all []Fill
+	err := eachRow(r, "recorded fills", fillsHeader, func(row []string) (err error) {
+		n := numbers{row: row}
+		all = append(all, Fill{Buy: n.at(3, "buy_order", mostNumber), Sell: n.at(4, "sell_order", mostNumber),
+			Price:    money.Price(n.at(5, "price_milli", mostValue)) * (money.Scale / 1000),
+			Quantity: money.Quantity(n.at(6, "qty", mostValue))})
+		return n.err
+	})
+	return all, err
+}
+
+// eachRow calls visit with the cells of each line after the header, of a file that may be gzip.
+func eachRow(r io.Reader, what, header string, visit func(row []string) error) error {
+	in, err := unpacked(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
+	columns := strings.Count(header, ",") + 1
+	lines := bufio.NewScanner(in) // a line of more than 64 KiB is an error
+	for line := 1; lines.Scan(); line++ {
+		text := strings.TrimSuffix(lines.Text(), "\r")
+		switch row := strings.Split(text, ","); {
+		case line == 1 && text != header:
+			return fmt.Errorf("%s, line 1: the columns are %s", what, header)
+		case line == 1:
+			continue
+		case line > MaxRecording:
+			return fmt.Errorf("%s: more than %d rows", what, MaxRecording)
+		case len(row) != columns:
+			err = fmt.Errorf("%d columns, %d are needed: %s", len(row), columns, header)
+		default:
+			err = visit(row)
+		}
+		if err != nil {
+			return fmt.Errorf("%s, line %d: %w", what, line, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }
 
 // unpacked sees through gzip.
@@ -97,38 +131,54 @@ func unpacked(r io.Reader) (io.Reader, error) {
 	return in, nil
 }
 
+// Bounds of a recording's numbers: what a ClOrdID can carry, and prices and quantities with room to spare.
+const (
+	mostNumber = 999_999_999
+	mostValue  = 1 << 40
+)
+
+// numbers reads cells; the first error stays.
+type numbers struct {
+	row []string
+	err error
+}
+
+func (n *numbers) at(column int, name string, most uint64) uint64 {
+	v, err := strconv.ParseUint(n.row[column], 10, 64)
+	if (err != nil || v > most) && n.err == nil {
+		n.err = fmt.Errorf("%s %q: 0 to %d", name, n.row[column], most)
+	}
+	return v
+}
+
 func readRecorded(row []string) (r Recorded, err error) {
-	number := func(column int, name string, most uint64) uint64 {
-		v, e := strconv.ParseUint(row[column], 10, 64)
-		if (e != nil || v > most) && err == nil {
-			err = fmt.Errorf("%s %q: 0 to %d", name, row[column], most)
-		}
-		return v
+	n := numbers{row: row}
+	clock := n.at(1, "time", 23_59_59_99)
+	if clock/10_000%100 > 59 || clock/100%100 > 59 {
+		return r, fmt.Errorf("time %q: HHMMSS and hundredths of a second", row[1])
 	}
-	clock := number(1, "time", 23_59_59_99)
 	seconds := clock/1_000_000*3600 + clock/10_000%100*60 + clock/100%100
-	r.At = rules.TimeOfDay((time.Duration(seconds)*100 + time.Duration(clock%100)) * 10 * time.Millisecond)
-	if len(row[2]) != 1 {
-		return r, fmt.Errorf("type %q: A, M, X or U", row[2])
+	r.At = rules.TimeOfDay(seconds*100+clock%100) * rules.TimeOfDay(10*time.Millisecond)
+	if len(row[2]) == 1 {
+		r.Kind = RecordedKind(row[2][0])
 	}
-	r.Kind = RecordedKind(row[2][0])
 	switch r.Kind {
 	case RecordedUncross:
-		return r, err
+		return r, n.err
 	case RecordedCancel:
-		r.Order = number(3, "order", 1<<62)
-		return r, err
+		r.Order = n.at(3, "order", mostNumber)
+		return r, n.err
 	case RecordedOrder, RecordedTaker:
 	default:
 		return r, fmt.Errorf("type %q: A, M, X or U", row[2])
 	}
-	r.Order = number(3, "order", 1<<62)
-	if r.Side, err = word("side", row[4], map[string]trade.Side{"B": trade.Buy, "S": trade.Sell}); err != nil {
+	r.Order = n.at(3, "order", mostNumber)
+	if r.Side, err = word("side", row[4], sideWords); err != nil {
 		return r, err
 	}
-	r.Price = money.Price(number(5, "price_milli", 1<<40)) * (money.Scale / 1000)
-	r.Quantity = money.Quantity(number(6, "qty", 1<<40))
-	return r, err
+	r.Price = money.Price(n.at(5, "price_milli", mostValue)) * (money.Scale / 1000)
+	r.Quantity = money.Quantity(n.at(6, "qty", mostValue))
+	return r, n.err
 }
 
 // Phases moves through the phases that a recording was made in: by the time of its rows, and across a match only when
@@ -164,80 +214,4 @@ func (p *Phases) Next(r *Recorded) (enter []trade.Phase) {
 	}
 	p.phase = want
 	return append(enter, want)
-}
-
-// playWindow is how many recorded requests may be on their way to the journal.
-const playWindow = 1024
-
-// PlayFile plays a recording into a running exchange whose clock is Manual, at speed times the recorded pace (0: as fast
-// as it goes).
-func (s *Server) PlayFile(ctx context.Context, name, code string, speed int, out io.Writer) error {
-	file, err := os.Open(name)
-	if err != nil {
-		return fmt.Errorf("recording: %w", err)
-	}
-	rows, err := ReadRecording(file)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	security, ok := core.MakeCode(code)
-	var venue trade.Venue
-	var day trade.Day
-	s.View(func(m *core.Machine) {
-		n, found := m.Find(security)
-		ok = ok && found
-		venue, day = m.Quote(n).Listing.Venue, m.Day()
-	})
-	if !ok {
-		return fmt.Errorf("security %q is not listed", code)
-	}
-	_, _ = fmt.Fprintf(out, "playing %d rows of %s\n", len(rows), code)
-	phases := Phases{Rules: s.rules, Venue: venue, Day: day}
-	began := time.Now()
-	window := make(chan struct{}, playWindow)
-	for i := range rows {
-		r := &rows[i]
-		if speed > 0 {
-			due := began.Add(time.Duration(r.At-rows[0].At) / time.Duration(speed))
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(time.Until(due)):
-			}
-		}
-		for _, phase := range phases.Next(r) {
-			if err := s.SetPhase(ctx, venue, phase); err != nil {
-				return err
-			}
-		}
-		command := r.command(security, day)
-		if command == nil {
-			continue
-		}
-		window <- struct{}{}
-		if err := s.group.Submit(core.AppendCommand(nil, command), func(core.Answer, error) { <-window }); err != nil {
-			return fmt.Errorf("row %d: %w", i+1, err)
-		}
-	}
-	_, _ = fmt.Fprintf(out, "played %d rows\n", len(rows))
-	return nil
-}
-
-func (r *Recorded) command(security core.Code, day trade.Day) core.Command {
-	switch r.Kind {
-	case RecordedUncross:
-		return nil
-	case RecordedCancel:
-		return &core.Cancel{PBU: playUnit, ClOrdID: RecordedID('X', r.Order), OrigClOrdID: RecordedID('R', r.Order), Security: security, Day: day}
-	}
-	c := &core.NewOrder{PBU: playUnit, ClOrdID: RecordedID('R', r.Order), Security: security, Side: r.Side, Type: trade.Limit, Day: day,
-		Price: r.Price, Quantity: r.Quantity}
-	copy(c.Account[:], "REPLAY      ")
-	return c
-}
-
-// RecordedID is a ClOrdID of a recorded order: a letter and nine digits.
-func RecordedID(letter byte, order uint64) (id core.ClOrdID) {
-	copy(id[:], fmt.Sprintf("%c%09d", letter, order%1_000_000_000))
-	return id
 }

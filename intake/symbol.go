@@ -32,7 +32,7 @@ const codeLength = 6
 
 // ParseSymbol reads 600000.SH, 600000.XSHG, SH600000, sh.600000 or a bare 600000 (venue 0), in any case.
 func ParseSymbol(text string) (code string, venue trade.Venue, ok bool) {
-	if len(text) < codeLength || len(text) > trade.MaxSymbol {
+	if len(text) < codeLength || len(text) > trade.MaxSymbol || !plain(text) {
 		return "", 0, false
 	}
 	mark := ""
@@ -50,6 +50,16 @@ func ParseSymbol(text string) (code string, venue trade.Venue, ok bool) {
 		}
 	}
 	return "", 0, false
+}
+
+// plain reports whether a text is ASCII: some other letters have a capital that is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 func isCode(s string) bool {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,26 +15,22 @@ import (
 // often.
 const quietMarket = 10 * time.Second
 
-// api makes the front door. drain aborts its streams.
-func (n *Node) api() (handler http.Handler, drain func()) {
-	server := api.New(api.Parts{
+// api makes the front door.
+func (n *Node) api() *api.Server {
+	return api.New(api.Parts{
 		Door: n.door, Directory: n.views.directory, Passwords: n.passwords, Day: n.books.day, Listing: n.views.listing,
 		Market: n.market, Documents: n.views.documents, History: n.history, Rules: func() *rules.Rules { return n.rules },
 		Ready: n.unready, Demo: n.config.Demo, Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
 	})
-	return server, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), DrainTime)
-		defer cancel()
-		if err := server.Drain(ctx); err != nil {
-			n.log.Warn("streams did not end in time", "error", err)
-		}
-	}
 }
 
 // unready says why orders cannot be carried out now. History and statements are not among the reasons.
 func (n *Node) unready() (reasons []string) {
 	if s := n.group.Status(); !s.Leading {
 		reasons = append(reasons, fmt.Sprintf("the log takes no commands (leader %d, term %d)", s.Leader, s.Term))
+	}
+	if err := n.exchangeTrouble(); err != nil {
+		reasons = append(reasons, err.Error())
 	}
 	if err := n.link.Status().Ready(); err != nil {
 		reasons = append(reasons, err.Error())
@@ -45,6 +40,9 @@ func (n *Node) unready() (reasons []string) {
 	}
 	if day, _ := n.views.listing.Today(); day == 0 {
 		reasons = append(reasons, "no trading day has begun")
+	}
+	if missing := n.demoWaits(); missing != "" {
+		reasons = append(reasons, missing)
 	}
 	return reasons
 }

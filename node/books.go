@@ -106,7 +106,6 @@ func (b *books) attach(v *views, index uint64) {
 	})
 	b.state.Outbox(v.outbox.Add)
 	b.day.Commit(index)
-	b.day.Feed(v.tail)
 	b.views = v
 }
 

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -55,12 +54,8 @@ func tlsConfig(c *Config) (*tls.Config, string, error) {
 func ownCertificate(dir, ca string) (tls.Certificate, error) {
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err == nil && pair.Leaf != nil && time.Until(pair.Leaf.NotAfter) > renewBefore {
-		if _, err := os.Stat(ca); err == nil {
-			return pair, nil
-		}
-	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return pair, err
+	if err == nil && pair.Leaf != nil && time.Until(pair.Leaf.NotAfter) > renewBefore && signedBy(pair.Leaf, ca) {
+		return pair, nil // anything else is ours to make anew: half written, of different times, or about to end
 	}
 	authority, caKey, err := newAuthority()
 	if err != nil {
@@ -87,11 +82,23 @@ func ownCertificate(dir, ca string) (tls.Certificate, error) {
 		der        []byte
 	}{{ca, "CERTIFICATE", authority.Raw}, {keyFile, "PRIVATE KEY", keyDER}, {certFile, "CERTIFICATE", der}} {
 		text := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
-		if err := os.WriteFile(f.name, text, 0o600); err != nil {
+		if err := writeFile(f.name, text); err != nil {
 			return pair, err
 		}
 	}
 	return tls.LoadX509KeyPair(certFile, keyFile)
+}
+
+// signedBy reports whether the authority in a file signed a certificate.
+func signedBy(leaf *x509.Certificate, ca string) bool {
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		return false
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: pool})
+	return err == nil
 }
 
 func newAuthority() (*x509.Certificate, *ecdsa.PrivateKey, error) {

@@ -22,6 +22,8 @@ const (
 	demoShares     = money.Quantity(2000)
 	demoCommission = money.Rate(25_000) // 0.025 %, as usual on the web
 	demoWait       = 20 * time.Millisecond
+	demoSettled    = time.Second      // nothing more was listed for so long: the list is whole
+	demoPatience   = 10 * time.Second // for the exchange's list of securities, before the house comes up without
 	// MaxDemo bounds the demo accounts of one start.
 	MaxDemo = 100
 )
@@ -46,94 +48,230 @@ type DemoAccount struct {
 	Secret   string `json:"secret"`
 }
 
-// openDemo makes the demo accounts of the first start, and tells programs where the server is.
-func (n *Node) openDemo(ctx, _ context.Context) error {
+// Files of the demo in the data directory. The credentials are written down before an account is made with them, under
+// the second name, so that a first start that is cut off goes on at the next one.
+const (
+	demoName  = "demo.json"
+	newSuffix = ".new"
+	demoOld   = "demo.json.old" // what stood there and was of other books
+)
+
+// openDemo makes the demo accounts of the first start, and tells programs where the server is. Without an exchange there
+// is no list of securities yet: then the accounts are made when it appears, and the house comes up before.
+func (n *Node) openDemo(ctx, running context.Context) error {
 	if !n.config.Demo {
 		return nil
 	}
-	name := filepath.Join(n.config.Dir, "demo.json")
-	var file DemoFile
-	text, err := os.ReadFile(name)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		if n.views.directory.Accounts() > 0 {
-			return nil // somebody's own accounts: this is no demo any more
-		}
-		if err := n.awaitMarket(ctx); err != nil {
-			return err
-		}
-		for i := range min(n.config.DemoN, MaxDemo) {
-			account, err := n.demoAccount(ctx, fmt.Sprintf("demo%d", i+1))
-			if err != nil {
-				return err
-			}
-			file.Accounts = append(file.Accounts, account)
-		}
-	case err != nil:
-		return fmt.Errorf("demo accounts: %w", err)
-	default:
-		if err := json.Unmarshal(text, &file); err != nil {
-			return fmt.Errorf("demo accounts: %s: %w; remove it, and its accounts stay without keys", name, err)
-		}
+	file, complete, err := n.demoFile(ctx)
+	if err != nil || len(file.Accounts) == 0 && !complete {
+		return err
 	}
 	file.HTTP, file.HTTPS, file.CA = n.servers.plainURL(), n.servers.secureURL(), n.servers.ca
-	if text, err = json.MarshalIndent(&file, "", "  "); err == nil {
-		err = writeFile(name, text)
+	if complete {
+		return n.demoReady(&file)
 	}
-	if err != nil {
-		return fmt.Errorf("demo accounts: %w", err)
+	n.demoWaitsFor("the demo accounts are made when the exchange has sent its list of securities")
+	done := make(chan error, 1)
+	n.work.Go(func() { done <- n.bringDemo(running, &file) })
+	patience := time.NewTimer(demoPatience)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-patience.C:
 	}
-	n.demo = file
+	n.config.Say("no list of securities from the exchange yet: the demo accounts are made when it comes (link: %v)",
+		n.link.Status().Ready())
+	n.work.Go(func() {
+		select {
+		case err := <-done:
+			if err != nil && running.Err() == nil {
+				n.log.Error("demo accounts", "error", err)
+			} else if err == nil {
+				n.config.Say("%s", n.demoTable())
+			}
+		case <-running.Done():
+		}
+	})
 	return nil
 }
 
-// writeFile replaces a file of secrets whole.
-func writeFile(name string, text []byte) error {
-	next := name + ".new"
-	if err := os.WriteFile(next, text, 0o600); err != nil {
+// demoFile reads what an earlier start wrote, or makes up the credentials of new accounts. complete says that the accounts
+// are there.
+func (n *Node) demoFile(ctx context.Context) (file DemoFile, complete bool, err error) {
+	name := filepath.Join(n.config.Dir, demoName)
+	empty := n.views.directory.Accounts() == 0
+	text, err := os.ReadFile(name)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(text, &file); err != nil {
+			return file, false, fmt.Errorf("demo accounts: %s: %w; move it away, and start again", name, err)
+		}
+		if empty && len(file.Accounts) > 0 {
+			return file, false, nil // new books under an old file: its accounts are made again
+		}
+		return file, true, n.dropForeign(ctx, &file, name)
+	case !errors.Is(err, os.ErrNotExist):
+		return file, false, fmt.Errorf("demo accounts: %w", err)
+	}
+	text, err = os.ReadFile(name + newSuffix)
+	if err == nil && json.Unmarshal(text, &file) == nil && len(file.Accounts) > 0 {
+		return file, false, nil // the first start was cut off
+	}
+	if !empty {
+		return DemoFile{}, false, nil // somebody's own accounts: this is no demo any more
+	}
+	for i := range n.config.DemoN {
+		a := DemoAccount{Login: fmt.Sprintf("demo%d", i+1), Password: NewPassword()}
+		a.KeyID, a.Secret, _ = auth.NewKey()
+		file.Accounts = append(file.Accounts, a)
+	}
+	if err := writeJSON(name+newSuffix, &file); err != nil {
+		return file, false, fmt.Errorf("demo accounts: %w", err)
+	}
+	return file, false, nil
+}
+
+// dropForeign leaves out accounts whose key the books do not know: the file came from elsewhere, or the key was revoked.
+func (n *Node) dropForeign(_ context.Context, file *DemoFile, name string) error {
+	var known []DemoAccount
+	for _, a := range file.Accounts {
+		if _, err := n.views.directory.ByKey(a.KeyID, a.Secret); err == nil {
+			known = append(known, a)
+		}
+	}
+	if len(known) == len(file.Accounts) {
+		return nil
+	}
+	n.config.Say("%d of the %d demo accounts in %s have keys that these books do not know: they are left out, the file is kept as %s",
+		len(file.Accounts)-len(known), len(file.Accounts), name, demoOld)
+	file.Accounts = known
+	if err := os.Rename(name, filepath.Join(n.config.Dir, demoOld)); err != nil {
+		return fmt.Errorf("demo accounts: %w", err)
+	}
+	return nil
+}
+
+// bringDemo makes what is missing of the demo accounts.
+func (n *Node) bringDemo(ctx context.Context, file *DemoFile) error {
+	if err := n.awaitMarket(ctx); err != nil {
 		return err
+	}
+	for i := range file.Accounts {
+		if err := n.demoAccount(ctx, &file.Accounts[i]); err != nil {
+			return fmt.Errorf("demo accounts: %w", err)
+		}
+	}
+	return n.demoReady(file)
+}
+
+// demoReady tells programs of the accounts.
+func (n *Node) demoReady(file *DemoFile) error {
+	name := filepath.Join(n.config.Dir, demoName)
+	if err := writeJSON(name, file); err != nil {
+		return fmt.Errorf("demo accounts: %w", err)
+	}
+	if err := os.Remove(name + newSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("demo accounts: %w", err)
+	}
+	n.demoMu.Lock()
+	defer n.demoMu.Unlock()
+	n.demo, n.demoMissing = *file, ""
+	return nil
+}
+
+func (n *Node) demoWaitsFor(what string) {
+	n.demoMu.Lock()
+	defer n.demoMu.Unlock()
+	n.demoMissing = what
+}
+
+func (n *Node) demoWaits() string {
+	n.demoMu.Lock()
+	defer n.demoMu.Unlock()
+	return n.demoMissing
+}
+
+// writeJSON replaces a file of secrets whole.
+func writeJSON(name string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(name, append(text, '\n'))
+}
+
+// writeFile replaces a file of secrets whole, on the disk before its name is.
+func writeFile(name string, text []byte) error {
+	next := name + ".part"
+	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(next))
 	}
 	return os.Rename(next, name)
 }
 
-// awaitMarket waits for a trading day and the securities that demo accounts are given.
+// awaitMarket waits for a trading day and the securities that demo accounts are given; with another list of securities,
+// until nothing more is listed for a while.
 func (n *Node) awaitMarket(ctx context.Context) error {
-	n.config.Say("waiting for the exchange")
-	for {
+	ticker := time.NewTicker(demoWait)
+	defer ticker.Stop()
+	for listed, since := 0, time.Now(); ; {
 		day, _ := n.views.listing.Today()
-		_, listed := n.views.listing.Symbol(demoHoldings[0])
-		if day != 0 && listed {
+		missing := 0
+		for _, symbol := range demoHoldings {
+			if _, ok := n.views.listing.Symbol(symbol); !ok {
+				missing++
+			}
+		}
+		if now := len(n.views.listing.Securities()); now != listed {
+			listed, since = now, time.Now()
+		}
+		if day != 0 && (missing == 0 || listed > 1 && time.Since(since) > demoSettled) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the exchange's list of securities: %w (link: %v)", ctx.Err(), n.link.Status().Ready())
-		case <-time.After(demoWait):
+			return ctx.Err()
+		case <-ticker.C:
 		}
 	}
 }
 
-func (n *Node) demoAccount(ctx context.Context, login string) (DemoAccount, error) {
-	a := DemoAccount{Login: login, Password: NewPassword()}
-	hash, err := n.passwords.Encode(ctx, a.Password)
-	if err != nil {
-		return a, err
+// demoAccount makes an account with the credentials given, or what is missing of it.
+func (n *Node) demoAccount(ctx context.Context, a *DemoAccount) error {
+	id, _, open := n.views.directory.ByLogin(a.Login)
+	if !open {
+		hash, err := n.passwords.Encode(ctx, a.Password)
+		if err != nil {
+			return err
+		}
+		answer, err := n.ask(ctx, "open "+a.Login, &trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{
+			Login: []byte(a.Login), PasswordHash: []byte(hash), Permissions: trade.MayEverything, Commission: demoCommission}})
+		if err != nil {
+			return err
+		}
+		id = answer.Account
 	}
-	answer, err := n.ask(ctx, "open "+login, &trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{
-		Login: []byte(login), PasswordHash: []byte(hash), Permissions: trade.MayEverything, Commission: demoCommission}})
-	if err != nil {
-		return a, err
-	}
-	id := answer.Account
-	var secret [32]byte
-	a.KeyID, a.Secret, secret = auth.NewKey()
-	if err := n.house(ctx, "make a key", &trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: id,
-		KeyID: []byte(a.KeyID), SecretHash: secret, Permissions: trade.MayEverything, Label: []byte("demo")}}); err != nil {
-		return a, err
+	if _, err := n.views.directory.ByKey(a.KeyID, a.Secret); err != nil {
+		if err := n.house(ctx, "make a key", &trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: id,
+			KeyID: []byte(a.KeyID), SecretHash: auth.HashToken(a.Secret), Permissions: trade.MayEverything,
+			Label: []byte("demo")}}); err != nil {
+			return err
+		}
 	}
 	if err := n.house(ctx, "deposit", &trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: id,
 		Amount: demoCash, Reference: []byte("demo")}}); err != nil {
-		return a, err
+		return err
 	}
 	for _, symbol := range demoHoldings {
 		s, ok := n.views.listing.Symbol(symbol)
@@ -143,10 +281,10 @@ func (n *Node) demoAccount(ctx context.Context, login string) (DemoAccount, erro
 		cost, _ := money.Amount(s.PreviousClose, demoShares)
 		if err := n.house(ctx, "bring in shares", &trade.Command{Kind: trade.MoveSharesKind, MoveShares: trade.MoveShares{Account: id,
 			Security: s.ID, Quantity: demoShares, Cost: cost, Reference: []byte("demo " + symbol)}}); err != nil {
-			return a, err
+			return err
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // NewPassword makes a password of 16 random letters and digits.
@@ -155,24 +293,38 @@ func NewPassword() string { return rand.Text()[:16] }
 // Welcome says where the node is and who may come in.
 func (n *Node) Welcome() string {
 	var b strings.Builder
+	plain := n.servers.plainURL()
 	fmt.Fprintf(&b, "\nEvenkeel %s is up.\n\n", n.config.Version)
-	fmt.Fprintf(&b, "  API            %s\n", n.servers.plainURL())
-	if n.servers.secureURL() != "" {
-		fmt.Fprintf(&b, "  API with TLS   %s   (trust %s)\n", n.servers.secureURL(), n.servers.ca)
+	fmt.Fprintf(&b, "  API            %s\n", plain)
+	if secure := n.servers.secureURL(); secure != "" {
+		fmt.Fprintf(&b, "  API with TLS   %s", secure)
+		if n.servers.ca != "" {
+			fmt.Fprintf(&b, "   (trust %s)", n.servers.ca)
+		}
+		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "  description    %s/api/v1/openapi.yaml\n", n.servers.plainURL())
-	fmt.Fprintf(&b, "  health         %s/readyz, metrics %s/metrics\n", n.servers.plainURL(), n.servers.plainURL())
-	fmt.Fprintf(&b, "  desk           evenkeel account --data %s list\n", n.config.Dir)
-	if len(n.demo.Accounts) == 0 {
-		return b.String() + "\n"
+	fmt.Fprintf(&b, "  description    %s/api/v1/openapi.yaml\n", plain)
+	fmt.Fprintf(&b, "  health         %s/readyz, metrics %s/metrics\n", plain, plain)
+	fmt.Fprintf(&b, "  desk           evenkeel account --data %s list\n\n", n.config.Dir)
+	b.WriteString(n.demoTable())
+	return b.String()
+}
+
+// demoTable is the demo accounts for people; "" when there are none.
+func (n *Node) demoTable() string {
+	n.demoMu.Lock()
+	accounts := n.demo.Accounts
+	n.demoMu.Unlock()
+	if len(accounts) == 0 {
+		return ""
 	}
-	fmt.Fprintf(&b, "\nDemo accounts (also in %s):\n\n", filepath.Join(n.config.Dir, "demo.json"))
+	var b strings.Builder
+	fmt.Fprintf(&b, "Demo accounts (also in %s):\n\n", filepath.Join(n.config.Dir, demoName))
 	fmt.Fprintf(&b, "  %-8s %-18s %-28s %s\n", "login", "password", "APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
-	for _, a := range n.demo.Accounts {
+	for _, a := range accounts {
 		fmt.Fprintf(&b, "  %-8s %-18s %-28s %s\n", a.Login, a.Password, a.KeyID, a.Secret)
 	}
-	first := n.demo.Accounts[0]
 	fmt.Fprintf(&b, "\nTry:\n\n  curl -s -H 'APCA-API-KEY-ID: %s' -H 'APCA-API-SECRET-KEY: %s' %s/v2/account\n\n",
-		first.KeyID, first.Secret, n.servers.plainURL())
+		accounts[0].KeyID, accounts[0].Secret, n.servers.plainURL())
 	return b.String()
 }

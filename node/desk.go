@@ -23,7 +23,11 @@ import (
 // DeskSocket is the socket's name in the data directory.
 const DeskSocket = "desk.sock"
 
-const deskBody = 64 << 10
+// Limits of the desk.
+const (
+	deskBody = 64 << 10
+	deskRead = 5 * time.Second
+)
 
 // DeskRequest is what the desk is asked; Do says which members count.
 type DeskRequest struct {
@@ -67,20 +71,54 @@ type DeskPosition struct {
 	Frozen   int64  `json:"frozen"`
 }
 
+// maxSocketPath is the longest path that a Unix socket may have (sun_path of Linux and BSD, less its end).
+const maxSocketPath = 103
+
+// DeskAddress is where the desk of a data directory is reached. A path that is too long for a socket is shortened by a
+// symbolic link of its own in the directory for temporary files; release removes that.
+func DeskAddress(dir string) (address string, release func(), err error) {
+	release = func() {}
+	address = filepath.Join(dir, DeskSocket)
+	if len(address) <= maxSocketPath {
+		return address, release, nil
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return "", release, err
+	}
+	short, err := os.MkdirTemp("", "ek-")
+	if err != nil {
+		return "", release, err
+	}
+	link := filepath.Join(short, "d")
+	if err := os.Symlink(absolute, link); err != nil {
+		return "", release, errors.Join(err, os.Remove(short))
+	}
+	release = func() { _ = os.RemoveAll(short) } // the link alone: what it leads to stays
+	return filepath.Join(link, DeskSocket), release, nil
+}
+
 // openDesk listens on the socket. One of a process that died is replaced: the log's lock has shown that nobody runs.
 func (n *Node) openDesk(_, _ context.Context) error {
 	name := filepath.Join(n.config.Dir, DeskSocket)
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("open the desk: %w", err)
 	}
-	l, err := net.Listen("unix", name)
+	address, release, err := DeskAddress(n.config.Dir)
 	if err != nil {
-		return fmt.Errorf("open the desk: %w; a shorter --data path may help", err)
+		return fmt.Errorf("open the desk: %w", err)
 	}
+	defer release()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: address, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("open the desk: %w", err)
+	}
+	l.SetUnlinkOnClose(len(address) == len(name)) // a shortened name is gone by then, and the next start removes it
 	if err := os.Chmod(name, 0o600); err != nil {
 		return errors.Join(fmt.Errorf("open the desk: %w", err), l.Close())
 	}
-	n.servers.serve(l, http.HandlerFunc(n.serveDesk), nil)
+	n.servers.serve(l, &http.Server{Handler: http.HandlerFunc(n.serveDesk), ReadHeaderTimeout: deskRead, ReadTimeout: deskRead},
+		nil) // without a time to write: an audit or a snapshot of very many accounts takes a while
 	return nil
 }
 
@@ -94,37 +132,10 @@ func (n *Node) serveDesk(w http.ResponseWriter, r *http.Request) {
 		a, err = n.atDesk(r.Context(), &q)
 	}
 	if err != nil {
-		a = DeskAnswer{Error: explain(err)}
+		a = DeskAnswer{Error: err.Error()}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(a) // the other end has gone: nobody to tell
-}
-
-// explain adds to a refusal of the books what it means.
-func explain(err error) string {
-	var refused *RefusedError
-	if errors.As(err, &refused) {
-		return fmt.Sprintf("%s: %s", err, deskText(refused.Reason))
-	}
-	return err.Error()
-}
-
-func deskText(r trade.Reason) string {
-	switch r {
-	case trade.LoginTaken:
-		return "the login is taken"
-	case trade.LoginInvalid:
-		return fmt.Sprintf("a login has 1 to %d bytes", trade.MaxLogin)
-	case trade.NotWithdrawable:
-		return "more than is withdrawable today"
-	case trade.InsufficientSellable:
-		return "more than is sellable"
-	case trade.TooManyKeys:
-		return "the account has as many keys as it may have"
-	case trade.UnknownKey:
-		return "no such key"
-	}
-	return "see core/trade/reason.go"
 }
 
 func (n *Node) atDesk(ctx context.Context, q *DeskRequest) (a DeskAnswer, err error) {

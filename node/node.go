@@ -1,10 +1,11 @@
 // Package node wires the rooms into one running machine: it starts them bottom-up, connects them, and stops them
 // top-down.
 //
-// Order of the start: the broker's log (replayed), its views, the rules of the day, the exchange when it runs in the
-// same process, market data, the link to the exchange, the door, the servers. Invariants: a failed log ends the
-// process, since nothing may be answered without it; everything else may fail and come back. It never decides about
-// trading; whoever reads it learns who knows whom.
+// Order of the start: the data directory, the addresses (which answer "starting" until the house is open), the broker's
+// log (replayed), its views, the rules of the day, the exchange when it runs in the same process, market data, the link
+// to the exchange, the door, the API, the demo accounts, the desk. Invariants: a failed log ends the process, since
+// nothing may be taken without it; everything else may fail and come back. It never decides about trading; whoever
+// reads it learns who knows whom.
 package node
 
 import (
@@ -15,6 +16,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"evenkeel/auth"
@@ -32,6 +34,7 @@ import (
 const (
 	StartTime    = 60 * time.Second // for a step of the start; replaying a log may take longer
 	DrainTime    = 5 * time.Second  // for requests under way when the node stops
+	patience     = time.Second      // a step that takes longer says how far it is
 	brokerGroup  = 1
 	brokerNode   = 1
 	unitCompID   = "EVENKEEL-BROKER"
@@ -75,10 +78,16 @@ type Node struct {
 	history   *records.History
 	passwords *auth.Passwords
 	door      *intake.Door
-	exchange  *exchange.Server
 	link      *venue.Link
 	servers   *servers
-	demo      DemoFile
+
+	exchangeMu    sync.Mutex
+	exchange      *exchange.Server // nil: it runs elsewhere, or failed and is not back yet
+	exchangeError error            // why it is not there
+
+	demoMu      sync.Mutex
+	demo        DemoFile
+	demoMissing string // what the demo accounts wait for; "" when they are there
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -96,17 +105,24 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 		c.Rules = rules.Embedded()
 	}
 	n := &Node{config: c, log: c.Log, market: feed.NewMarket()}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	if n.rules, err = rules.Parse(c.Rules); err != nil {
 		return nil, fmt.Errorf("rule file: %w", err)
 	}
 	running, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
-		n.openBooks, n.openHistory, n.openExchange, n.openLinks, n.openDoor, n.openServers, n.openDemo, n.openDesk,
+		n.openDir, n.openListeners, n.openBooks, n.openHistory, n.openExchange, n.openLinks, n.openDoor, n.openServers,
+		n.openDemo, n.openDesk,
 	} {
 		bounded, done := context.WithTimeout(ctx, StartTime)
 		err := step(bounded, running)
 		done()
+		if err == nil && ctx.Err() != nil {
+			err = fmt.Errorf("start: %w", ctx.Err()) // told to stop: nothing more is begun
+		}
 		if err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
@@ -117,18 +133,30 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 // openBooks opens the broker's log, replays it, and attaches the views.
 func (n *Node) openBooks(ctx, _ context.Context) (err error) {
 	n.config.Say("opening the books in %s", n.config.Dir)
+	began := time.Now()
+	tail := records.NewTail()
+	var opened atomic.Bool // a machine that is made before is the live one: what is replayed into it, history may lack
 	n.group, err = replica.Open(replica.Options[trade.Answer]{
 		Dir: filepath.Join(n.config.Dir, brokerData), Group: brokerGroup, Node: brokerNode, Log: n.log,
-		New: func() replica.Machine[trade.Answer] { return newBooks(0) },
+		New: func() replica.Machine[trade.Answer] {
+			b := newBooks(0)
+			if !opened.Load() {
+				b.day.Feed(tail)
+			}
+			return b
+		},
 		Progress: func(done, total int64) {
-			n.config.Say("replaying the log: %d of %d MB", done>>20, total>>20)
+			if time.Since(began) > patience { // a short log is nobody's business
+				n.config.Say("replaying the log: %d of %d MB", done>>20, total>>20)
+			}
 		},
 	})
 	if err != nil {
 		return fmt.Errorf("open the books: %w", err)
 	}
+	opened.Store(true)
 	n.views = &views{listing: records.NewListing(), directory: auth.NewDirectory(), outbox: venue.NewOutbox(),
-		tail: records.NewTail(), documents: records.NewDocuments()}
+		tail: tail, documents: records.NewDocuments()}
 	if err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], index uint64) {
 		n.books = m.(*books)
 		n.books.attach(n.views, index)
@@ -166,7 +194,13 @@ type RefusedError struct {
 	Numbers trade.Numbers
 }
 
-func (e *RefusedError) Error() string { return fmt.Sprintf("the books refused: reason %d", e.Reason) }
+func (e *RefusedError) Error() string {
+	text := reasonText(e.Reason)
+	if e.Numbers != (trade.Numbers{}) {
+		text += fmt.Sprintf(" (given %s, bound %s)", inUnit(e.Reason.Unit(), e.Numbers.Given), inUnit(e.Reason.Unit(), e.Numbers.Bound))
+	}
+	return text
+}
 
 // openHistory opens the history, which follows behind for as long as the node runs.
 func (n *Node) openHistory(_, running context.Context) (err error) {
@@ -175,24 +209,6 @@ func (n *Node) openHistory(_, running context.Context) (err error) {
 		return fmt.Errorf("open the records: %w", err)
 	}
 	n.work.Go(func() { n.history.Follow(running, n.views.tail, n.replay) })
-	return nil
-}
-
-// openExchange starts the simulated exchange in this process when none is given.
-func (n *Node) openExchange(_, _ context.Context) (err error) {
-	if n.config.ExchangeOrders != "" {
-		return nil
-	}
-	n.config.Say("starting the simulated exchange")
-	n.config.ExchangePassword = venue.Password(NewPassword())
-	n.exchange, err = exchange.Open(exchange.Config{
-		Dir: filepath.Join(n.config.Dir, exchangeData), Rules: n.config.Rules, Clock: n.config.Clock, Flow: n.config.Flow,
-		Units: []exchange.Unit{{CompID: unitCompID, PBU: unitPBU, Password: string(n.config.ExchangePassword)}}, Log: n.log,
-	})
-	if err != nil {
-		return fmt.Errorf("start the exchange: %w", err)
-	}
-	n.config.ExchangeOrders, n.config.ExchangeMarket = n.exchange.OrdersAddress(), n.exchange.MarketAddress()
 	return nil
 }
 
@@ -234,14 +250,6 @@ func (n *Node) openDoor(_, _ context.Context) error {
 // Failed delivers the error that ends the node: without its log it must not go on.
 func (n *Node) Failed() <-chan error { return n.group.Failed() }
 
-// ExchangeFailed delivers the error that stopped the exchange in this process; nil channel when there is none.
-func (n *Node) ExchangeFailed() <-chan error {
-	if n.exchange == nil {
-		return nil
-	}
-	return n.exchange.Failed()
-}
-
 // Close stops everything, top-down.
 func (n *Node) Close() error {
 	var errs []error
@@ -254,8 +262,8 @@ func (n *Node) Close() error {
 	}
 	n.cancel()
 	n.work.Wait()
-	if n.exchange != nil {
-		errs = append(errs, n.exchange.Close())
+	if s := n.exchangeHere(); s != nil {
+		errs = append(errs, s.Close())
 	}
 	if n.group != nil {
 		errs = append(errs, n.group.Close())

@@ -5,47 +5,37 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
-	"time"
-)
+	"sync/atomic"
+	"syscall"
 
-// Times of the HTTP servers. Streams lift the write time for themselves.
-const (
-	headerTime = 5 * time.Second
-	readTime   = 15 * time.Second
-	idleTime   = 2 * time.Minute
-	headerSize = 32 << 10
+	"evenkeel/api"
 )
 
 // servers are the listeners of the API.
 type servers struct {
 	plain, secure net.Listener
-	ca            string
+	ca            string // file of the authority to trust; "": the certificate was given
+	handler       atomic.Pointer[http.Handler]
 	all           []*http.Server
-	drain         func()
+	drain         func(context.Context) error // ends the streams
+	log           *slog.Logger
 	work          sync.WaitGroup
 }
 
-// openServers listens. The API is served over plaintext on loopback addresses only: TLS where traffic leaves the
-// machine.
-func (n *Node) openServers(_, _ context.Context) (err error) {
-	s := &servers{}
+// openListeners takes the addresses, and answers "starting" there: replaying a long log takes a while.
+func (n *Node) openListeners(_, _ context.Context) (err error) {
+	s := &servers{log: n.log}
 	n.servers = s
-	handler, drain := n.api()
-	s.drain = drain
-	host, _, err := net.SplitHostPort(n.config.Listen)
-	if err != nil {
-		return fmt.Errorf("--listen %q: host:port, such as 127.0.0.1:8080: %w", n.config.Listen, err)
+	first := http.Handler(http.HandlerFunc(starting))
+	s.handler.Store(&first)
+	if s.plain, err = listen("--listen", n.config.Listen); err != nil {
+		return err
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("--listen %q: without TLS only loopback addresses are served, such as 127.0.0.1:8080; use --listen-tls for others", n.config.Listen)
-	}
-	if s.plain, err = net.Listen("tcp", n.config.Listen); err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	s.serve(s.plain, handler, nil)
+	s.serve(s.plain, api.HTTPServer(s), nil)
 	if n.config.ListenTLS == "" {
 		return nil
 	}
@@ -54,16 +44,56 @@ func (n *Node) openServers(_, _ context.Context) (err error) {
 		return err
 	}
 	s.ca = ca
-	if s.secure, err = net.Listen("tcp", n.config.ListenTLS); err != nil {
-		return fmt.Errorf("listen with TLS: %w", err)
+	if s.secure, err = listen("--listen-tls", n.config.ListenTLS); err != nil {
+		return err
 	}
-	s.serve(s.secure, handler, config)
+	s.serve(s.secure, api.HTTPServer(s), config)
 	return nil
 }
 
-func (s *servers) serve(l net.Listener, h http.Handler, config *tls.Config) {
-	server := &http.Server{Handler: h, TLSConfig: config, ReadHeaderTimeout: headerTime, ReadTimeout: readTime,
-		IdleTimeout: idleTime, MaxHeaderBytes: headerSize}
+func listen(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s %s: something listens there already, perhaps another evenkeel; "+
+			"choose another address (port 0: any)", flag, address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", flag, address, err)
+	}
+	return l, nil
+}
+
+// starting answers before the house is open. The process is well, and takes nothing yet.
+func starting(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	if r.URL.Path == "/healthz" {
+		_, _ = w.Write([]byte(`{"status":"starting"}`)) // whoever asked may have gone
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(`{"code":50310005,"reason":"STARTING","ready":false,"reasons":["the log is being replayed"],` +
+		`"message":"the server is starting: come back in a second","message_en":"the server is starting: come back in a ` +
+		`second","message_zh":"服务器正在启动,请稍后重试"}`))
+}
+
+// openServers lets the API answer.
+func (n *Node) openServers(_, _ context.Context) error {
+	server := n.api()
+	n.servers.drain = server.Drain
+	handler := http.Handler(server)
+	n.servers.handler.Store(&handler)
+	return nil
+}
+
+// ServeHTTP hands a request to who answers now.
+func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*s.handler.Load()).ServeHTTP(w, r)
+}
+
+func (s *servers) serve(l net.Listener, server *http.Server, config *tls.Config) {
+	server.TLSConfig = config
+	server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) // clients that speak no HTTP, no TLS, or go away
 	s.all = append(s.all, server)
 	s.work.Go(func() {
 		if config != nil {
@@ -85,15 +115,22 @@ func (s *servers) secureURL() string {
 
 // close lets requests under way end, for DrainTime at most. Streams are aborted at once: their clients come back.
 func (s *servers) close() error {
-	if s.drain != nil {
-		s.drain()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), DrainTime)
 	defer cancel()
+	if s.drain != nil {
+		if err := s.drain(ctx); err != nil {
+			s.log.Warn("streams did not end in time", "error", err)
+		}
+	}
 	var errs []error
 	for _, server := range s.all {
-		if err := server.Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop the API: %w", errors.Join(err, server.Close())))
+		err := server.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.log.Warn("requests did not end in time and were cut off")
+			err = server.Close()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("stop the API: %w", err))
 		}
 	}
 	s.work.Wait()

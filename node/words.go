@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"evenkeel/core/money"
@@ -37,14 +38,54 @@ next:
 	return p, nil
 }
 
+// maxCommission is the most that a broker may charge: 0.3 %, in 1/10,000 of a percent (CSRC, SPC and STA, Zheng Jian Fa
+// 2002 No. 21).
+const maxCommission = 3 * money.Scale / 10
+
 // parsePercent reads a rate such as 0.025 (percent); nothing is the demo's commission.
 func parsePercent(s string) (money.Rate, error) {
 	if s == "" {
 		return demoCommission, nil
 	}
 	v, err := money.ParsePrice(strings.TrimSuffix(s, "%")) // 1/10,000 of a percent
-	if err != nil || v < 0 || v > 100*money.Scale {
-		return 0, fmt.Errorf("commission %q: percent, such as 0.025", s)
+	if err != nil || v < 0 || v > maxCommission {
+		return 0, fmt.Errorf("commission %q: percent, such as 0.025; at most 0.3 by law", s)
 	}
 	return money.Rate(v) * (money.Whole / 100 / money.Scale), nil
+}
+
+// reasonText is what a refusal of the books means to whoever works at the desk, or reads why a start failed.
+func reasonText(r trade.Reason) string {
+	texts := map[trade.Reason]string{
+		trade.UnknownAccount:       "the account does not exist",
+		trade.LoginTaken:           "the login is taken",
+		trade.LoginInvalid:         fmt.Sprintf("a login has 1 to %d bytes", trade.MaxLogin),
+		trade.UnknownKey:           "the account has no such key",
+		trade.TooManyKeys:          "the account has as many keys as it may have",
+		trade.TooManyAccounts:      "the books are full: no more accounts",
+		trade.UnknownSecurity:      "the security is not listed",
+		trade.QuantityNotPositive:  "the quantity is zero",
+		trade.AmountNotPositive:    "the amount is zero, or of the wrong sign",
+		trade.AmountOverflows:      "the amount is too large",
+		trade.InsufficientCash:     "more than is available",
+		trade.NotWithdrawable:      "more than may be withdrawn today",
+		trade.InsufficientSellable: "more than is sellable today",
+		trade.OrderLimitOfDay:      "the books take no more movements today",
+		trade.RulesInvalid:         "the rule file is not valid",
+		trade.CommandUnreadable:    "a text is too long, or the command cannot be read",
+	}
+	if text, ok := texts[r]; ok {
+		return text
+	}
+	return fmt.Sprintf("the books refused: reason %d", r)
+}
+
+func inUnit(u trade.Unit, v int64) string {
+	switch u {
+	case trade.Prices:
+		return money.Price(v).String()
+	case trade.Money:
+		return money.Cash(v).String()
+	}
+	return strconv.FormatInt(v, 10)
 }

@@ -178,8 +178,8 @@ func (s *State) revokeKey(c *trade.RevokeKey) trade.Answer {
 	return s.done(n)
 }
 
-// openSession: UnknownAccount, CommandUnreadable, TooManySessions. The same token again is a replay. Where an account has
-// MaxSessions, the one that expired first makes room.
+// openSession: UnknownAccount, CommandUnreadable, TooManySessions. The same token again is a replay. Where an account
+// has MaxSessions, the one that expired first makes room.
 func (s *State) openSession(c *trade.OpenSession) trade.Answer {
 	n, a := s.account(c.Account)
 	switch {
@@ -306,8 +306,8 @@ func (s *State) putDocument(c *trade.PutDocument) trade.Answer {
 	return s.done(n)
 }
 
-// tidy copies all texts that live into a new archive when most of the old one is dead. Events of this command alias the
-// old one, which lives as long as they do.
+// tidy copies all texts that live into a new archive when most of the old one is dead. Events of this command alias
+// the old one, which lives as long as they do.
 func (s *State) tidy() {
 	if !s.texts.wasteful() {
 		return

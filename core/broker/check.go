@@ -11,8 +11,8 @@ import (
 // ErrBroken is wrapped by the complaints of Check that are not about cash and shares (ledger.ErrUnbalanced).
 var ErrBroken = errors.New("the broker's state contradicts itself")
 
-// Check verifies all invariants of the whole house, independently of how they were kept: what each order needs frozen is
-// computed again, sums are taken again, queues are walked. It costs time in proportion to accounts and orders.
+// Check verifies all invariants of the whole house, independently of how they were kept: what each order needs frozen
+// is computed again, sums are taken again, queues are walked. It costs time in proportion to accounts and orders.
 func (s *State) Check() error {
 	open := make([]uint32, s.accounts.Len())
 	for i := seat(1); int(i) <= s.orders.Len(); i++ {
@@ -41,8 +41,10 @@ func (s *State) Check() error {
 	if err := s.checkQueues(); err != nil {
 		return err
 	}
-	if s.logins.used != s.accounts.Len() || s.books.Accounts() != s.accounts.Len() || s.symbols.used != len(s.securities) {
-		return fmt.Errorf("%w: %d accounts, %d ledgers, %d logins", ErrBroken, s.accounts.Len(), s.books.Accounts(), s.logins.used)
+	if s.logins.used != s.accounts.Len() || s.books.Accounts() != s.accounts.Len() ||
+		s.symbols.used != len(s.securities) {
+		return fmt.Errorf("%w: %d accounts, %d ledgers, %d logins", ErrBroken, s.accounts.Len(), s.books.Accounts(),
+			s.logins.used)
 	}
 	return s.books.Check(func(visit func(ledger.Number, *ledger.Claim)) {
 		for i := seat(1); int(i) <= s.orders.Len(); i++ {
@@ -70,16 +72,19 @@ func (s *State) checkCancel(i seat, o *order) error {
 func (s *State) checkOrder(i seat, o *order) error {
 	known := o.status >= trade.PendingNew && o.status <= trade.AwaitsCancel
 	switch {
-	case !known, o.Side != trade.Buy && o.Side != trade.Sell, s.security(o.Security) == nil, int(o.tariff) >= len(s.tariffs):
+	case !known, o.Side != trade.Buy &&
+		o.Side != trade.Sell, s.security(o.Security) == nil, int(o.tariff) >= len(s.tariffs):
 		return fmt.Errorf("status %d, side %d, security %d, tariff %d", o.status, o.Side, o.Security, o.tariff)
-	case o.Quantity <= 0 || o.Filled < 0 || o.Filled > o.Quantity || (o.Filled == o.Quantity) != (o.status == trade.Filled),
+	case o.Quantity <= 0 || o.Filled < 0 || o.Filled > o.Quantity ||
+		(o.Filled == o.Quantity) != (o.status == trade.Filled),
 		o.Claim.Price <= 0 || o.Amount < 0 || o.Amount > 2*ledger.MaxAmount || o.whole <= 0:
 		return fmt.Errorf("status %d, quantity %d, filled %d, amount %v", o.status, o.Quantity, o.Filled, o.Amount)
 	case !s.has(o.replaces) || !s.has(o.replacedBy) || !s.has(o.cancel):
 		return errors.New("refers to a request that does not exist")
 	case o.cancel != 0 && s.at(o.cancel).target != i:
 		return fmt.Errorf("waits for %d, which is not its cancel", o.cancel)
-	case o.Fees.Commission < 0 || o.Fees.StampDuty < 0 || o.Fees.Transfer < 0 || o.Fees.Total() > o.Amount && o.Side == trade.Sell:
+	case o.Fees.Commission < 0 || o.Fees.StampDuty < 0 || o.Fees.Transfer < 0 || o.Fees.Total() > o.Amount &&
+		o.Side == trade.Sell:
 		return fmt.Errorf("was charged %v on %v", o.Fees.Total(), o.Amount)
 	}
 	if err := s.checkPlace(i, o); err != nil {
@@ -99,7 +104,8 @@ func (s *State) checkPlace(i seat, o *order) error {
 		return fmt.Errorf("status %d, queue %d", o.status, o.queue)
 	case live && (o.cancel != 0) != (o.status == trade.CancelPending || o.status == trade.ReplacePending):
 		return fmt.Errorf("status %d, cancel %d", o.status, o.cancel)
-	case o.status == trade.PendingNew && o.acceptedAt != 0, o.status == trade.Working && (o.acceptedAt == 0 || o.Filled > 0),
+	case o.status == trade.PendingNew && o.acceptedAt != 0, o.status == trade.Working && (o.acceptedAt == 0 ||
+		o.Filled > 0),
 		o.status == trade.PartlyFilled && o.Filled == 0, atBroker && (o.Filled > 0 || o.acceptedAt != 0):
 		return fmt.Errorf("status %d, accepted at %d, filled %d", o.status, o.acceptedAt, o.Filled)
 	case o.status == trade.ReplacePending && (o.replacedBy == 0 || s.at(o.replacedBy).status != trade.AwaitsCancel ||
@@ -108,7 +114,8 @@ func (s *State) checkPlace(i seat, o *order) error {
 	case o.status == trade.AwaitsCancel && (o.replaces == 0 || s.at(o.replaces).status != trade.ReplacePending ||
 		s.at(o.replaces).replacedBy != i):
 		return fmt.Errorf("waits for the end of %d, which does not know it", o.replaces)
-	case o.status == trade.AwaitsCancel && (s.at(o.replaces).account != o.account || s.at(o.replaces).Security != o.Security ||
+	case o.status == trade.AwaitsCancel && (s.at(o.replaces).account != o.account ||
+		s.at(o.replaces).Security != o.Security ||
 		s.at(o.replaces).Side != o.Side):
 		return fmt.Errorf("waits for the end of %d, which is of another kind", o.replaces)
 	}

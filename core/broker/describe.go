@@ -5,9 +5,9 @@ import (
 	"evenkeel/core/trade"
 )
 
-// Describe tells the whole contents of the state as events, so that views can be rebuilt after a Restore. Each has Number
-// 0, but for AccountOpened: its Number is that of the last event of the account's stream, with which the stream goes on.
-// Time is that of the last command. The kinds, in this order:
+// Describe tells the whole contents of the state as events, so that views can be rebuilt after a Restore. Each has
+// Number 0, but for AccountOpened: its Number is that of the last event of the account's stream, with which the stream
+// goes on. Time is that of the last command. The kinds, in this order:
 //
 //	DayStarted       the present day, where one has begun; DayEnded too where it is over
 //	RulesAdopted     where rules are in force

@@ -2,8 +2,8 @@ package broker
 
 import "evenkeel/core/ledger"
 
-// drawer keeps records of one kind for all accounts. An account's records hang on a list, in the order in which they came;
-// records given up are used again.
+// drawer keeps records of one kind for all accounts. An account's records hang on a list, in the order in which they
+// came; records given up are used again.
 type drawer[T any] struct {
 	records ledger.Sheets[record[T]]
 	free    uint32

@@ -10,8 +10,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// emit appends an event of the house or, from accountEvent, of an account. Members that the kind does not have stay as they
-// are: an event is a kilobyte, and clearing it would cost more than the rest of a command.
+// emit appends an event of the house or, from accountEvent, of an account. Members that the kind does not have stay as
+// they are: an event is a kilobyte, and clearing it would cost more than the rest of a command.
 func (s *State) emit(kind trade.EventKind) *trade.Event {
 	n := len(s.out.Events)
 	if n == cap(s.out.Events) {
@@ -100,8 +100,8 @@ func (s *State) taken(partition uint32, index uint64) {
 	s.digest = xxh3.HashSeed(words, s.digest)
 }
 
-// Hash returns the digest of all events and requests so far: equal on replicas that applied the same log. It is kept in
-// snapshots.
+// Hash returns the digest of all events and requests so far: equal on replicas that applied the same log. It is kept
+// in snapshots.
 func (s *State) Hash() uint64 { return s.digest }
 
 // drain hands a long output over in the middle of a command.

@@ -1,8 +1,8 @@
 package broker
 
-// index finds numbers by the 64-bit hashes of their names: open addressing, linear probing, at most three quarters full.
-// It does not know the names: whoever asks compares the name of each number that probe returns. It is never walked in an
-// order that could show.
+// index finds numbers by the 64-bit hashes of their names: open addressing, linear probing, at most three quarters
+// full. It does not know the names: whoever asks compares the name of each number that probe returns. It is never
+// walked in an order that could show.
 type index struct {
 	slots []slot
 	used  int
@@ -16,8 +16,8 @@ type slot struct {
 
 const leastSlots = 1 << 6
 
-// probe returns the next number with the hash; at is where to look, the hash itself at first and then what the last call
-// returned. ok is false when there is no further one.
+// probe returns the next number with the hash; at is where to look, the hash itself at first and then what the last
+// call returned. ok is false when there is no further one.
 func (x *index) probe(hash, at uint64) (number uint32, next uint64, ok bool) {
 	if len(x.slots) == 0 {
 		return 0, 0, false

@@ -125,7 +125,8 @@ func (s *State) listSecurity(c *trade.Security) trade.Answer {
 	y := s.findSymbol(c.Symbol)
 	if y == nil {
 		if len(s.securities) >= ledger.MaxSecurities {
-			return refuseWith(trade.TooManySecurities, int64(len(s.securities))+1, ledger.MaxSecurities, ledger.MaxSecurities)
+			return refuseWith(trade.TooManySecurities, int64(len(s.securities))+1, ledger.MaxSecurities,
+				ledger.MaxSecurities)
 		}
 		id := trade.SecurityID(len(s.securities) + 1)
 		s.securities = append(s.securities, security{symbol: s.texts.keep(c.Symbol)})

@@ -130,7 +130,8 @@ func (s *State) outgoing(i seat, o *order) trade.Outgoing {
 	}
 	return trade.Outgoing{
 		Request: s.id(i), Order: s.id(order), Cancel: o.target != 0, Account: s.accountID(o.account),
-		Security: of.Security, Side: of.Side, Type: of.kind, Price: of.price, Quantity: of.Quantity, Day: s.day, Time: o.placed,
+		Security: of.Security, Side: of.Side, Type: of.kind, Price: of.price, Quantity: of.Quantity,
+		Day: s.day, Time: o.placed,
 	}
 }
 
@@ -179,8 +180,8 @@ func (s *State) end(i seat, o *order, status trade.OrderStatus, reason trade.Rea
 	a.open--
 }
 
-// dropCancel takes back a cancel that was not sent, because it waits for the venue; one that may be at the exchange stays
-// until it is answered.
+// dropCancel takes back a cancel that was not sent, because it waits for the venue; one that may be at the exchange
+// stays until it is answered.
 func (s *State) dropCancel(o *order) {
 	if o.cancel != 0 && s.at(o.cancel).queue != outbox {
 		s.pull(o.cancel, s.at(o.cancel))

@@ -39,7 +39,8 @@ func (s *State) answer(i seat, o *order) trade.Answer {
 	}
 }
 
-// place: UnknownAccount, CommandUnreadable (no client order id), ClientIDUsed, the ladder of core/risk, OrderLimitOfDay.
+// place: UnknownAccount, CommandUnreadable (no client order id), ClientIDUsed, the ladder of core/risk,
+// OrderLimitOfDay.
 func (s *State) place(c *trade.PlaceOrder) trade.Answer {
 	n, a := s.account(c.Account)
 	switch {
@@ -212,8 +213,9 @@ func (s *State) requestCancel(i seat, o *order) trade.Reason {
 	return trade.Accepted
 }
 
-// replace: those of cancelOrder, CommandUnreadable (no client order id), ClientIDUsed, TypeNotAvailable (only limit and
-// fixed-price orders have a price to change), ReplaceBelowFilled, NothingToReplace, the ladder for what would be left.
+// replace: those of cancelOrder, CommandUnreadable (no client order id), ClientIDUsed, TypeNotAvailable (only limit
+// and fixed-price orders have a price to change), ReplaceBelowFilled, NothingToReplace, the ladder for what would be
+// left.
 func (s *State) replace(c *trade.ReplaceOrder) trade.Answer {
 	i, old, reason := s.own(c.Account, c.Order)
 	switch {
@@ -306,8 +308,9 @@ func (s *State) replaceSent(
 	return s.answer(by, fresh)
 }
 
-// extra is what a replacement may need beyond what the old order has frozen. Fills of the old order until its cancel take
-// from both sides; what is needed is convex in them, so its largest value is where nothing more is filled or all is.
+// extra is what a replacement may need beyond what the old order has frozen. Fills of the old order until its cancel
+// take from both sides; what is needed is convex in them, so its largest value is where nothing more is filled or all
+// is.
 func (s *State) extra(old, fresh *order, v *risk.Verdict) (money.Cash, money.Quantity) {
 	if fresh.Side == trade.Sell {
 		return 0, max(0, fresh.Quantity-old.Shares)

@@ -10,8 +10,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// world drives a state with random commands of all kinds, as an exchange and a crowd that make every mistake, and keeps
-// what events and outputs say: a view that must be right without computing anything.
+// world drives a state with random commands of all kinds, as an exchange and a crowd that make every mistake, and
+// keeps what events and outputs say: a view that must be right without computing anything.
 type world struct {
 	t        testing.TB
 	r        *rand.Rand
@@ -56,7 +56,8 @@ func (w *world) openAccount() {
 	w.accounts++
 	c := trade.Command{Kind: trade.OpenAccountKind}
 	c.OpenAccount = trade.OpenAccount{
-		Login: fmt.Appendf(nil, "user%d", w.accounts), Permissions: trade.MayEverything, Commission: money.Rate(w.r.IntN(400_000)),
+		Login: fmt.Appendf(nil, "user%d",
+			w.accounts), Permissions: trade.MayEverything, Commission: money.Rate(w.r.IntN(400_000)),
 	}
 	w.apply(&c)
 	c = trade.Command{Kind: trade.MoveCashKind}
@@ -154,7 +155,8 @@ func (w *world) step() {
 		security := 1 + w.r.IntN(len(lists))
 		c.Kind = trade.PlaceOrderKind
 		c.PlaceOrder = trade.PlaceOrder{
-			Account: w.someAccount(), Security: trade.SecurityID(security), Side: trade.Side(1 + w.r.IntN(2)), Type: trade.Limit,
+			Account: w.someAccount(), Security: trade.SecurityID(security), Side: trade.Side(1 + w.r.IntN(2)),
+			Type:  trade.Limit,
 			Price: w.somePrice(security), Quantity: w.someQuantity(), ClientID: w.id(),
 		}
 		if w.r.IntN(8) == 0 {
@@ -169,7 +171,8 @@ func (w *world) step() {
 	case n < 510:
 		o := w.orders[w.someOrder()]
 		c.Kind = trade.ReplaceOrderKind
-		c.ReplaceOrder = trade.ReplaceOrder{Account: o.Account, Order: o.ID, ClientID: w.id(), Quantity: w.someQuantity()}
+		c.ReplaceOrder = trade.ReplaceOrder{Account: o.Account, Order: o.ID, ClientID: w.id(),
+			Quantity: w.someQuantity()}
 		if o.Security > 0 && w.r.IntN(2) == 0 {
 			c.ReplaceOrder.Price = w.somePrice(int(o.Security))
 		}
@@ -177,7 +180,8 @@ func (w *world) step() {
 		w.report(&c)
 	case n < 950:
 		c.Kind = trade.MoveCashKind
-		c.MoveCash = trade.MoveCash{Account: w.someAccount(), Amount: money.Cash(w.r.Int64N(2e9) - 1e9), Reference: w.id()}
+		c.MoveCash = trade.MoveCash{Account: w.someAccount(), Amount: money.Cash(w.r.Int64N(2e9) - 1e9),
+			Reference: w.id()}
 	case n < 980:
 		c.Kind = trade.MoveSharesKind
 		c.MoveShares = trade.MoveShares{
@@ -188,7 +192,8 @@ func (w *world) step() {
 		phases := []trade.Phase{trade.Continuous, trade.Continuous, trade.Lunch, trade.OpeningGap, trade.BeforeOpen,
 			trade.OpeningCall, trade.ClosingCall, trade.FixedPriceTrading, trade.Closed, trade.VolatilityHalt}
 		c.Kind = trade.SetPhaseKind
-		c.SetPhase = trade.SetPhase{Venue: trade.Venue(1 + w.r.IntN(3)), Phase: phases[w.r.IntN(len(phases))], Day: w.day}
+		c.SetPhase = trade.SetPhase{Venue: trade.Venue(1 + w.r.IntN(3)), Phase: phases[w.r.IntN(len(phases))],
+			Day: w.day}
 	default:
 		w.rare(&c)
 	}
@@ -200,12 +205,14 @@ func (w *world) rare(c *trade.Command) {
 	switch w.r.IntN(9) {
 	case 0:
 		c.Kind = trade.HaltSecurityKind
-		c.HaltSecurity = trade.HaltSecurity{Security: trade.SecurityID(1 + w.r.IntN(len(lists))), Halted: w.r.IntN(8) == 0}
+		c.HaltSecurity = trade.HaltSecurity{Security: trade.SecurityID(1 + w.r.IntN(len(lists))),
+			Halted: w.r.IntN(8) == 0}
 	case 1:
 		c.Kind = trade.SetSettingsKind
 		c.SetSettings = trade.SetSettings{Account: a, Settings: trade.Settings{SuspendTrading: w.r.IntN(4) == 0}}
 	case 2:
-		c.Kind, c.AddKey = trade.AddKeyKind, trade.AddKey{Account: a, KeyID: w.id(), Permissions: trade.MayTrade, Label: w.id()}
+		c.Kind, c.AddKey = trade.AddKeyKind, trade.AddKey{Account: a, KeyID: w.id(), Permissions: trade.MayTrade,
+			Label: w.id()}
 	case 3:
 		c.Kind = trade.RevokeKeyKind
 		c.RevokeKey = trade.RevokeKey{Account: a, KeyID: fmt.Appendf(nil, "c%d", 1+w.r.IntN(w.ids))}
@@ -219,7 +226,8 @@ func (w *world) rare(c *trade.Command) {
 		copy(c.OpenSession.TokenHash[:], w.id())
 	case 5:
 		c.Kind = trade.PutDocumentKind
-		c.PutDocument = trade.PutDocument{Account: a, Name: fmt.Appendf(nil, "d%d", w.r.IntN(40)), Body: bytes.Repeat(w.id(), w.r.IntN(200))}
+		c.PutDocument = trade.PutDocument{Account: a, Name: fmt.Appendf(nil, "d%d", w.r.IntN(40)),
+			Body: bytes.Repeat(w.id(), w.r.IntN(200))}
 	case 6:
 		c.Kind, c.SetPassword = trade.SetPasswordKind, trade.SetPassword{Account: a, PasswordHash: w.id()}
 	case 7:
@@ -311,7 +319,8 @@ func (w *world) apply(c *trade.Command) trade.Answer {
 }
 
 func (w *world) fold(answer *trade.Answer) {
-	if answer.Reason != trade.Accepted && answer.Reason != trade.ReportUnknownRequest && answer.Reason != trade.ReportUntrue &&
+	if answer.Reason != trade.Accepted && answer.Reason != trade.ReportUnknownRequest &&
+		answer.Reason != trade.ReportUntrue &&
 		len(w.out.Events)+len(w.out.Outgoing)+len(w.out.Confirmed) > 0 {
 		w.t.Fatalf("a command refused for reason %d left %d events", answer.Reason, len(w.out.Events))
 	}
@@ -398,7 +407,8 @@ func (w *world) check() {
 		}
 		is.ClientID = nil
 		is.Reason, is.Numbers = was.Reason, was.Numbers // CancelRefused explains itself in the event only
-		if is.Filled != was.Filled || is.Status != was.Status || is.FrozenCash != was.FrozenCash || is.Fees != was.Fees ||
+		if is.Filled != was.Filled || is.Status != was.Status || is.FrozenCash != was.FrozenCash ||
+			is.Fees != was.Fees ||
 			is.Quantity != was.Quantity {
 			w.t.Fatalf("order %d is %+v, the events said %+v", id, is, was)
 		}
@@ -425,6 +435,9 @@ func TestMillion(t *testing.T) {
 		}
 	}
 	w.check()
+	if n := len(w.state.clientIDs.pages); n > 1 {
+		t.Errorf("%d pages of client order ids: those of the days before are kept", n)
+	}
 	if w.state.Untrue() == 0 {
 		t.Error("no report was untrue")
 	}

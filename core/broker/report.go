@@ -4,8 +4,9 @@ import (
 	"evenkeel/core/trade"
 )
 
-// report applies the exchange's word: ReportGap, ReportRepeated, TooManyPartitions and CommandUnreadable change nothing;
-// ReportUnknownRequest and ReportUntrue use up the index and change nothing else, or the link would stand still.
+// report applies the exchange's word: ReportGap, ReportRepeated, TooManyPartitions and CommandUnreadable change
+// nothing; ReportUnknownRequest and ReportUntrue use up the index and change nothing else, or the link would stand
+// still.
 func (s *State) report(r *trade.Report) trade.Answer {
 	if r.Type == trade.RefusedReport {
 		return s.refusedReport(r)
@@ -108,8 +109,8 @@ func (s *State) accepted(i seat, o *order, r *trade.Report) trade.Answer {
 	return s.answer(i, o)
 }
 
-// rejected ends an order that the exchange does not take. That its number was used already is said of a resent order: the
-// reports about the first one are on their way, and count.
+// rejected ends an order that the exchange does not take. That its number was used already is said of a resent order:
+// the reports about the first one are on their way, and count.
 func (s *State) rejected(i seat, o *order, reason trade.Reason, numbers trade.Numbers) trade.Answer {
 	switch {
 	case reason == trade.DuplicateOrder:
@@ -141,7 +142,8 @@ func (s *State) traded(i seat, o *order, r *trade.Report) trade.Answer {
 	if o.status.Done() || o.Side == trade.Sell && o.price > 0 && r.Price < o.price {
 		return s.untrueReport(i, o)
 	}
-	fill, ok := s.books.Fill(o.account, &o.Claim, &s.tariffs[o.tariff], r.Price, r.Quantity, s.sellableToday(s.line(o.Security)))
+	fill, ok := s.books.Fill(o.account, &o.Claim, &s.tariffs[o.tariff], r.Price, r.Quantity,
+		s.sellableToday(s.line(o.Security)))
 	if !ok {
 		return s.untrueReport(i, o)
 	}
@@ -205,9 +207,10 @@ func (s *State) cancelled(i seat, o *order, request seat, r *trade.Report) trade
 	return s.answer(i, o)
 }
 
-// cancelRejected lets an order live on that the exchange did not cancel. That the cancel's number was used already is said
-// of a resent one: what the exchange says of the first counts.
-func (s *State) cancelRejected(i seat, o *order, request seat, reason trade.Reason, numbers trade.Numbers) trade.Answer {
+// cancelRejected lets an order live on that the exchange did not cancel. That the cancel's number was used already is
+// said of a resent one: what the exchange says of the first counts.
+func (s *State) cancelRejected(i seat, o *order, request seat, reason trade.Reason,
+	numbers trade.Numbers) trade.Answer {
 	if reason == trade.DuplicateOrder {
 		return s.answer(i, o)
 	}
@@ -244,8 +247,8 @@ func (s *State) refuseReplacement(by seat, reason trade.Reason) {
 	s.orderEvent(trade.ReplaceRefused, by, fresh)
 }
 
-// succeed puts a replacement in the place of its old order, whose cancel is certain now: it goes down the ladder again with
-// what the old one's fills have left of it.
+// succeed puts a replacement in the place of its old order, whose cancel is certain now: it goes down the ladder again
+// with what the old one's fills have left of it.
 func (s *State) succeed(i seat, old *order, by seat, reason trade.Reason) {
 	fresh := s.at(by)
 	left := fresh.whole - old.Filled
@@ -280,8 +283,8 @@ func (s *State) succeed(i seat, old *order, by seat, reason trade.Reason) {
 	s.orderEvent(trade.OrderReleased, by, fresh)
 }
 
-// refusedReport is a business reject. It has no place in a partition, so it may come twice and late: it counts only while
-// the request is unconfirmed.
+// refusedReport is a business reject. It has no place in a partition, so it may come twice and late: it counts only
+// while the request is unconfirmed.
 func (s *State) refusedReport(r *trade.Report) trade.Answer {
 	i, ok := s.seatOf(r.Request)
 	if !ok {

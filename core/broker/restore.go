@@ -72,8 +72,8 @@ func (f *opener) record(kind uint8) (*trade.Coder, error) {
 	return &f.coder, nil
 }
 
-// Restore replaces the state by what Snapshot wrote, for the same shard, and verifies it with Check. On an error the state
-// is what it was: ErrNotSnapshot, ErrVersion, ErrDamaged, trade.ErrUnreadable, or what Check found.
+// Restore replaces the state by what Snapshot wrote, for the same shard, and verifies it with Check. On an error the
+// state is what it was: ErrNotSnapshot, ErrVersion, ErrDamaged, trade.ErrUnreadable, or what Check found.
 func (s *State) Restore(r io.Reader) error {
 	var head [len(magic) + 2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -83,7 +83,8 @@ func (s *State) Restore(r io.Reader) error {
 		return fmt.Errorf("%w: it begins with %q, not %q", ErrNotSnapshot, head[:len(magic)], magic)
 	}
 	if v := binary.LittleEndian.Uint16(head[len(magic):]); v != SnapshotVersion {
-		return fmt.Errorf("%w: %d, this binary reads %d: use the binary that wrote it, or a newer one", ErrVersion, v, SnapshotVersion)
+		return fmt.Errorf("%w: %d, this binary reads %d: use the binary that wrote it, or a newer one", ErrVersion, v,
+			SnapshotVersion)
 	}
 	fresh := New(s.shard)
 	f := opener{r: r}
@@ -95,7 +96,8 @@ func (s *State) Restore(r io.Reader) error {
 	fresh.walkHouse(c, &have)
 	fresh.rulesText = slices.Clone(fresh.rulesText)
 	steps := [...]func(*opener, *counts) error{
-		fresh.checkHouse(s.shard), fresh.readSecurities, fresh.readAccounts, fresh.readOrders, fresh.readQueues, fresh.readMovements,
+		fresh.checkHouse(s.shard), fresh.readSecurities, fresh.readAccounts, fresh.readOrders, fresh.readQueues,
+		fresh.readMovements,
 	}
 	for _, step := range steps {
 		if err := step(&f, &have); err != nil {
@@ -106,7 +108,8 @@ func (s *State) Restore(r io.Reader) error {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
 	if f.kind != endFrame || f.left != 0 || len(f.buffer) != 0 {
-		return fmt.Errorf("read snapshot: %w: frame %d is of kind %d where the end is missing", ErrDamaged, f.frames-1, f.kind)
+		return fmt.Errorf("read snapshot: %w: frame %d is of kind %d where the end is missing", ErrDamaged, f.frames-1,
+			f.kind)
 	}
 	if err := fresh.Check(); err != nil {
 		return fmt.Errorf("read snapshot: %w", err)
@@ -166,7 +169,8 @@ func sound(t *rules.Tariff) bool {
 			}
 		}
 	}
-	return t.CommissionMost >= 0 && t.CommissionMost <= mostRate && t.CommissionMin >= 0 && t.CommissionMin <= ledger.MaxAmount
+	return t.CommissionMost >= 0 && t.CommissionMost <= mostRate && t.CommissionMin >= 0 &&
+		t.CommissionMin <= ledger.MaxAmount
 }
 
 func (s *State) readSecurities(f *opener, have *counts) error {
@@ -208,7 +212,8 @@ func (s *State) readAccounts(f *opener, have *counts) error {
 		}
 		login := s.texts.read(a.login)
 		if !validLogin(login) || s.loginTaken(login) || s.books.Commission(n) < 0 || s.books.Commission(n) > mostRate {
-			return fmt.Errorf("%w: account %d has no login of its own, or a commission of %d", ErrDamaged, n, s.books.Commission(n))
+			return fmt.Errorf("%w: account %d has no login of its own, or a commission of %d", ErrDamaged, n,
+				s.books.Commission(n))
 		}
 		s.logins.put(xxh3.Hash(login), uint32(n)+1)
 		for i := a.keys; i != 0; i = s.keys.at(i).next {

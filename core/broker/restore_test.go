@@ -102,9 +102,9 @@ func TestSnapshotOnFullDisk(t *testing.T) {
 	}
 }
 
-// FuzzRestore reads snapshots that the fuzzer made: its input is a whole snapshot, or (first byte 1 to 3) changes to a real
-// one, five bytes each: where, and what to flip. Checksums are corrected, so that it gets past them. What is accepted
-// balances, is written again as the same bytes, and carries on without a panic.
+// FuzzRestore reads snapshots that the fuzzer made: its input is a whole snapshot, or (first byte 1 to 3) changes to a
+// real one, five bytes each: where, and what to flip. Checksums are corrected, so that it gets past them. What is
+// accepted balances, is written again as the same bytes, and carries on without a panic.
 func FuzzRestore(f *testing.F) {
 	var real [4][]byte
 	for seed := range uint64(3) {
@@ -172,9 +172,11 @@ func carryOn(t *testing.T, s *State) {
 			continue
 		}
 		c := trade.Command{Kind: trade.ReportKind}
-		c.Report = trade.Report{Type: trade.TradeReport, Partition: 900, Index: uint64(i), Request: s.id(i), Price: o.Claim.Price, Quantity: 1}
+		c.Report = trade.Report{Type: trade.TradeReport, Partition: 900, Index: uint64(i), Request: s.id(i),
+			Price: o.Claim.Price, Quantity: 1}
 		s.Apply(0, &c, &out)
-		c.Kind, c.CancelOrder = trade.CancelOrderKind, trade.CancelOrder{Account: s.accountID(o.account), Order: s.id(i)}
+		c.Kind, c.CancelOrder = trade.CancelOrderKind, trade.CancelOrder{Account: s.accountID(o.account),
+			Order: s.id(i)}
 		s.Apply(0, &c, &out)
 		out.Reset()
 	}
@@ -218,7 +220,8 @@ func TestDescribe(t *testing.T) {
 			orders[o.ID] = o
 		case trade.ReportTaken:
 			if w.index[e.Report.Partition] != e.Report.Index {
-				t.Fatalf("partition %d is at %d, said %d", e.Report.Partition, w.index[e.Report.Partition], e.Report.Index)
+				t.Fatalf("partition %d is at %d, said %d", e.Report.Partition, w.index[e.Report.Partition],
+					e.Report.Index)
 			}
 		}
 	})
@@ -231,11 +234,13 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 	for id, o := range orders {
-		if was := w.orders[id]; was.Status != o.Status || was.Filled != o.Filled || was.Fees != o.Fees || was.FrozenCash != o.FrozenCash {
+		if was := w.orders[id]; was.Status != o.Status || was.Filled != o.Filled || was.Fees != o.Fees ||
+			was.FrozenCash != o.FrozenCash {
 			t.Fatalf("order %d is %+v, said %+v", id, was, o)
 		}
 	}
-	for _, kind := range []trade.EventKind{trade.DayStarted, trade.RulesAdopted, trade.SecurityListed, trade.PhaseChanged,
+	for _, kind := range []trade.EventKind{trade.DayStarted, trade.RulesAdopted, trade.SecurityListed,
+		trade.PhaseChanged,
 		trade.SettingsChanged, trade.KeyAdded, trade.SessionOpened, trade.DocumentPut} {
 		if kinds[kind] == 0 {
 			t.Errorf("nothing of kind %d was told", kind)
@@ -287,15 +292,19 @@ func TestLimits(t *testing.T) {
 	open.OpenAccount = trade.OpenAccount{Login: []byte("a"), Permissions: trade.MayEverything}
 	account := apply(&open).Account
 	for i := range 60 {
-		key := trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: account, KeyID: []byte{'k', byte(i)}}}
-		session := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account, TokenHash: [32]byte{byte(i), 1}, Expires: 20}}
-		document := trade.Command{Kind: trade.PutDocumentKind, PutDocument: trade.PutDocument{Account: account, Name: []byte{'d', byte(i)}, Body: []byte("x")}}
+		key := trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: account, KeyID: []byte{'k',
+			byte(i)}}}
+		session := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account,
+			TokenHash: [32]byte{byte(i), 1}, Expires: 20}}
+		document := trade.Command{Kind: trade.PutDocumentKind, PutDocument: trade.PutDocument{Account: account,
+			Name: []byte{'d', byte(i)}, Body: []byte("x")}}
 		for _, c := range []struct {
 			what  string
 			at    int
 			c     *trade.Command
 			wants trade.Reason
-		}{{"key", MaxKeys, &key, trade.TooManyKeys}, {"session", MaxSessions, &session, trade.TooManySessions}, {"document", MaxDocuments, &document, trade.TooManyDocuments}} {
+		}{{"key", MaxKeys, &key, trade.TooManyKeys}, {"session", MaxSessions, &session,
+			trade.TooManySessions}, {"document", MaxDocuments, &document, trade.TooManyDocuments}} {
 			want := trade.Accepted
 			if i >= c.at {
 				want = c.wants
@@ -305,14 +314,18 @@ func TestLimits(t *testing.T) {
 	}
 	// Expired sessions make room, the oldest first.
 	out.Reset()
-	late := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account, TokenHash: [32]byte{99}, Expires: 90}}
-	if a := s.Apply(30, &late, &out); a.Reason != trade.Accepted || len(out.Events) != 2 || out.Events[0].Kind != trade.SessionClosed {
+	late := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account,
+		TokenHash: [32]byte{99}, Expires: 90}}
+	if a := s.Apply(30, &late, &out); a.Reason != trade.Accepted || len(out.Events) != 2 ||
+		out.Events[0].Kind != trade.SessionClosed {
 		t.Errorf("no room beside expired sessions: %+v", a)
 	}
-	cash := trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: account, Amount: 1e14, Reference: []byte("r")}}
+	cash := trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: account, Amount: 1e14,
+		Reference: []byte("r")}}
 	expect("deposit", apply(&cash), trade.Accepted)
 	place := trade.Command{Kind: trade.PlaceOrderKind}
-	place.PlaceOrder = trade.PlaceOrder{Account: account, Security: 1, Side: trade.Buy, Type: trade.Limit, Price: 10_0000, Quantity: 100}
+	place.PlaceOrder = trade.PlaceOrder{Account: account, Security: 1, Side: trade.Buy, Type: trade.Limit,
+		Price: 10_0000, Quantity: 100}
 	for i := range risk.MaxOpenOrders + 1 {
 		place.PlaceOrder.ClientID = []byte{1, byte(i), byte(i >> 8)}
 		a := apply(&place)
@@ -323,11 +336,14 @@ func TestLimits(t *testing.T) {
 	place.PlaceOrder.ClientID = bytes.Repeat([]byte("x"), trade.MaxClientID+1)
 	expect("a long client id", apply(&place), trade.ClientIDTooLong)
 	expect("no kind", apply(&trade.Command{}), trade.CommandUnreadable)
-	big := trade.Command{Kind: trade.PutDocumentKind, PutDocument: trade.PutDocument{Account: account, Name: []byte("d"), Body: make([]byte, trade.MaxDocument+1)}}
+	big := trade.Command{Kind: trade.PutDocumentKind, PutDocument: trade.PutDocument{Account: account,
+		Name: []byte("d"), Body: make([]byte, trade.MaxDocument+1)}}
 	expect("a large document", apply(&big), trade.DocumentTooLarge)
-	expect("large rules", apply(&trade.Command{Kind: trade.AdoptRulesKind, AdoptRules: trade.AdoptRules{Text: make([]byte, trade.MaxRules+1)}}), trade.RulesInvalid)
+	expect("large rules", apply(&trade.Command{Kind: trade.AdoptRulesKind,
+		AdoptRules: trade.AdoptRules{Text: make([]byte, trade.MaxRules+1)}}), trade.RulesInvalid)
 	for i := range uint32(MaxPartitions + 1) {
-		c := trade.Command{Kind: trade.ReportKind, Report: trade.Report{Type: trade.OrderAcceptedReport, Partition: i, Index: 1}}
+		c := trade.Command{Kind: trade.ReportKind, Report: trade.Report{Type: trade.OrderAcceptedReport, Partition: i,
+			Index: 1}}
 		if a := apply(&c); (a.Reason == trade.TooManyPartitions) != (i >= MaxPartitions) {
 			t.Fatalf("partition %d: reason %d", i, a.Reason)
 		}
@@ -339,7 +355,8 @@ func TestArchive(t *testing.T) {
 	s := New(1)
 	var out trade.Output
 	for i := range 100 {
-		c := trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{Login: []byte{'a', byte('a' + i/26), byte('a' + i%26)}}}
+		c := trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{Login: []byte{'a',
+			byte('a' + i/26), byte('a' + i%26)}}}
 		s.Apply(1, &c, &out)
 	}
 	for i := range 60_000 {
@@ -354,7 +371,8 @@ func TestArchive(t *testing.T) {
 	}
 	for i := range 100 {
 		a := s.accounts.At(uint32(i))
-		if !s.loginTaken([]byte{'a', byte('a' + i/26), byte('a' + i%26)}) || s.texts.read(a.password)[255] != byte(59_900+i) {
+		if !s.loginTaken([]byte{'a', byte('a' + i/26), byte('a' + i%26)}) ||
+			s.texts.read(a.password)[255] != byte(59_900+i) {
 			t.Fatalf("account %d lost its texts", i)
 		}
 	}
@@ -445,11 +463,13 @@ func TestAllocations(t *testing.T) {
 			placed := id()
 			report(trade.OrderAcceptedReport, placed, 0, 0)
 			report(trade.TradeReport, placed, 1, 1)
-			c.Kind, c.CancelOrder = trade.CancelOrderKind, trade.CancelOrder{Account: 1<<trade.ShardShift | 1, Order: placed}
+			c.Kind, c.CancelOrder = trade.CancelOrderKind, trade.CancelOrder{Account: 1<<trade.ShardShift | 1,
+				Order: placed}
 			if i == 1 {
 				named()
 				c.Kind = trade.ReplaceOrderKind
-				c.ReplaceOrder = trade.ReplaceOrder{Account: 1<<trade.ShardShift | 1, Order: placed, Price: 9_9800, ClientID: client}
+				c.ReplaceOrder = trade.ReplaceOrder{Account: 1<<trade.ShardShift | 1, Order: placed, Price: 9_9800,
+					ClientID: client}
 			}
 			apply()
 			cancel := id()
@@ -471,12 +491,12 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestRestoreSurvives flips bytes of a real snapshot behind the rules, corrects the checksums, and carries on with whatever is
-// accepted.
+// TestRestoreSurvives flips bytes of a real snapshot behind the rules, corrects the checksums, and carries on with
+// whatever is accepted.
 func TestRestoreSurvives(t *testing.T) {
 	w := newWorld(t, 41)
 	real := snapshotOf(t, 42, 300)
-	rounds := 4000
+	rounds := 800
 	if testing.Short() {
 		rounds = 300
 	}

@@ -23,12 +23,13 @@ import (
 
 var update = flag.Bool("update", false, "write what the scripts of testdata/ say now")
 
-// The scripts of testdata/*.txt are read by people first. A line at the left margin is a command; below it, indented, stands
-// what came of it: the answer, the events, the new requests to the exchange. # begins a comment. The commands are those of
-// the function words below. After every line the invariants of the whole house are checked, and every second line goes on
-// with a state that was restored from a snapshot.
+// The scripts of testdata/*.txt are read by people first. A line at the left margin is a command; below it, indented,
+// stands what came of it: the answer, the events, the new requests to the exchange. # begins a comment. The commands
+// are those of the function words below. After every line the invariants of the whole house are checked, and every
+// second line goes on with a state that was restored from a snapshot.
 
-// constants are the names of core/trade's constants by type and value, read from its source: the language has no printer.
+// constants are the names of core/trade's constants by type and value, read from its source: the language has no
+// printer.
 func constants(t testing.TB) map[string]map[uint64]string {
 	t.Helper()
 	names := map[string]map[uint64]string{}
@@ -219,7 +220,8 @@ func (x *script) answered(c *trade.Command, w words, a *trade.Answer) {
 			x.day = c.StartDay.Day
 		}
 	}
-	if a.Reason != trade.ReportGap && a.Reason != trade.ReportRepeated && a.Reason != trade.CommandUnreadable && c.Kind == trade.ReportKind && c.Report.Partition == 1 {
+	if a.Reason != trade.ReportGap && a.Reason != trade.ReportRepeated && a.Reason != trade.CommandUnreadable &&
+		c.Kind == trade.ReportKind && c.Report.Partition == 1 {
 		x.index = max(x.index, c.Report.Index)
 	}
 	if a.Reason != trade.Accepted {
@@ -264,7 +266,8 @@ func (x *script) show(w words) {
 	if a, ok := x.accounts[w.at(1)]; ok {
 		n, _ := x.state.account(a)
 		b := x.state.books.Balance(n)
-		x.say("available %v, frozen %v, receivable %v, withdrawable %v", b.Available, b.Frozen, b.Receivable, b.Withdrawable())
+		x.say("available %v, frozen %v, receivable %v, withdrawable %v", b.Available, b.Frozen, b.Receivable,
+			b.Withdrawable())
 		for i := range x.state.books.Positions(n) {
 			p := x.state.books.PositionAt(n, i)
 			x.say("%s: %s", x.state.texts.read(x.state.security(p.Security).symbol), position(&p))
@@ -281,7 +284,8 @@ func (x *script) show(w words) {
 }
 
 func position(p *trade.Position) string {
-	return fmt.Sprintf("%d shares (sellable %d, frozen %d, bought today %d), cost %v", p.Total, p.Sellable, p.Frozen, p.Bought, p.Cost)
+	return fmt.Sprintf("%d shares (sellable %d, frozen %d, bought today %d), cost %v", p.Total, p.Sellable, p.Frozen,
+		p.Bought, p.Cost)
 }
 
 func (x *script) describe(o *trade.Order) string {
@@ -289,7 +293,8 @@ func (x *script) describe(o *trade.Order) string {
 	if o.Side == trade.Sell {
 		side = "sell"
 	}
-	s := fmt.Sprintf("%s (#%d) %s: %s %d @ %v", o.ClientID, uint64(o.ID)&trade.NumberMask, x.name("OrderStatus", uint64(o.Status)),
+	s := fmt.Sprintf("%s (#%d) %s: %s %d @ %v", o.ClientID, uint64(o.ID)&trade.NumberMask, x.name("OrderStatus",
+		uint64(o.Status)),
 		side, o.Quantity, o.Price)
 	if o.Type != trade.Limit {
 		s += " " + x.name("OrderType", uint64(o.Type))
@@ -331,7 +336,8 @@ func (x *script) event(e *trade.Event) string {
 	case e.Kind == trade.PositionDay:
 		s += fmt.Sprintf(" %d: %s", e.Day, position(&e.Position))
 	case e.Kind == trade.SecurityListed:
-		s += fmt.Sprintf(" %d %s limits %v to %v", e.Security.ID, e.Security.Symbol, e.Security.LowerLimit, e.Security.UpperLimit)
+		s += fmt.Sprintf(" %d %s limits %v to %v", e.Security.ID, e.Security.Symbol, e.Security.LowerLimit,
+			e.Security.UpperLimit)
 	case e.Kind == trade.PhaseChanged:
 		s += fmt.Sprintf(" %s %s", x.name("Venue", uint64(e.Phase.Venue)), x.name("Phase", uint64(e.Phase.Phase)))
 	case e.Kind == trade.SecurityHalt:
@@ -355,7 +361,8 @@ func (x *script) outgoing(o *trade.Outgoing) string {
 		return fmt.Sprintf("#%d cancel #%d", number(o.Request), number(o.Order))
 	}
 	side := map[trade.Side]string{trade.Buy: "buy", trade.Sell: "sell"}[o.Side]
-	return fmt.Sprintf("#%d %s %d of %d @ %v %s", number(o.Request), side, o.Quantity, o.Security, o.Price, x.name("OrderType", uint64(o.Type)))
+	return fmt.Sprintf("#%d %s %d of %d @ %v %s", number(o.Request), side, o.Quantity, o.Security, o.Price,
+		x.name("OrderType", uint64(o.Type)))
 }
 
 // check verifies the invariants, and that a restored state is the same.

@@ -13,11 +13,12 @@ import (
 	"evenkeel/core/trade"
 )
 
-// SnapshotVersion is the version that Snapshot writes and Restore reads. A change of any walk below takes the next number.
+// SnapshotVersion is the version that Snapshot writes and Restore reads. A change of any walk below takes the next
+// number.
 //
-// A snapshot is a magic and a version, then frames: kind (1 byte), records (4), bytes (4), and the xxh3 of the bytes, seeded
-// with that of the frame before (8), all little-endian; then so many records in the encoding of core/trade. The last frame
-// is of kind endFrame and has none.
+// A snapshot is a magic and a version, then frames: kind (1 byte), records (4), bytes (4), and the xxh3 of the bytes,
+// seeded with that of the frame before (8), all little-endian; then so many records in the encoding of core/trade. The
+// last frame is of kind endFrame and has none.
 const SnapshotVersion = 1
 
 // Errors of Restore. Compare with errors.Is; what breaks an encoding is trade.ErrUnreadable.
@@ -141,8 +142,8 @@ func (s *State) queued() uint32 {
 	return n
 }
 
-// The walks serve both directions, like those of core/trade: what is written is what is read. When reading, the record that
-// they fill exists already and is zero.
+// The walks serve both directions, like those of core/trade: what is written is what is read. When reading, the record
+// that they fill exists already and is zero.
 
 func (s *State) walkHouse(c *trade.Coder, have *counts) {
 	trade.Int16(c, &s.shard)

@@ -1,29 +1,30 @@
-// Package broker is the broker's books as a deterministic state machine: accounts and credentials, the list of securities,
-// orders and their life, the outbox of requests to the exchange, and the reports that come back.
+// Package broker is the broker's books as a deterministic state machine: accounts and credentials, the list of
+// securities, orders and their life, the outbox of requests to the exchange, and the reports that come back.
 //
 // Units: those of core/money and core/trade. Time is that of the log entry and never runs backwards in the state.
 //
 // Invariants, verified by Check (with those of core/ledger):
 //   - Same commands, same state, same events, same snapshot bytes.
-//   - A refused command changes nothing but the clock; its Answer says why. Two exceptions, because a link must not stall
-//     on them: a report for an unknown request (ReportUnknownRequest) and one that contradicts the books (ReportUntrue)
-//     use up their index.
+//   - A refused command changes nothing but the clock; its Answer says why. Two exceptions, because a link must not
+//     stall on them: a report for an unknown request (ReportUnknownRequest) and one that contradicts the books
+//     (ReportUntrue) use up their index.
 //   - A report is applied once, in order, per partition.
-//   - An order has something frozen while it lives and nothing when it is done; the outbox holds exactly the requests that
-//     the exchange has not confirmed.
-//   - Client order ids are unique per account and day, references of movements likewise; the second time is answered like
-//     the first (Replayed, with the order's present status). Refused commands leave no id behind.
+//   - An order has something frozen while it lives and nothing when it is done; the outbox holds exactly the requests
+//     that the exchange has not confirmed.
+//   - Client order ids are unique per account and day, references of movements likewise; the second time is answered
+//     like the first (Replayed, with the order's present status). Refused commands leave no id behind.
 //   - Numbers of requests are dense and never used twice; orders and cancels share the sequence.
 //
-// Phases: an order goes to the outbox (PendingNew) where the phase takes orders, and waits (Held) where the rules say that
-// the broker holds them and the phase that follows takes the type; else it is refused. UnknownPhase counts as BeforeOpen
-// once a day has started. When a phase takes them, held orders and cancels go out in the order in which they came. A
-// cancel of a held order is immediate. A security takes orders only on the day that its last ListSecurity named.
+// Phases: an order goes to the outbox (PendingNew) where the phase takes orders, and waits (Held) where the rules say
+// that the broker holds them and the phase that follows takes the type; else it is refused. UnknownPhase counts as
+// BeforeOpen once a day has started. When a phase takes them, held orders and cancels go out in the order in which
+// they came. A cancel of a held order is immediate. A security takes orders only on the day that its last ListSecurity
+// named.
 //
 // It never sends anything, never sees a clock, a socket or a password, and never repairs what an exchange said.
 //
-// Source: trading rules of SSE, SZSE and BSE for phases; SZSE binary interface, for ClOrdID, ReportIndex and the order of
-// reports of one partition.
+// Source: trading rules of SSE, SZSE and BSE for phases; SZSE binary interface, for ClOrdID, ReportIndex and the order
+// of reports of one partition.
 package broker
 
 import (
@@ -66,8 +67,8 @@ type security struct {
 	pinyin         text
 }
 
-// line is what an order asks of a security, kept apart because it is asked so often: the lines of all securities fit in a
-// processor's cache.
+// line is what an order asks of a security, kept apart because it is asked so often: the lines of all securities fit
+// in a processor's cache.
 type line struct {
 	upper, lower money.Price // limits of the day, 0: none
 	day          trade.Day   // for which all this holds
@@ -149,9 +150,9 @@ func New(shard uint16) *State {
 	return &State{shard: shard}
 }
 
-// Apply carries out one command of the log and appends what came of it to out; now is the time of the log entry. An event
-// holds what its kind says, its other members are stale. Bytes in it are valid until the next Apply. In steady state
-// placing, cancelling, replacing and reports allocate nothing.
+// Apply carries out one command of the log and appends what came of it to out; now is the time of the log entry. An
+// event holds what its kind says, its other members are stale. Bytes in it are valid until the next Apply. In steady
+// state placing, cancelling, replacing and reports allocate nothing.
 func (s *State) Apply(now trade.Time, c *trade.Command, out *trade.Output) trade.Answer {
 	s.now, s.out = max(s.now, now), out
 	answer := s.apply(c)

@@ -12,8 +12,8 @@ const (
 
 func (t text) length() int { return int(t & (1<<textBits - 1)) }
 
-// archive keeps texts in pages that never move, without a pointer for each. Texts are only added; dead counts the bytes of
-// those given up, so that the owner can copy what lives into a new archive.
+// archive keeps texts in pages that never move, without a pointer for each. Texts are only added; dead counts the
+// bytes of those given up, so that the owner can copy what lives into a new archive.
 type archive struct {
 	pages [][]byte
 	next  uint64 // where the next text goes

@@ -32,14 +32,16 @@ func (x *script) command(c *trade.Command, w words) {
 	case "list":
 		x.list(c, w)
 	case "halt", "resume":
-		c.Kind, c.HaltSecurity = trade.HaltSecurityKind, trade.HaltSecurity{Security: x.symbol(w.at(1)), Halted: w[0] == "halt"}
+		c.Kind, c.HaltSecurity = trade.HaltSecurityKind, trade.HaltSecurity{Security: x.symbol(w.at(1)),
+			Halted: w[0] == "halt"}
 	case "deposit", "withdraw": // deposit alice 100.00 ref 1
 		amount := x.cash(w.at(2))
 		if w[0] == "withdraw" {
 			amount = -amount
 		}
 		c.Kind = trade.MoveCashKind
-		c.MoveCash = trade.MoveCash{Account: x.account(w.at(1)), Amount: amount, Reference: []byte(w.after("ref", x.fresh()))}
+		c.MoveCash = trade.MoveCash{Account: x.account(w.at(1)), Amount: amount, Reference: []byte(w.after("ref",
+			x.fresh()))}
 	case "shares": // shares alice 600000.SH 1000 cost 9000.00 ref s1
 		c.Kind = trade.MoveSharesKind
 		c.MoveShares = trade.MoveShares{
@@ -49,7 +51,8 @@ func (x *script) command(c *trade.Command, w words) {
 	case "buy", "sell", "trade-side-9":
 		x.place(c, w)
 	case "cancel": // cancel alice a1
-		c.Kind, c.CancelOrder = trade.CancelOrderKind, trade.CancelOrder{Account: x.account(w.at(1)), Order: x.order(w.at(2))}
+		c.Kind, c.CancelOrder = trade.CancelOrderKind, trade.CancelOrder{Account: x.account(w.at(1)),
+			Order: x.order(w.at(2))}
 	case "replace": // replace alice a1 200 @ 10.10 as a2
 		c.Kind = trade.ReplaceOrderKind
 		c.ReplaceOrder = trade.ReplaceOrder{
@@ -79,8 +82,10 @@ func (x *script) list(c *trade.Command, w words) {
 	c.Kind = trade.ListSecurityKind
 	c.ListSecurity.Security = trade.Security{
 		Symbol: []byte(w.at(1)), Name: []byte("浦发银行"), Pinyin: []byte("pfyh"), Venue: x.venue(w.at(2)),
-		Board: value[trade.Board](x, "Board", w.at(3)), Condition: value[trade.Condition](x, "Condition", w.after("condition", "Normal")),
-		TPlusZero: w.after("t0", "") == "yes", PreviousClose: x.price(w.after("close", "0")), Listed: 19991110, Day: day,
+		Board: value[trade.Board](x, "Board", w.at(3)), Condition: value[trade.Condition](x, "Condition",
+			w.after("condition", "Normal")),
+		TPlusZero: w.after("t0", "") == "yes", PreviousClose: x.price(w.after("close",
+			"0")), Listed: 19991110, Day: day,
 	}
 }
 
@@ -99,11 +104,13 @@ func (x *script) place(c *trade.Command, w words) {
 	}
 }
 
-// report accept|reject|trade|cancelled|cancel-rejected|refused a1 [200 @ 10.00] [of #3] [because Reason] [index 7] [partition 2]
+// report accept|reject|trade|cancelled|cancel-rejected|refused a1 [200 @ 10.00] [of #3] [because Reason] [index 7]
+// [partition 2]
 func (x *script) report(c *trade.Command, w words) {
 	kinds := map[string]trade.ReportType{
 		"accept": trade.OrderAcceptedReport, "reject": trade.OrderRejectedReport, "trade": trade.TradeReport,
-		"cancelled": trade.OrderCancelledReport, "cancel-rejected": trade.CancelRejectedReport, "refused": trade.RefusedReport,
+		"cancelled": trade.OrderCancelledReport, "cancel-rejected": trade.CancelRejectedReport,
+		"refused":  trade.RefusedReport,
 		"nonsense": 9,
 	}
 	kind, ok := kinds[w.at(1)]
@@ -135,15 +142,17 @@ func (x *script) credential(c *trade.Command, w words) {
 		c.Kind = trade.OpenAccountKind
 		c.OpenAccount = trade.OpenAccount{
 			Login: []byte(w.after("login", w.at(1))), PasswordHash: []byte("$argon2id$" + w.at(1)),
-			Permissions: trade.Permissions(sure[int](x.t)(strconv.Atoi(w.after("may", strconv.Itoa(int(trade.MayEverything)))))),
-			Commission:  money.Rate(sure[int](x.t)(strconv.Atoi(w.after("commission", "25000")))),
+			Permissions: trade.Permissions(sure[int](x.t)(strconv.Atoi(w.after("may",
+				strconv.Itoa(int(trade.MayEverything)))))),
+			Commission: money.Rate(sure[int](x.t)(strconv.Atoi(w.after("commission", "25000")))),
 		}
 	case "password":
 		c.Kind, c.SetPassword = trade.SetPasswordKind, trade.SetPassword{Account: of, PasswordHash: []byte(w.at(2))}
 	case "key": // key alice K1 may 1
 		c.Kind = trade.AddKeyKind
 		c.AddKey = trade.AddKey{
-			Account: of, KeyID: []byte(w.at(2)), SecretHash: hashOf(w.after("secret", w.at(2))), Label: []byte("laptop"),
+			Account: of, KeyID: []byte(w.at(2)), SecretHash: hashOf(w.after("secret",
+				w.at(2))), Label: []byte("laptop"),
 			Permissions: trade.Permissions(sure[int](x.t)(strconv.Atoi(w.after("may", "1")))),
 		}
 	case "revoke":
@@ -157,9 +166,11 @@ func (x *script) credential(c *trade.Command, w words) {
 	case "logout":
 		c.Kind, c.CloseSession = trade.CloseSessionKind, trade.CloseSession{Account: of, TokenHash: hashOf(w.at(2))}
 	case "suspend", "unsuspend":
-		c.Kind, c.SetSettings = trade.SetSettingsKind, trade.SetSettings{Account: of, Settings: trade.Settings{SuspendTrading: w[0] == "suspend"}}
+		c.Kind, c.SetSettings = trade.SetSettingsKind, trade.SetSettings{Account: of,
+			Settings: trade.Settings{SuspendTrading: w[0] == "suspend"}}
 	case "document": // document alice watchlist [body]
-		c.Kind, c.PutDocument = trade.PutDocumentKind, trade.PutDocument{Account: of, Name: []byte(w.at(2)), Body: []byte(w.at(3))}
+		c.Kind, c.PutDocument = trade.PutDocumentKind, trade.PutDocument{Account: of, Name: []byte(w.at(2)),
+			Body: []byte(w.at(3))}
 	}
 }
 

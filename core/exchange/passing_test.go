@@ -69,7 +69,7 @@ func TestForgottenUnit(t *testing.T) {
 	if a := other.Apply(at, &ForgetUnit{unit("U0")}, &outOther); a.Reason != trade.DuplicateOrder {
 		t.Errorf("a unit whose reports are kept is forgotten: %v", a)
 	}
-	if first, next := other.Kept(unit("U1"), 1); first != next || next < 100 {
+	if first, next := other.Kept(unit("U1"), 1); first != next || next < 100 || other.FirstToday(unit("U1"), 1) != next {
 		t.Errorf("reports %d to %d of a forgotten unit are kept", first, next)
 	}
 	if whole, less := len(kept.AppendSnapshot(nil)), len(other.AppendSnapshot(nil)); less > whole*2/3 {

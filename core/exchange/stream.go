@@ -98,7 +98,7 @@ func (m *Machine) Kept(p PBU, partition uint32) (first, next uint64) {
 	}
 	at := int(unit*m.partitions + partition - 1)
 	next = m.today.streams[at].next
-	if at < len(m.yesterday.streams) {
+	if at < len(m.yesterday.streams) && !m.passing.units[unit] {
 		return m.yesterday.streams[at].first, next
 	}
 	return m.today.streams[at].first, next

@@ -54,11 +54,14 @@ func (b *Books) Check(claims func(visit func(Number, *Claim))) error {
 		cash += e.available + e.frozen
 		switch {
 		case e.available < 0 || e.frozen < 0 || e.receivable < 0 || e.commission < 0:
-			return fmt.Errorf("%w: account %d has %v, of it frozen %v", ErrUnbalanced, n, e.available+e.frozen, e.frozen)
+			return fmt.Errorf("%w: account %d has %v, of it frozen %v", ErrUnbalanced, n, e.available+e.frozen,
+				e.frozen)
 		case e.frozen != frozen[n]:
-			return fmt.Errorf("%w: account %d has %v frozen, its orders need %v", ErrUnbalanced, n, e.frozen, frozen[n])
+			return fmt.Errorf("%w: account %d has %v frozen, its orders need %v", ErrUnbalanced, n, e.frozen,
+				frozen[n])
 		case e.receivable != proceeds[n]:
-			return fmt.Errorf("%w: account %d has %v receivable, its sales brought %v", ErrUnbalanced, n, e.receivable, proceeds[n])
+			return fmt.Errorf("%w: account %d has %v receivable, its sales brought %v", ErrUnbalanced, n, e.receivable,
+				proceeds[n])
 		}
 		if err := b.checkPositions(Number(n), e, shares, held); err != nil {
 			return err
@@ -81,14 +84,16 @@ func (b *Books) checkPositions(n Number, e *entry, frozen, held []money.Quantity
 		p := b.positions.at(e.block + uint32(i))
 		switch {
 		case p.security <= before || int(p.security) > len(held):
-			return fmt.Errorf("%w: account %d has security %d after %d, of %d", ErrUnbalanced, n, p.security, before, len(held))
+			return fmt.Errorf("%w: account %d has security %d after %d, of %d", ErrUnbalanced, n, p.security, before,
+				len(held))
 		case p.sellable < 0 || p.frozen < 0 || p.bought < 0 || p.cost < 0:
 			return fmt.Errorf("%w: account %d has less than nothing of security %d", ErrUnbalanced, n, p.security)
 		case p.frozen != frozen[e.block+uint32(i)]:
 			return fmt.Errorf("%w: account %d has %d of security %d frozen, its orders need %d",
 				ErrUnbalanced, n, p.frozen, p.security, frozen[e.block+uint32(i)])
 		case p.total() == 0 && p.cost != 0:
-			return fmt.Errorf("%w: account %d has none of security %d, at a cost of %v", ErrUnbalanced, n, p.security, p.cost)
+			return fmt.Errorf("%w: account %d has none of security %d, at a cost of %v", ErrUnbalanced, n, p.security,
+				p.cost)
 		}
 		before = p.security
 		held[p.security-1] += p.total()

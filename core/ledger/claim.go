@@ -27,9 +27,9 @@ type Claim struct {
 // Left is what is still to be filled.
 func (c *Claim) Left() money.Quantity { return c.Quantity - c.Filled }
 
-// Fees returns the fees of an order with the cumulative amount, at a commission rate quoted inclusive; a rate above the
-// highest that may be agreed counts as that. ok is false when something does not fit. It gives what rules.Tariff.Fees
-// gives, without the items that are for information only.
+// Fees returns the fees of an order with the cumulative amount, at a commission rate quoted inclusive; a rate above
+// the highest that may be agreed counts as that. ok is false when something does not fit. It gives what
+// rules.Tariff.Fees gives, without the items that are for information only.
 func Fees(t *rules.Tariff, side trade.Side, amount money.Cash, commission money.Rate) (f trade.Fees, ok bool) {
 	if amount <= 0 {
 		return trade.Fees{}, amount == 0
@@ -53,7 +53,8 @@ func charge(rate money.Rate, amount money.Cash) (money.Cash, bool) {
 	if rate == 0 {
 		return 0, true
 	}
-	if hi, lo := bits.Mul64(uint64(rate), uint64(amount)); hi == 0 && lo <= math.MaxUint64-half && rate > 0 && amount >= 0 {
+	if hi, lo := bits.Mul64(uint64(rate), uint64(amount)); hi == 0 && lo <= math.MaxUint64-half && rate > 0 &&
+		amount >= 0 {
 		return money.Cash((lo + half) / unit * uint64(money.Fen)), true
 	}
 	return rate.Apply(amount, money.Fen, money.HalfUp)
@@ -74,8 +75,8 @@ func Worst(c *Claim, t *rules.Tariff, commission money.Rate) (cash money.Cash, o
 	return cash, ok && cash <= MaxAmount
 }
 
-// Freeze sets aside for a claim, which has nothing frozen yet, cash or shares. It changes nothing and returns false when
-// the account has less.
+// Freeze sets aside for a claim, which has nothing frozen yet, cash or shares. It changes nothing and returns false
+// when the account has less.
 func (b *Books) Freeze(n Number, c *Claim, cash money.Cash, shares money.Quantity) bool {
 	must.Hold(c.Cash == 0 && c.Shares == 0 && cash >= 0 && shares >= 0, "a claim is frozen once")
 	e := b.accounts.At(uint32(n))
@@ -110,9 +111,9 @@ func (b *Books) Release(n Number, c *Claim) {
 	}
 }
 
-// Fill books one fill of a claim. sellable says whether bought shares can be sold today. It changes nothing and returns
-// false for a fill that cannot be true: of more than is left, of nothing, at no price, above the frozen price of a buy,
-// or of an amount that does not fit.
+// Fill books one fill of a claim. sellable says whether bought shares can be sold today. It changes nothing and
+// returns false for a fill that cannot be true: of more than is left, of nothing, at no price, above the frozen price
+// of a buy, or of an amount that does not fit.
 func (b *Books) Fill(n Number, c *Claim, t *rules.Tariff, price money.Price, quantity money.Quantity, sellable bool) (
 	trade.Trade, bool,
 ) {

@@ -1,23 +1,24 @@
-// Package ledger is what each account has: cash, shares, what of both is frozen for open orders, and what the house owes
-// for it.
+// Package ledger is what each account has: cash, shares, what of both is frozen for open orders, and what the house
+// owes for it.
 //
-// Units: cash in 1/10,000 CNY, shares as whole numbers, securities by their dense number, accounts by a dense Number from
-// 0.
+// Units: cash in 1/10,000 CNY, shares as whole numbers, securities by their dense number, accounts by a dense Number
+// from 0.
 //
 // Invariants, verified by Check:
-//   - The cash of all accounts, the fees taken, the market's side of all trades and the world outside sum to zero; so do,
-//     for each security, the shares of all accounts, the market's side and custody.
+//   - The cash of all accounts, the fees taken, the market's side of all trades and the world outside sum to zero; so
+//     do, for each security, the shares of all accounts, the market's side and custody.
 //   - Nothing available, sellable or frozen is ever negative.
-//   - A live buy has frozen exactly what the rest of it can cost at worst: left x frozen price, and the fees of the whole
-//     less those charged already. A live sale has frozen exactly the shares that are left. A done order has nothing frozen.
+//   - A live buy has frozen exactly what the rest of it can cost at worst: left x frozen price, and the fees of the
+//     whole less those charged already. A live sale has frozen exactly the shares that are left. A done order has
+//     nothing frozen.
 //   - Position.Total = Sellable + Frozen + Bought.
 //
 // Fees of an order are those of its cumulative amount, because the commission has a minimum per order; a fill charges
-// the difference. A sale never pays more than a fill brings in: what does not fit is charged with later fills, stamp duty
-// first, then the transfer fee, then the commission, and waived when there are none.
+// the difference. A sale never pays more than a fill brings in: what does not fit is charged with later fills, stamp
+// duty first, then the transfer fee, then the commission, and waived when there are none.
 //
-// It never decides whether an order may pass (core/risk does), never sees a clock, and never rounds but fees (half-up to
-// the fen) and the cost of a part of a position (half-up, the remainder leaves with the last share).
+// It never decides whether an order may pass (core/risk does), never sees a clock, and never rounds but fees (half-up
+// to the fen) and the cost of a part of a position (half-up, the remainder leaves with the last share).
 //
 // Source: market-rules of SSE, SZSE and BSE: T+1, settlement on the next trading day, fees per side; double-entry
 // bookkeeping for the sums.
@@ -150,9 +151,9 @@ func (b *Books) MoveCash(n Number, amount money.Cash) (trade.Reason, trade.Numbe
 	return trade.Accepted, trade.Numbers{}
 }
 
-// MoveShares brings shares in (quantity > 0) at a cost, sellable at once, or takes them out. moved is the cost that came
-// or went with them. Refused: QuantityNotPositive (zero), QuantityAboveMaximum, AmountNotPositive (a negative cost),
-// AmountOverflows, InsufficientSellable.
+// MoveShares brings shares in (quantity > 0) at a cost, sellable at once, or takes them out. moved is the cost that
+// came or went with them. Refused: QuantityNotPositive (zero), QuantityAboveMaximum, AmountNotPositive (a negative
+// cost), AmountOverflows, InsufficientSellable.
 func (b *Books) MoveShares(n Number, security trade.SecurityID, quantity money.Quantity, cost money.Cash) (
 	moved money.Cash, reason trade.Reason, numbers trade.Numbers,
 ) {
@@ -192,8 +193,8 @@ func (b *Books) MoveShares(n Number, security trade.SecurityID, quantity money.Q
 	return cost, trade.Accepted, trade.Numbers{}
 }
 
-// NewDay turns an account's day: proceeds become withdrawable, bought shares sellable, empty positions go. Nothing may be
-// frozen any more.
+// NewDay turns an account's day: proceeds become withdrawable, bought shares sellable, empty positions go. Nothing may
+// be frozen any more.
 func (b *Books) NewDay(n Number) {
 	e := b.accounts.At(uint32(n))
 	must.Hold(e.frozen == 0, "no cash is frozen when a day begins")

@@ -37,7 +37,8 @@ func TestFees(t *testing.T) {
 			for _, side := range []trade.Side{trade.Buy, trade.Sell} {
 				got, ok := Fees(tariff, side, amount, rate)
 				want, fits := tariff.Fees(side, amount, rate, rules.Inclusive)
-				if !ok || !fits || got.Commission != want.Commission || got.StampDuty != want.Stamp || got.Transfer != want.Transfer ||
+				if !ok || !fits || got.Commission != want.Commission || got.StampDuty != want.Stamp ||
+					got.Transfer != want.Transfer ||
 					got.Total() != want.Total {
 					t.Fatalf("board %d side %d amount %v rate %d: %+v, want %+v", board, side, amount, rate, got, want)
 				}
@@ -53,8 +54,8 @@ func TestFees(t *testing.T) {
 	}
 }
 
-// TestReleaseIsExact fills random orders in random pieces at random prices: what is frozen is the worst case of the rest after
-// every fill, nothing is left over, and the books balance.
+// TestReleaseIsExact fills random orders in random pieces at random prices: what is frozen is the worst case of the
+// rest after every fill, nothing is left over, and the books balance.
 func TestReleaseIsExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	tariff := tariff(t, trade.Main)
@@ -68,7 +69,8 @@ func TestReleaseIsExact(t *testing.T) {
 		if _, reason, _ := b.MoveShares(n, 1, 10_000, 1e9); reason != trade.Accepted {
 			t.Fatal(reason)
 		}
-		c := Claim{Price: money.Price(100 * (1 + r.Int64N(5000))), Quantity: 1 + money.Quantity(r.Int64N(5000)), Security: 1, Side: trade.Side(1 + r.IntN(2))}
+		c := Claim{Price: money.Price(100 * (1 + r.Int64N(5000))), Quantity: 1 + money.Quantity(r.Int64N(5000)),
+			Security: 1, Side: trade.Side(1 + r.IntN(2))}
 		var cash money.Cash
 		var shares money.Quantity
 		if c.Side == trade.Buy {
@@ -95,7 +97,8 @@ func TestReleaseIsExact(t *testing.T) {
 			} else {
 				price += 100 * money.Price(r.IntN(30))
 			}
-			if _, ok := b.Fill(n, &c, tariff, price, 1+money.Quantity(r.Int64N(int64(c.Left()))), r.IntN(2) == 0); !ok {
+			if _, ok := b.Fill(n, &c, tariff, price, 1+money.Quantity(r.Int64N(int64(c.Left()))),
+				r.IntN(2) == 0); !ok {
 				t.Fatal("a fill was refused")
 			}
 			check()
@@ -142,9 +145,12 @@ func TestCheckSees(t *testing.T) {
 		"fees from nowhere":      func(b *Books) { b.house.Fees.Transfer++ },
 		"shares from nowhere":    func(b *Books) { b.positions.at(b.accounts.At(0).block).sellable++ },
 		"shares frozen for none": func(b *Books) { p := b.positions.at(b.accounts.At(0).block); p.sellable--; p.frozen++ },
-		"less than no shares":    func(b *Books) { p := b.positions.at(b.accounts.At(0).block); p.sellable -= 300; b.custody[0] += 300 },
-		"custody that is gone":   func(b *Books) { b.custody[1]-- },
-		"order of positions":     func(b *Books) { b.positions.at(b.accounts.At(0).block).security = 2 },
+		"less than no shares": func(b *Books) {
+			b.positions.at(b.accounts.At(0).block).sellable -= 300
+			b.custody[0] += 300
+		},
+		"custody that is gone": func(b *Books) { b.custody[1]-- },
+		"order of positions":   func(b *Books) { b.positions.at(b.accounts.At(0).block).security = 2 },
 	} {
 		var b Books
 		b.List(2)

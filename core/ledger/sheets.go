@@ -7,8 +7,8 @@ const (
 	sheetMask = 1<<sheetBits - 1
 )
 
-// Sheets is a growing row of T that never moves: it is bound of sheets of 4,096, so growing copies nothing, and of types
-// without pointers the garbage collector sees only the sheets.
+// Sheets is a growing row of T that never moves: it is bound of sheets of 4,096, so growing copies nothing, and of
+// types without pointers the garbage collector sees only the sheets.
 type Sheets[T any] struct {
 	sheets []*[1 << sheetBits]T
 	length uint32

@@ -39,7 +39,8 @@ func (b *Books) WalkShares(w *trade.Coder, security trade.SecurityID) {
 	trade.Int64(w, &b.market[security-1])
 }
 
-// Walk walks one account, which exists and, when reading, is empty. What is read may break invariants: Check afterwards.
+// Walk walks one account, which exists and, when reading, is empty. What is read may break invariants: Check
+// afterwards.
 func (b *Books) Walk(w *trade.Coder, n Number) {
 	e := b.accounts.At(uint32(n))
 	trade.Int64(w, &e.available)
@@ -67,7 +68,8 @@ func (b *Books) Walk(w *trade.Coder, n Number) {
 				trade.ErrUnreadable, n, p.security, before, len(b.custody)))
 		}
 		if w.Err() == nil && (p.sellable|p.frozen|p.bought|money.Quantity(p.cost)) < 0 {
-			w.Fail(fmt.Errorf("%w: account %d has less than nothing of security %d", trade.ErrUnreadable, n, p.security))
+			w.Fail(fmt.Errorf("%w: account %d has less than nothing of security %d", trade.ErrUnreadable, n,
+				p.security))
 		}
 		if w.Err() != nil {
 			return

@@ -1,8 +1,8 @@
-// Package risk answers whether an order may pass: a ladder of checks in a fixed order, of which the first that fails gives
-// the reason. It reads and changes nothing.
+// Package risk answers whether an order may pass: a ladder of checks in a fixed order, of which the first that fails
+// gives the reason. It reads and changes nothing.
 //
-// Units: those of core/money. Invariant: an order that passes can be frozen with what the account has, and nothing that it
-// can come to costs more.
+// Units: those of core/money. Invariant: an order that passes can be frozen with what the account has, and nothing
+// that it can come to costs more.
 //
 // The ladder:
 //
@@ -215,15 +215,18 @@ func price(o *Order, m *Market) (trade.Reason, trade.Numbers) {
 		if m.Terms.HasLimit {
 			nearest = min(max(nearest, m.Lower), m.Upper)
 		}
-		return trade.PriceNotOnTick, trade.Numbers{Given: int64(o.Price), Bound: int64(m.Terms.Tick), Nearest: int64(nearest)}
+		return trade.PriceNotOnTick, trade.Numbers{Given: int64(o.Price), Bound: int64(m.Terms.Tick),
+			Nearest: int64(nearest)}
 	}
 	switch {
 	case !m.Terms.HasLimit:
 		return trade.Accepted, trade.Numbers{}
 	case o.Price > m.Upper:
-		return trade.PriceAboveLimit, trade.Numbers{Given: int64(o.Price), Bound: int64(m.Upper), Nearest: int64(m.Upper)}
+		return trade.PriceAboveLimit, trade.Numbers{Given: int64(o.Price), Bound: int64(m.Upper),
+			Nearest: int64(m.Upper)}
 	case o.Price < m.Lower:
-		return trade.PriceBelowLimit, trade.Numbers{Given: int64(o.Price), Bound: int64(m.Lower), Nearest: int64(m.Lower)}
+		return trade.PriceBelowLimit, trade.Numbers{Given: int64(o.Price), Bound: int64(m.Lower),
+			Nearest: int64(m.Lower)}
 	}
 	return trade.Accepted, trade.Numbers{}
 }
@@ -271,8 +274,8 @@ func Cage(o *Order, t *rules.Terms, phase trade.Phase, q Quote) (trade.Reason, t
 	return trade.PriceOutsideCage, trade.Numbers{Given: int64(o.Price), Bound: int64(bound), Nearest: int64(bound)}
 }
 
-// Affordable returns the largest quantity of a limit buy at a price whose worst case is within available; 0 when there is
-// none. It is for an edge that wants to tell an investor what would pass.
+// Affordable returns the largest quantity of a limit buy at a price whose worst case is within available; 0 when there
+// is none. It is for an edge that wants to tell an investor what would pass.
 func Affordable(t *rules.Terms, price money.Price, commission money.Rate, available money.Cash) money.Quantity {
 	fits := func(q money.Quantity) bool {
 		worst, ok := ledger.Worst(&ledger.Claim{Price: price, Quantity: q, Side: trade.Buy}, &t.Tariff, commission)

@@ -138,7 +138,8 @@ func TestEventsRoundTrip(t *testing.T) {
 // TestGolden holds the encoding still: what was written once is read for ever.
 func TestGolden(t *testing.T) {
 	c := Command{Kind: PlaceOrderKind, PlaceOrder: PlaceOrder{
-		Account: 1<<ShardShift | 2, Security: 3, Side: Sell, Type: Limit, Channel: REST, Price: 10_0000, Quantity: 100, ClientID: []byte("a1"),
+		Account: 1<<ShardShift | 2, Security: 3, Side: Sell, Type: Limit, Channel: REST, Price: 10_0000, Quantity: 100,
+		ClientID: []byte("a1"),
 	}}
 	b, err := AppendCommand(nil, &c)
 	want := "\x01\x0a" + "\x02\x00\x00\x00\x00\x00\x01\x00" + "\x03\x00\x00\x00" + "\x02\x01\x01" +
@@ -171,7 +172,8 @@ func TestRefusals(t *testing.T) {
 		says  string
 	}{
 		{"nothing", nil, "ends at byte 0, 1 more needed"},
-		{"a version of the future", changed(good, 0, Version+1), "command of version 2, this binary reads 1 to 1: use a newer one"},
+		{"a version of the future", changed(good, 0, Version+1),
+			"command of version 2, this binary reads 1 to 1: use a newer one"},
 		{"version 0", changed(good, 0, 0), "command of version 0"},
 		{"an unknown kind", changed(good, 1, 200), "unknown command kind 200: use a newer binary"},
 		{"no kind", changed(good, 1, 0), "unknown command kind 0"},
@@ -329,7 +331,8 @@ func BenchmarkDecode(b *testing.B) {
 // TestUnits samples what the numbers of a refusal count.
 func TestUnits(t *testing.T) {
 	for r, want := range map[Reason]Unit{
-		PriceNotOnTick: Prices, QuantityNotInLots: Shares, InsufficientCash: Money, TooManyKeys: Counts, UnknownAccount: NoUnit,
+		PriceNotOnTick: Prices, QuantityNotInLots: Shares, InsufficientCash: Money, TooManyKeys: Counts,
+		UnknownAccount:    NoUnit,
 		TooManyPartitions: Counts, ReportUntrue: NoUnit,
 	} {
 		if got := r.Unit(); got != want {
@@ -348,7 +351,8 @@ func TestWords(t *testing.T) {
 	if b := (Balance{Available: 100, Receivable: 130}); b.Withdrawable() != 0 {
 		t.Errorf("more proceeds than cash: %d can be withdrawn", b.Withdrawable())
 	}
-	for s, done := range map[OrderStatus]bool{PendingNew: false, ReplacePending: false, AwaitsCancel: false, Filled: true, Replaced: true} {
+	for s, done := range map[OrderStatus]bool{PendingNew: false, ReplacePending: false, AwaitsCancel: false,
+		Filled: true, Replaced: true} {
 		if s.Done() != done {
 			t.Errorf("status %d is done: %t", s, s.Done())
 		}

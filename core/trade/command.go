@@ -73,7 +73,8 @@ const (
 	MayEverything             = EveryBoard | MayRead | MayMoveCash
 )
 
-// OpenAccount makes an account; its number is the answer's Account. Refused: LoginTaken, LoginInvalid, TooManyAccounts.
+// OpenAccount makes an account; its number is the answer's Account. Refused: LoginTaken, LoginInvalid,
+// TooManyAccounts.
 type OpenAccount struct {
 	Login        []byte
 	PasswordHash []byte // encoded argon2id; empty: no password login
@@ -166,8 +167,8 @@ type CancelOrder struct {
 	Channel Channel
 }
 
-// ReplaceOrder cancels an order and, once that is certain, places a new one with what the old one has left: Quantity is
-// the whole order's new quantity, fills of the old one included. Quantity 0 and Price 0 keep the old values.
+// ReplaceOrder cancels an order and, once that is certain, places a new one with what the old one has left: Quantity
+// is the whole order's new quantity, fills of the old one included. Quantity 0 and Price 0 keep the old values.
 type ReplaceOrder struct {
 	Account  AccountID
 	Order    OrderID

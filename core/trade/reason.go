@@ -120,7 +120,8 @@ const (
 // Unit tells what Given, Bound and Nearest of a refusal for this reason count.
 func (r Reason) Unit() Unit {
 	switch r {
-	case PriceMissing, PriceNotAllowed, PriceNotOnTick, PriceAboveLimit, PriceBelowLimit, PriceOutsideCage, FixedPriceVoid:
+	case PriceMissing, PriceNotAllowed, PriceNotOnTick, PriceAboveLimit, PriceBelowLimit, PriceOutsideCage,
+		FixedPriceVoid:
 		return Prices
 	case QuantityNotPositive, QuantityBelowMinimum, QuantityNotInLots, OddLotNotWhole, QuantityAboveMaximum,
 		InsufficientSellable, ReplaceBelowFilled, CannotFillWhole:

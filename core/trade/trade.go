@@ -53,8 +53,8 @@ func (c *Coder) Bytes() []byte { return c.bytes }
 // Err returns the first error.
 func (c *Coder) Err() error { return c.err }
 
-// Fail stops the coder with an error of the caller's, unless it stopped before. A reader that has stopped stands at its end,
-// so that the walks need not ask.
+// Fail stops the coder with an error of the caller's, unless it stopped before. A reader that has stopped stands at
+// its end, so that the walks need not ask.
 func (c *Coder) Fail(err error) {
 	if c.err == nil {
 		c.err = err
@@ -233,6 +233,7 @@ func (c *Coder) version(what string) {
 	var v uint8
 	Int8(c, &v)
 	if c.err == nil && (v < 1 || v > Version) {
-		c.Fail(fmt.Errorf("%w: %s of version %d, this binary reads 1 to %d: use a newer one", ErrUnreadable, what, v, Version))
+		c.Fail(fmt.Errorf("%w: %s of version %d, this binary reads 1 to %d: use a newer one", ErrUnreadable, what, v,
+			Version))
 	}
 }
