@@ -38,7 +38,6 @@ node           8  api auth core/broker core/money core/must core/rules core/trad
                   szse venue
 .              9  core/exchange core/money core/rules core/trade exchange node szse venue
 
-internal_deps  0
 test/sdk       9
 `
 
