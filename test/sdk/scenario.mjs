@@ -260,11 +260,11 @@ export class Scenario {
 
   async refusals() {
     const { sdk } = this;
-    const { symbol, rest } = this.chosen;
+    const { symbol, rest, cross } = this.chosen;
     const sellable = Number((await sdk.position(symbol))?.sellable ?? 0);
     const lots = Math.ceil(fen(await this.buyingPower()) / rest / 100);
     for (const [name, status, change] of [
-      ["nothing sellable", 403, { side: "sell", qty: String(sellable + 100) }],
+      ["nothing sellable", 403, { side: "sell", qty: String(sellable + 100), limit: yuan(cross) }],
       ["no cash", 403, { qty: String(lots * 100) }],
       ["odd lot", 422, { qty: "150" }],
       ["off the tick", 422, { limit: `${yuan(rest)}1` }],

@@ -191,7 +191,7 @@ func (i *investor) refusals() {
 	}{
 		{"nothing sellable", 403, func(o *alpaca.PlaceOrderRequest) {
 			quantity := sellable.Add(decimal.NewFromInt(100))
-			o.Side, o.Qty = alpaca.Sell, &quantity
+			o.Side, o.Qty, o.LimitPrice = alpaca.Sell, &quantity, yuan(i.chosen.cross)
 		}},
 		{"no cash", 403, func(o *alpaca.PlaceOrderRequest) {
 			quantity := i.buyingPower().Div(*o.LimitPrice).Div(decimal.NewFromInt(100)).Ceil().Mul(decimal.NewFromInt(100))
