@@ -32,7 +32,8 @@ owner may open.
   evenkeel account check                                              audits the books: every sum of the whole house
   evenkeel account snapshot                                           writes a snapshot of the books now`
 
-// deskWork is a word of `evenkeel account`: whether it is about one account, and the flags without which it is nothing.
+// deskWork is a word of `evenkeel account`: whether it is about one account, and the flags without which it is
+// nothing.
 type deskWork struct {
 	about bool
 	needs []string
@@ -48,12 +49,15 @@ func account(ctx context.Context, args []string, out io.Writer) error {
 	f := flags("account", accountUsage, out)
 	var q node.DeskRequest
 	data := f.String("data", "data", "data directory of the server")
-	f.StringVar(&q.Permissions, "permissions", "", "words separated by commas: all, read, trade, star, chinext, bse, cash, operate (default all)")
-	f.StringVar(&q.Commission, "commission", "", "percent of the amount, handling and supervision inside (default 0.025)")
+	f.StringVar(&q.Permissions, "permissions", "",
+		"words separated by commas: all, read, trade, star, chinext, bse, cash, operate (default all)")
+	f.StringVar(&q.Commission, "commission", "",
+		"percent of the amount, handling and supervision inside (default 0.025)")
 	f.StringVar(&q.Amount, "amount", "", "CNY; for shares what they cost (default: at the previous close)")
 	f.StringVar(&q.Symbol, "symbol", "", "a security, such as 600519.SH")
 	f.StringVar(&q.Quantity, "quantity", "", "shares; a negative number takes them out")
-	f.StringVar(&q.Reference, "reference", "", "of a movement: the same one twice in a day moves once; of a key: its label")
+	f.StringVar(&q.Reference, "reference", "",
+		"of a movement: the same one twice in a day moves once; of a key: its label")
 	f.StringVar(&q.KeyID, "key-id", "", "the key to revoke")
 	var names []string // what to do, and to whom, stand before, between or behind the flags
 	for rest := args; ; {
@@ -91,7 +95,8 @@ func readWork(f *flagSet, names []string, q *node.DeskRequest) error {
 	case !known:
 		return wrong(f, fmt.Sprintf("%q is none of open, list, show, deposit, shares, key, revoke, password, check, snapshot", names[0]))
 	case work.about && len(names) < 2:
-		return wrong(f, fmt.Sprintf("%s needs the login of an account: evenkeel account %s alice", names[0], names[0]))
+		return wrong(f, fmt.Sprintf("%s needs the login of an account: evenkeel account %s alice", names[0],
+			names[0]))
 	case work.about && len(names) > 2, !work.about && len(names) > 1:
 		return wrong(f, fmt.Sprintf("unexpected %q", names[len(names)-1]))
 	}
@@ -127,7 +132,7 @@ func askPassword(login string) (string, error) {
 }
 
 func echo(how string) error {
-	c := exec.Command("stty", how)
+	c := exec.Command("stty", how) //nolint:noctx // it ends at once
 	c.Stdin = os.Stdin
 	return c.Run()
 }
@@ -139,11 +144,12 @@ func askDesk(ctx context.Context, data string, q *node.DeskRequest) (a node.Desk
 		return a, fmt.Errorf("reach the desk: %w", err)
 	}
 	defer release()
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}}}
-	body, err := json.Marshal(q)
+	body, err := json.Marshal(q) //nolint:gosec // the password goes over a socket that only its owner may open
 	if err != nil {
 		return a, err
 	}
@@ -171,7 +177,8 @@ func show(out io.Writer, q *node.DeskRequest, a node.DeskAnswer) error {
 	if len(a.Accounts) > 0 {
 		_, _ = fmt.Fprintln(table, "account\tlogin\tavailable\tfrozen\twithdrawable\tpositions")
 		for _, s := range a.Accounts {
-			_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\n", s.Account, s.Login, s.Available, s.Frozen, s.Withdrawable, len(s.Positions))
+			_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\n", s.Account, s.Login, s.Available, s.Frozen,
+				s.Withdrawable, len(s.Positions))
 		}
 	}
 	if q.Do == "show" && len(a.Accounts) == 1 && len(a.Accounts[0].Positions) > 0 {
@@ -189,7 +196,8 @@ func show(out io.Writer, q *node.DeskRequest, a node.DeskAnswer) error {
 	if q.Do == "open" {
 		_, _ = fmt.Fprintf(table, "account %d\n", a.Account)
 		if q.Password == "" {
-			_, _ = fmt.Fprintf(table, "no password: it trades by keys alone, until `evenkeel account password %s`\n", q.Login)
+			_, _ = fmt.Fprintf(table, "no password: it trades by keys alone, until `evenkeel account password %s`\n",
+				q.Login)
 		}
 	}
 	return table.Flush()

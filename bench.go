@@ -58,12 +58,23 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		n, err := node.Start(ctx, node.Config{Dir: dir, Listen: "127.0.0.1:0", Demo: true, DemoN: benchAccounts, Version: Version,
-			Flow: exchange.Flow{Rate: 60, Seed: 1}})
+		n, err := node.Start(ctx, node.Config{Dir: dir, Listen: "127.0.0.1:0", Demo: true, DemoN: benchAccounts,
+			Version: Version,
+			Flow:    exchange.Flow{Rate: 60, Seed: 1}})
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, n.Close()) }()
+		var stop context.CancelCauseFunc
+		ctx, stop = context.WithCancelCause(ctx)
+		defer stop(nil)
+		go func() {
+			select {
+			case failure := <-n.Failed():
+				stop(fmt.Errorf("the log of the server failed: %w", failure))
+			case <-ctx.Done():
+			}
+		}()
 		*demo = filepath.Join(dir, "demo.json")
 	}
 	text, err := os.ReadFile(*demo)
@@ -84,8 +95,10 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	b := bencher{url: *url, accounts: file.Accounts, client: &http.Client{Timeout: 30 * time.Second,
 		Transport: &http.Transport{MaxIdleConns: benchFlight, MaxIdleConnsPerHost: benchFlight}}}
-	_, _ = fmt.Fprintf(out, "%d a second for %d s over %d accounts, counted from when each was due\n\n", *rate, *seconds, len(file.Accounts))
-	_, _ = fmt.Fprintf(out, "%-22s %8s %8s %9s %9s %9s %9s\n", "", "sent", "failed", "p50 ms", "p99 ms", "p99.9 ms", "max ms")
+	_, _ = fmt.Fprintf(out, "%d a second for %d s over %d accounts, counted from when each was due\n\n", *rate,
+		*seconds, len(file.Accounts))
+	_, _ = fmt.Fprintf(out, "%-22s %8s %8s %9s %9s %9s %9s\n", "", "sent", "failed", "p50 ms", "p99 ms", "p99.9 ms",
+		"max ms")
 	reference, err := b.run(ctx, "GET /healthz", *rate, *seconds, b.health, out)
 	if err != nil {
 		return err
@@ -99,7 +112,8 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	return err
 }
 
-// What an account may do: intake's budget of orders a second, and how many may be open (core/risk). Orders of the bench
+// What an account may do: intake's budget of orders a second, and how many may be open (core/risk). Orders of the
+// bench
 // rest, so that the books carry them all.
 const (
 	benchPerSecond = 50
@@ -109,7 +123,8 @@ const (
 // enough refuses a measurement that would only count refusals.
 func enough(rate, seconds, accounts int) error {
 	if most := accounts * benchPerSecond; rate > most {
-		return &usageError{fmt.Sprintf("bench: --rate %d: %d accounts may send %d orders a second (%d each)", rate, accounts, most, benchPerSecond)}
+		return &usageError{fmt.Sprintf("bench: --rate %d: %d accounts may send %d orders a second (%d each)", rate,
+			accounts, most, benchPerSecond)}
 	}
 	if longest := accounts*benchOpen/rate - int(warmUp/time.Second); seconds > longest {
 		return &usageError{fmt.Sprintf("bench: --seconds %d: at %d a second %d accounts have their %d open orders after %d s",
@@ -125,7 +140,8 @@ type bencher struct {
 }
 
 // run holds an open loop: what the server does not answer in time does not slow the schedule.
-func (b *bencher) run(ctx context.Context, name string, rate, seconds int, one func(context.Context, int) error, out io.Writer) (*hdrhistogram.Histogram, error) {
+func (b *bencher) run(ctx context.Context, name string, rate, seconds int, one func(context.Context, int) error,
+	out io.Writer) (*hdrhistogram.Histogram, error) {
 	h := hdrhistogram.New(1, int64(time.Minute/time.Microsecond), 3)
 	var mu sync.Mutex
 	var failed atomic.Int64
@@ -165,11 +181,12 @@ func (b *bencher) run(ctx context.Context, name string, rate, seconds int, one f
 	}
 	work.Wait()
 	ms := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1000 }
-	_, _ = fmt.Fprintf(out, "%-22s %8d %8d %9.2f %9.2f %9.2f %9.2f\n", name, h.TotalCount(), failed.Load(), ms(50), ms(99), ms(99.9), float64(h.Max())/1000)
+	_, _ = fmt.Fprintf(out, "%-22s %8d %8d %9.2f %9.2f %9.2f %9.2f\n", name, h.TotalCount(), failed.Load(), ms(50),
+		ms(99), ms(99.9), float64(h.Max())/1000)
 	if text := first.Load(); text != nil {
 		_, _ = fmt.Fprintln(out, "  first failure:", *text)
 	}
-	return h, ctx.Err()
+	return h, context.Cause(ctx)
 }
 
 func (b *bencher) health(ctx context.Context, _ int) error {

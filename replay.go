@@ -13,8 +13,8 @@ import (
 	"evenkeel/exchange"
 )
 
-const replayUsage = `Play a recorded day through the exchange's gateway over TCP, in the exchange's own protocol, and compare the fills
-with the recorded ones. The exchange is started for the run in a directory of its own.
+const replayUsage = `Play a recorded day through the exchange's gateway over TCP, in the exchange's own protocol, and
+compare the fills with the recorded ones. The exchange is started for the run in a directory of its own.
 
   evenkeel replay --inbound inbound.csv.gz --fills fills.csv.gz --day 20230207 --close 1795.00
 
@@ -61,7 +61,8 @@ func replay(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "%d orders and cancels, %d fills in %v\n", len(rows), len(got), time.Since(began).Round(time.Millisecond))
+	_, _ = fmt.Fprintf(out, "%d orders and cancels, %d fills in %v\n", len(rows), len(got),
+		time.Since(began).Round(time.Millisecond))
 	if len(got) > 0 {
 		_, _ = fmt.Fprintf(out, "first price %v, last price %v\n", got[0].Price, got[len(got)-1].Price)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // passwordVariable names the environment variable of the exchange's password; a flag would be seen by everybody.
-const passwordVariable = "EVENKEEL_EXCHANGE_PASSWORD"
+const passwordVariable = "EVENKEEL_EXCHANGE_PASSWORD" //nolint:gosec // a name, not a password
 
 // clockFlags are the flags of a simulated exchange's time and players.
 type clockFlags struct {
@@ -29,10 +29,14 @@ type clockFlags struct {
 }
 
 func (c *clockFlags) add(f *flagSet) {
-	f.StringVar(&c.sessions, "sessions", "always", "of the simulated exchange: always (one session that never closes) or real (the venues' own hours)")
-	f.StringVar(&c.start, "start", "", "its time when it is first set up, such as 2026-11-23T09:10:00+08:00 (default: now)")
-	f.IntVar(&c.speed, "speed", 1, fmt.Sprintf("how much faster than the wall its clock runs, 1 to %d", exchange.MaxSpeed))
-	f.Float64Var(&c.flow, "flow", 60, fmt.Sprintf("orders and cancels a second of its players, 0 to %d", exchange.MaxFlow))
+	f.StringVar(&c.sessions, "sessions", "always",
+		"of the simulated exchange: always (one session that never closes) or real (the venues' own hours)")
+	f.StringVar(&c.start, "start", "",
+		"its time when it is first set up, such as 2026-11-23T09:10:00+08:00 (default: now)")
+	f.IntVar(&c.speed, "speed", 1, fmt.Sprintf("how much faster than the wall its clock runs, 1 to %d",
+		exchange.MaxSpeed))
+	f.Float64Var(&c.flow, "flow", 60, fmt.Sprintf("orders and cancels a second of its players, 0 to %d",
+		exchange.MaxFlow))
 	f.Uint64Var(&c.seed, "seed", 1, "of the players' choices")
 }
 
@@ -88,15 +92,19 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	var clock clockFlags
 	f.StringVar(&c.Dir, "data", "data", "directory of everything that is kept")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:8080", "address of the API without TLS: a loopback address")
-	f.StringVar(&c.ListenTLS, "listen-tls", "127.0.0.1:0", "address of the API with TLS; empty for none (port 0: any)")
+	f.StringVar(&c.ListenTLS, "listen-tls", "127.0.0.1:0",
+		"address of the API with TLS; empty for none (port 0: any)")
 	f.StringVar(&c.CertFile, "tls-cert", "", "certificate file (PEM) for --listen-tls; default: one of our own")
 	f.StringVar(&c.KeyFile, "tls-key", "", "key file (PEM) of --tls-cert")
 	f.StringVar(&c.ExchangeOrders, "exchange", "", "order gateway of an exchange that runs elsewhere")
 	f.StringVar(&c.ExchangeMarket, "market", "", "market data of the exchange that runs elsewhere")
-	passwordFile := f.String("exchange-password-file", "", "file with the password for --exchange; default: "+passwordVariable)
-	f.StringVar(&c.Records, "records", "", "where history is kept: postgres://...; default: SQLite in the data directory")
+	passwordFile := f.String("exchange-password-file", "",
+		"file with the password for --exchange; default: "+passwordVariable)
+	f.StringVar(&c.Records, "records", "",
+		"where history is kept: postgres://...; default: SQLite in the data directory")
 	rulesFile := f.String("rules", "", "rule file in place of the built-in one")
-	f.IntVar(&c.DemoN, "demo", 4, "how many demo accounts the first start makes; 0: none, and no deposits over the API")
+	f.IntVar(&c.DemoN, "demo", 4,
+		"how many demo accounts the first start makes; 0: none, and no deposits over the API")
 	clock.add(f)
 	logger := logFlag(f)
 	if err := parse(f, args); err != nil {
@@ -134,11 +142,16 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	return serveUntil(ctx, c, out)
 }
 
-// farewell is how long a server whose log failed still answers questions, and refuses orders in words, before it ends.
+// farewell is how long a server whose log failed still answers questions, and refuses orders in words, before it
+// ends.
 const farewell = 5 * time.Second
 
 func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
 	n, err := node.Start(ctx, c)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		_, _ = fmt.Fprintln(out, "stopped before it was up")
+		return nil //nolint:nilerr // that is what was asked for
+	}
 	if err != nil {
 		return err
 	}
@@ -148,7 +161,8 @@ func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
 		_, _ = fmt.Fprintln(out, "stopping")
 	case err = <-n.Failed():
 		err = fmt.Errorf("the log failed, and nothing may be taken without it: %w", err)
-		_, _ = fmt.Fprintf(os.Stderr, "evenkeel: %v\nending in %v; what was acknowledged is on the disk\n", err, farewell)
+		_, _ = fmt.Fprintf(os.Stderr, "evenkeel: %v\nending in %v; what was acknowledged is on the disk\n", err,
+			farewell)
 		select {
 		case <-ctx.Done():
 		case <-time.After(farewell):
@@ -206,7 +220,8 @@ func runExchange(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "orders %s\nmarket %s\npassword in %s\n", s.OrdersAddress(), s.MarketAddress(), filepath.Join(c.Dir, "password"))
+	_, _ = fmt.Fprintf(out, "orders %s\nmarket %s\npassword in %s\n", s.OrdersAddress(), s.MarketAddress(),
+		filepath.Join(c.Dir, "password"))
 	played := make(chan error, 1)
 	if *recording != "" {
 		go func() { played <- s.PlayFile(ctx, *recording, *code, clock.speed, out) }()

@@ -20,7 +20,7 @@ type accountEntity struct {
 	Cash                     string    `json:"cash"`
 	BuyingPower              string    `json:"buying_power"`
 	RegtBuyingPower          string    `json:"regt_buying_power"`
-	NonMarginableBuyingPower string    `json:"non_marginable_buying_power"`
+	NonMarginableBuyingPower string    `json:"non_marginable_buying_power"` //nolint:misspell // a name of Alpaca
 	EffectiveBuyingPower     string    `json:"effective_buying_power"`
 	DaytradingBuyingPower    string    `json:"daytrading_buying_power"`
 	LastDaytradingPower      string    `json:"last_daytrading_buying_power"`
@@ -70,8 +70,8 @@ type accountCN struct {
 	Number       uint64   `json:"event_number"`
 }
 
-// worth values the positions by the latest prices; an amount that does not fit is left out, which only absurd quantities
-// reach.
+// worth values the positions by the latest prices; an amount that does not fit is left out, which only absurd
+// quantities reach.
 func (s *Server) worth(positions []trade.Position) (sum money.Cash) {
 	for i := range positions {
 		line, _ := s.Listing.Security(positions[i].Security)

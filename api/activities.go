@@ -14,8 +14,8 @@ import (
 )
 
 // An activity is a fill, a movement of cash or shares, or the fees of a fill, made from one event of the account's
-// stream. Its id is the time, then a UUID that holds the event's number and which of the event's activities it is; so a
-// page goes on from an id without anything being remembered.
+// stream. Its id is the time, then a UUID that holds the event's number and which of the event's activities it is; so
+// a page goes on from an id without anything being remembered.
 type activity struct {
 	ID              string `json:"id"`
 	ActivityType    string `json:"activity_type"`
@@ -126,7 +126,7 @@ func getActivities(s *Server, c *call) (int, any, error) {
 	category := q.choice("category", "", "trade_activity", "non_trade_activity")
 	from, part := uint64(0), uint64(0)
 	if token := q.text("page_token"); token != "" {
-		ok := false
+		var ok bool
 		if from, part, ok = parseActivityID(token); !ok {
 			q.wrong("page_token", "is not the id of an activity")
 		}
@@ -135,7 +135,10 @@ func getActivities(s *Server, c *call) (int, any, error) {
 		return 0, nil, q.err
 	}
 	wanted := func(a *activity) bool {
-		if len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, a.ActivityType) }) {
+		if len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool {
+			return strings.EqualFold(t,
+				a.ActivityType)
+		}) {
 			return false
 		}
 		if category != "" && activityTypes[a.ActivityType] != (category == "trade_activity") {
@@ -197,8 +200,8 @@ func (s *Server) activityPage(
 	}
 }
 
-// events reads an account's stream from memory and, where the memory has forgotten, from history. Newest first, memory
-// is read before history; a page of the newest is shown even when history is down.
+// events reads an account's stream from memory and, where the memory has forgotten, from history. Newest first,
+// memory is read before history; a page of the newest is shown even when history is down.
 func (s *Server) events(c *call, f records.EventFilter) ([]trade.Event, error) {
 	id := c.who.Account
 	rows, err := s.Day.Events(id, f)

@@ -1,19 +1,20 @@
 // Package api is the HTTP front door: it translates, and decides nothing.
 //
-// It speaks Alpaca's trading and market-data API (/v2, /v3, the three streams), so that existing programs work by setting
-// a base URL; a native API under /api/v1 for what that lacks (login, keys, depth, fees, deposits in the demo, account
-// events by number), described by openapi.yaml; and TradingView's UDF under /udf. Units on the wire: money, prices and
-// quantities of the trading API are decimal strings in CNY and shares, of the data API JSON numbers; times are RFC 3339
-// in UTC with nanoseconds. Invariants: no float is ever made of a number; an unknown member of a request never reaches
-// the books; every answer has X-Request-ID and X-RateLimit-*; every refusal has a code, a stable reason, a sentence in
-// English and Chinese and, where there are any, the numbers and the nearest valid value; nothing redirects; a stream that
-// falls behind is cut off; a drained stream is aborted, never ended cleanly.
+// It speaks Alpaca's trading and market-data API (/v2, /v3, the three streams), so that existing programs work by
+// setting a base URL; a native API under /api/v1 for what that lacks (login, keys, depth, fees, deposits in the demo,
+// account events by number), described by openapi.yaml; and TradingView's UDF under /udf. Units on the wire: money,
+// prices and quantities of the trading API are decimal strings in CNY and shares, of the data API JSON numbers; times
+// are RFC 3339 in UTC with nanoseconds. Invariants: no float is ever made of a number; an unknown member of a request
+// never reaches the books; every answer has X-Request-ID and X-RateLimit-*; every refusal has a code, a stable
+// reason, a sentence in English and Chinese and, where there are any, the numbers and the nearest valid value;
+// nothing redirects; a stream that falls behind is cut off; a drained stream is aborted, never ended cleanly.
 //
 // It never asks the core: commands go through intake, questions are answered from records, feed and auth. The one
-// advice that it gives before an order goes in (the price cage by the latest quote) is a courtesy: the exchange decides.
+// advice that it gives before an order goes in (the price cage by the latest quote) is a courtesy: the exchange
+// decides.
 //
-// Source: the published SDKs of Alpaca (Go 3.10.0, Node 3.1.3 and 4.0.2, Python 0.43.5), RFC 9110, RFC 6585, RFC 9562,
-// WHATWG HTML (server-sent events), RFC 6455, the MessagePack specification, TradingView's UDF.
+// Source: the published SDKs of Alpaca (Go 3.10.0, Node 3.1.3 and 4.0.2, Python 0.43.5), RFC 9110, RFC 6585, RFC
+// 9562, WHATWG HTML (server-sent events), RFC 6455, the MessagePack specification, TradingView's UDF.
 package api
 
 import (

@@ -19,7 +19,8 @@ func getAssets(s *Server, c *call) (int, any, error) {
 	exchange, class := q.text("exchange"), q.text("asset_class")
 	venue, named := venueOf(exchange)
 	list := []assetEntity{}
-	none := status == "inactive" || exchange != "" && !named || class != "" && class != "us_equity" && class != "cn_equity"
+	none := status == "inactive" || exchange != "" && !named || class != "" && class != "us_equity" &&
+		class != "cn_equity"
 	if none {
 		return http.StatusOK, list, nil
 	}
@@ -76,7 +77,8 @@ func (s *Server) session(v trade.Venue) session {
 	return n
 }
 
-// nextMoment returns the next begin, or end, of a phase on a trading day after now; a day ahead when the rules know none.
+// nextMoment returns the next begin, or end, of a phase on a trading day after now; a day ahead when the rules know
+// none.
 func (s *Server) nextMoment(v trade.Venue, now trade.Time, phase trade.Phase, end bool) trade.Time {
 	table := s.Rules()
 	day, _ := rules.Split(now)

@@ -63,14 +63,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	defer func() {
 		fault := recover()
-		if fault != nil && fault != http.ErrAbortHandler {
-			s.Log.Error("a request met a bug", "request", c.id, "path", r.URL.Path, "panic", fault, "stack", string(debug.Stack()))
+		aborted := fault == any(http.ErrAbortHandler)
+		if fault != nil && !aborted {
+			s.Log.Error("a request met a bug", "request", c.id, "path", r.URL.Path, "panic", fault, "stack",
+				string(debug.Stack()))
 			if c.status == 0 {
 				c.fail(say(internalError))
 			}
 		}
 		s.measures.observe(c, time.Since(began))
-		if fault == http.ErrAbortHandler {
+		if aborted {
 			panic(fault)
 		}
 	}()
@@ -170,8 +172,8 @@ func (s *Server) admit(c *call) (release func(), err error) {
 	return release, nil
 }
 
-// identify reads the credentials: an API key in the headers of Alpaca, a bearer token, HTTP Basic with key and secret, or
-// the session cookie. A cookie is only heard when the request comes from our own pages.
+// identify reads the credentials: an API key in the headers of Alpaca, a bearer token, HTTP Basic with key and
+// secret, or the session cookie. A cookie is only heard when the request comes from our own pages.
 func (s *Server) identify(c *call) (auth.Principal, error) {
 	h := c.r.Header
 	if id := h.Get("Apca-Api-Key-Id"); id != "" {

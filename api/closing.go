@@ -10,8 +10,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// deletePosition is DELETE /v2/positions/{symbol}: a market order where the exchange takes one now, else a limit order at
-// the lowest price of the day, for what is asked of what is sellable.
+// deletePosition is DELETE /v2/positions/{symbol}: a market order where the exchange takes one now, else a limit
+// order at the lowest price of the day, for what is asked of what is sellable.
 func deletePosition(s *Server, c *call) (int, any, error) {
 	line, err := s.security(c.r.PathValue("symbol"))
 	if err != nil {
@@ -97,7 +97,8 @@ func deletePositions(s *Server, c *call) (int, any, error) {
 			continue
 		}
 		one := outcome{Symbol: string(line.Symbol), Status: http.StatusOK}
-		id, err := trade.OrderID(0), error(nil)
+		var id trade.OrderID
+		var err error
 		if p.Sellable == 0 {
 			err = s.explained(c, refused(trade.InsufficientSellable, trade.Numbers{Given: int64(p.Total)}),
 				trade.InsufficientSellable, &line)

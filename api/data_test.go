@@ -32,6 +32,9 @@ func traded(t *testing.T) *house {
 	for i := range 6 {
 		h.tick("600000.SH", money.Price(100_000+100*i), money.Quantity(100*(i+1)))
 		h.tick("000001.SZ", money.Price(114_000-100*i), 200)
+		for n := range i { // several in one moment
+			h.tick("600000.SH", money.Price(100_000+100*i), money.Quantity(1000*(n+1)))
+		}
 		h.mu.Lock()
 		h.clock = h.clock.Add(time.Minute)
 		h.mu.Unlock()
@@ -109,9 +112,9 @@ func TestPages(t *testing.T) {
 	for _, sort := range []string{"asc", "desc"} {
 		base := "/v2/stocks/trades?symbols=600000.SH,000001.SZ&start=2026-07-08&sort=" + sort
 		whole := h.ask("GET", base, "").json["trades"].(map[string]any)
-		for size := 1; size <= 13; size++ {
+		for size := 1; size <= 29; size++ {
 			got := map[string][]any{}
-			for token, pages := "", 0; pages < 20; pages++ {
+			for token, pages := "", 0; pages < 40; pages++ {
 				r := h.ask("GET", fmt.Sprintf("%s&limit=%d&page_token=%s", base, size, token), "")
 				rows, _ := r.json["trades"].(map[string]any)
 				for symbol, list := range rows {
@@ -164,12 +167,15 @@ func TestGolden(t *testing.T) {
 	h.fill(id, 100, 99_900)
 	for name, path := range map[string]string{
 		"account": "/v2/account", "configurations": "/v2/account/configurations", "order": "/v2/orders/" + orderID(id),
-		"order_native": "/api/v1/orders/" + orderID(id), "position": "/v2/positions/600000.SH", "asset": "/v2/assets/600000.SH",
+		"order_native": "/api/v1/orders/" + orderID(id), "position": "/v2/positions/600000.SH",
+		"asset": "/v2/assets/600000.SH",
 		"fills": "/v2/account/activities/FILL", "fees": "/v2/account/activities/FEE", "cash": "/v2/account/activities/CSD",
 		"clock": "/v2/clock", "clocks": "/v3/clock?markets=SSE", "calendar": "/v2/calendar?start=2026-07-08&end=2026-07-08",
-		"market_calendar": "/v3/calendar/XSHG?start=2026-07-08&end=2026-07-08", "snapshot": "/v2/stocks/snapshots?symbols=600000.SH",
-		"bars": "/v2/stocks/bars?symbols=600000.SH&timeframe=1Day&start=2026-07-06", "not_found": "/v2/positions/300001.SZ",
-		"events": "/api/v1/events/list", "quote": "/api/v1/quotes/600000.SH", "preview": "", "history": "/v2/account/portfolio/history",
+		"market_calendar": "/v3/calendar/XSHG?start=2026-07-08&end=2026-07-08",
+		"snapshot":        "/v2/stocks/snapshots?symbols=600000.SH",
+		"bars":            "/v2/stocks/bars?symbols=600000.SH&timeframe=1Day&start=2026-07-06", "not_found": "/v2/positions/300001.SZ",
+		"events": "/api/v1/events/list", "quote": "/api/v1/quotes/600000.SH", "preview": "",
+		"history": "/v2/account/portfolio/history",
 	} {
 		var r reply
 		if path == "" {
@@ -209,7 +215,8 @@ func BenchmarkPostOrder(b *testing.B) {
 		d.Limits.Budget[intake.Order] = intake.Rate{PerSecond: 1_000_000, Burst: 1_000_000}
 		p.Door = intake.New(d)
 	})
-	h.must(&trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: h.account, Amount: 1 << 50, Reference: []byte("b")}})
+	h.must(&trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: h.account, Amount: 1 << 50,
+		Reference: []byte("b")}})
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {

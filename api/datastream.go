@@ -32,7 +32,6 @@ var (
 	symbolLimit       = streamError{405, "symbol limit exceeded"}
 	connectionLimit   = streamError{406, "connection limit exceeded"}
 	slowClient        = streamError{407, "slow client"}
-	noSubscription    = streamError{409, "insufficient subscription"}
 	invalidForFeed    = streamError{410, "invalid subscribe action for this feed"}
 	insufficientScope = streamError{411, "insufficient scope"}
 	internalFault     = streamError{500, "internal error"}
@@ -96,7 +95,7 @@ func (s *Server) openData(c *call, news bool) (int, any, error) {
 	defer end()
 	ws, err := s.accept(c, true)
 	if err != nil {
-		return 0, nil, nil //nolint:nilerr // the library has answered with the reason
+		return 0, nil, nil // the library has answered with the reason
 	}
 	defer func() { _ = ws.CloseNow() }()
 	d := &dataSession{s: s, ws: ws, packed: wantsMsgpack(c.r), news: news}
@@ -266,8 +265,8 @@ func (d *dataSession) subscribe(ctx context.Context, lists [len(channels)][]stri
 	return d.present(ctx, &before)
 }
 
-// changed adds symbols to a sorted list or takes them away. Symbols become canonical; one that is not listed stays as it
-// is, and nothing comes for it.
+// changed adds symbols to a sorted list or takes them away. Symbols become canonical; one that is not listed stays as
+// it is, and nothing comes for it.
 func (d *dataSession) changed(list, symbols []string, add bool) []string {
 	list = slices.Clone(list)
 	for _, symbol := range symbols {

@@ -178,7 +178,7 @@ type positionEntity struct {
 	Symbol                 string     `json:"symbol"`
 	Exchange               string     `json:"exchange"`
 	AssetClass             string     `json:"asset_class"`
-	AssetMarginable        bool       `json:"asset_marginable"`
+	AssetMarginable        bool       `json:"asset_marginable"` //nolint:misspell // a name of Alpaca
 	Qty                    string     `json:"qty"`
 	QtyAvailable           string     `json:"qty_available"`
 	AvgEntryPrice          string     `json:"avg_entry_price"`
@@ -246,7 +246,7 @@ type assetEntity struct {
 	Name                         string   `json:"name"`
 	Status                       string   `json:"status"`
 	Tradable                     bool     `json:"tradable"`
-	Marginable                   bool     `json:"marginable"`
+	Marginable                   bool     `json:"marginable"` //nolint:misspell // a name of Alpaca
 	Shortable                    bool     `json:"shortable"`
 	EasyToBorrow                 bool     `json:"easy_to_borrow"`
 	Fractionable                 bool     `json:"fractionable"`

@@ -324,7 +324,8 @@ func streamNative(s *Server, c *call) (int, any, error) {
 	}, out.comment))
 }
 
-// readFrom reads from (inclusive, 1 is the first event), else Last-Event-ID (exclusive); else the stream is live only.
+// readFrom reads from (inclusive, 1 is the first event), else Last-Event-ID (exclusive); else the stream is live
+// only.
 func (s *Server) readFrom(c *call) (after uint64, err error) {
 	text, header := c.r.URL.Query().Get("from"), c.r.Header.Get("Last-Event-Id")
 	last := s.Day.LastNumber(c.who.Account)

@@ -16,8 +16,8 @@ import (
 	"evenkeel/records"
 )
 
-// fault is a refusal as the client sees it: an HTTP status, a code (the status and five digits), a stable reason, what it
-// means in English and Chinese, and the numbers that belong to it.
+// fault is a refusal as the client sees it: an HTTP status, a code (the status and five digits), a stable reason,
+// what it means in English and Chinese, and the numbers that belong to it.
 type fault struct {
 	Status  int
 	Code    int
@@ -64,7 +64,8 @@ func (f *fault) numbers(given, bound, nearest string) *fault {
 func refused(r trade.Reason, n trade.Numbers) *fault {
 	t, ok := reasonTexts[r]
 	if !ok {
-		t = text{name: "REASON_" + strconv.Itoa(int(r)), code: 42210000, english: "refused for reason %[1]d", chinese: "被拒绝,原因编号 %[1]d"}
+		t = text{name: "REASON_" + strconv.Itoa(int(r)), code: 42210000, english: "refused for reason %[1]d",
+			chinese: "被拒绝,原因编号 %[1]d"}
 		t.english, t.chinese = fmt.Sprintf(t.english, r), fmt.Sprintf(t.chinese, r)
 	}
 	f := &fault{Status: t.code / 100_000, Code: t.code, Reason: t.name, English: t.english, Chinese: t.chinese}

@@ -162,18 +162,6 @@ func decimal[T any](f *form, name string, parse func(string) (T, error)) (v T) {
 	return v
 }
 
-// integer reads a whole number between two bounds; otherwise when it is absent.
-func (f *form) integer(name string, otherwise, least, most int) int {
-	if !f.has(name) {
-		return otherwise
-	}
-	v := f.quantity(name)
-	if f.err == nil && (v < money.Quantity(least) || v > money.Quantity(most)) {
-		f.wrong(name, fmt.Sprintf("must be %d to %d", least, most))
-	}
-	return int(v)
-}
-
 // query is the query of a request, read like a form; what is wrong is a 400.
 type query struct {
 	values map[string][]string
@@ -237,8 +225,8 @@ func (q *query) integer(name string, otherwise, least, most int) int {
 
 func (q *query) boolean(name string) bool { return q.choice(name, "false", "true") == "true" }
 
-// moment reads an RFC 3339 time, a day (its midnight in Shanghai), or seconds, milliseconds or nanoseconds since 1970;
-// 0 when it is absent.
+// moment reads an RFC 3339 time, a day (its midnight in Shanghai), or seconds, milliseconds or nanoseconds since
+// 1970; 0 when it is absent.
 func (q *query) moment(name string) trade.Time {
 	text := q.text(name)
 	if text == "" {

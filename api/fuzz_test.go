@@ -54,7 +54,8 @@ func FuzzOrderRequest(f *testing.F) {
 
 // What is read as a price prints as a price that is read alike; no float on the way.
 func FuzzDecimal(f *testing.F) {
-	for _, seed := range []string{`10.5`, `"10.50"`, `1e2`, `"25E-2"`, `-0.0001`, `" 7 "`, `1e400`, `"."`, `""`, `0x10`, `"1e+2"`} {
+	for _, seed := range []string{`10.5`, `"10.50"`, `1e2`, `"25E-2"`, `-0.0001`, `" 7 "`, `1e400`, `"."`, `""`, `0x10`,
+		`"1e+2"`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -145,7 +146,8 @@ func FuzzStreamMessage(f *testing.F) {
 
 // Both encodings of the data stream's messages are read by the libraries that clients use.
 func TestMessagesAreReadable(t *testing.T) {
-	c := feed.Candle{Symbol: "600000.SH", Start: 1_783_476_000_123_456_789, Open: 99_900, High: 101_000, Low: 99_000, Close: 100_100,
+	c := feed.Candle{Symbol: "600000.SH", Start: 1_783_476_000_123_456_789, Open: 99_900, High: 101_000, Low: 99_000,
+		Close:  100_100,
 		Volume: 5_000_000_000, Turnover: 1, Trades: 3}
 	for _, packed := range []bool{false, true} {
 		w := wire{packed: packed}

@@ -23,8 +23,8 @@ import (
 	"evenkeel/szse"
 )
 
-// house is everything below the front door, real but for the log (commands are applied where they are submitted) and the
-// exchange (the test says its reports). Its clock stands on a trading day in continuous trading.
+// house is everything below the front door, real but for the log (commands are applied where they are submitted) and
+// the exchange (the test says its reports). Its clock stands on a trading day in continuous trading.
 type house struct {
 	t         testing.TB
 	mu        sync.Mutex
@@ -68,7 +68,8 @@ func openHouse(t testing.TB, change ...func(*Parts)) *house {
 		documents: records.NewDocuments(), market: feed.NewMarket(), sent: map[trade.OrderID]trade.Outgoing{}}
 	door := intake.New(intake.Parts{Log: func(trade.AccountID) intake.Log { return h },
 		Board: func(id trade.SecurityID) (trade.Board, bool) { s, ok := h.listing.Security(id); return s.Board, ok }})
-	parts := Parts{Door: door, Directory: h.directory, Passwords: auth.NewPasswords(auth.Limits{}, cheap, nil), Day: h.day,
+	parts := Parts{Door: door, Directory: h.directory, Passwords: auth.NewPasswords(auth.Limits{}, cheap, nil),
+		Day:     h.day,
 		Listing: h.listing, Market: h.market, Documents: h.documents, Demo: true, Version: "test", Clock: h.now,
 		Limits: Limits{Pace: time.Millisecond}}
 	for _, c := range change {
@@ -100,22 +101,29 @@ func (h *house) setUp() {
 	h.must(&trade.Command{Kind: trade.AdoptRulesKind, AdoptRules: trade.AdoptRules{Text: []byte(rules.Embedded())}})
 	h.must(&trade.Command{Kind: trade.StartDayKind, StartDay: trade.StartDay{Day: houseDay}})
 	for _, s := range []trade.Security{
-		{Symbol: []byte("600000.SH"), Name: []byte("浦发银行"), Pinyin: []byte("pfyh"), Venue: trade.SSE, Board: trade.Main, PreviousClose: 100_000},
-		{Symbol: []byte("000001.SZ"), Name: []byte("平安银行"), Pinyin: []byte("payh"), Venue: trade.SZSE, Board: trade.Main, PreviousClose: 114_000},
-		{Symbol: []byte("688001.SH"), Name: []byte("华兴源创"), Pinyin: []byte("hxyc"), Venue: trade.SSE, Board: trade.STAR, PreviousClose: 300_000},
-		{Symbol: []byte("300001.SZ"), Name: []byte("特锐德"), Pinyin: []byte("trd"), Venue: trade.SZSE, Board: trade.ChiNext, PreviousClose: 200_000},
+		{Symbol: []byte("600000.SH"), Name: []byte("浦发银行"), Pinyin: []byte("pfyh"), Venue: trade.SSE, Board: trade.Main,
+			PreviousClose: 100_000},
+		{Symbol: []byte("000001.SZ"), Name: []byte("平安银行"), Pinyin: []byte("payh"), Venue: trade.SZSE, Board: trade.Main,
+			PreviousClose: 114_000},
+		{Symbol: []byte("688001.SH"), Name: []byte("华兴源创"), Pinyin: []byte("hxyc"), Venue: trade.SSE, Board: trade.STAR,
+			PreviousClose: 300_000},
+		{Symbol: []byte("300001.SZ"), Name: []byte("特锐德"), Pinyin: []byte("trd"), Venue: trade.SZSE, Board: trade.ChiNext,
+			PreviousClose: 200_000},
 	} {
 		s.Condition, s.Listed, s.Day = trade.Normal, 20100101, houseDay
 		h.must(&trade.Command{Kind: trade.ListSecurityKind, ListSecurity: trade.ListSecurity{Security: s}})
 	}
 	for _, v := range []trade.Venue{trade.SSE, trade.SZSE, trade.BSE} {
-		h.must(&trade.Command{Kind: trade.SetPhaseKind, SetPhase: trade.SetPhase{Venue: v, Phase: trade.Continuous, Day: houseDay}})
+		h.must(&trade.Command{Kind: trade.SetPhaseKind, SetPhase: trade.SetPhase{Venue: v, Phase: trade.Continuous,
+			Day: houseDay}})
 	}
 	h.account, h.key, h.secret = h.open(login, trade.MayEverything&^trade.MaySTAR)
-	h.must(&trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: h.account, Amount: 1_000_000 * money.Scale,
+	h.must(&trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: h.account,
+		Amount:    1_000_000 * money.Scale,
 		Reference: []byte("first")}})
-	h.must(&trade.Command{Kind: trade.MoveSharesKind, MoveShares: trade.MoveShares{Account: h.account, Security: 1, Quantity: 1050,
-		Cost: 9_450 * money.Scale, Reference: []byte("custody")}})
+	h.must(&trade.Command{Kind: trade.MoveSharesKind, MoveShares: trade.MoveShares{Account: h.account, Security: 1,
+		Quantity: 1050,
+		Cost:     9_450 * money.Scale, Reference: []byte("custody")}})
 	h.quote("600000.SH", 99_900, 100_100)
 	h.quote("000001.SZ", 113_900, 114_100)
 }
@@ -129,7 +137,8 @@ func (h *house) open(name string, p trade.Permissions) (id trade.AccountID, key,
 	answer := h.must(&trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{Login: []byte(name),
 		PasswordHash: []byte(encoded), Permissions: p, Commission: 25_000}})
 	key, secret, hash := auth.NewKey()
-	h.must(&trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: answer.Account, KeyID: []byte(key), SecretHash: hash,
+	h.must(&trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: answer.Account, KeyID: []byte(key),
+		SecretHash:  hash,
 		Permissions: p, Label: []byte("test")}})
 	return answer.Account, key, secret
 }
@@ -217,8 +226,10 @@ func (h *house) quote(symbol string, bid, ask money.Price) {
 	if !ok {
 		h.t.Fatalf("%s is not listed", symbol)
 	}
-	q := szse.Quote{Security: marketName(symbol, line.Venue), Phase: trade.Continuous, Time: trade.Time(h.now().UnixNano()),
-		PreviousClose: line.PreviousClose, UpperLimit: line.UpperLimit, LowerLimit: line.LowerLimit, BidCount: 1, AskCount: 1}
+	q := szse.Quote{Security: marketName(symbol, line.Venue), Phase: trade.Continuous,
+		Time:          trade.Time(h.now().UnixNano()),
+		PreviousClose: line.PreviousClose, UpperLimit: line.UpperLimit, LowerLimit: line.LowerLimit, BidCount: 1,
+		AskCount: 1}
 	q.Bids[0] = szse.Level{Price: bid, Quantity: 1000, Orders: 2}
 	q.Asks[0] = szse.Level{Price: ask, Quantity: 900, Orders: 1}
 	h.market.Quote(&q)

@@ -68,7 +68,7 @@ func parseUUID(s string) (b [16]byte, ok bool) {
 		if i == 8 || i == 13 || i == 18 || i == 23 {
 			continue
 		}
-		v := byte(0)
+		var v byte
 		switch c := s[i]; {
 		case c >= '0' && c <= '9':
 			v = c - '0'

@@ -6,8 +6,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// Times and ids of events rise with their numbers, also where the books' time stands still and where the low bits of a
-// number begin again.
+// Times and ids of events rise with their numbers, also where the books' time stands still and where the low bits of
+// a number begin again.
 func TestEventsSort(t *testing.T) {
 	e := trade.Event{Account: 3, Number: atMask - 2, Time: 1_783_476_000_000_000_000}
 	for range 6 {
@@ -35,7 +35,8 @@ func TestIDsAreStrict(t *testing.T) {
 		t.Errorf("order 42 of shard 1 is %s", got)
 	}
 	for _, s := range []string{"", "65766b02-0001-8000-8000-00000000002A", "65766b01-0001-8000-8000-00000000002a",
-		"65766b02-0001-8000-8000-000000000000", "65766b02-0001-8000-8000-00000000002a ", "65766b02-0001-7000-8000-00000000002a"} {
+		"65766b02-0001-8000-8000-000000000000", "65766b02-0001-8000-8000-00000000002a ",
+		"65766b02-0001-7000-8000-00000000002a"} {
 		if n, ok := parseID(orderKind, s); ok {
 			t.Errorf("%q was read as %d", s, n)
 		}

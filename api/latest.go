@@ -19,7 +19,8 @@ func symbolLike(text string) bool {
 }
 
 // latest answers one row for each symbol: under plural in a map, or under singular with its symbol.
-func latest[R any](s *Server, c *call, plural, singular string, read func(a *ask, symbol string) (R, bool)) (int, any, error) {
+func latest[R any](s *Server, c *call, plural, singular string, read func(a *ask, symbol string) (R, bool)) (int, any,
+	error) {
 	q := c.query()
 	a, err := s.readAsk(c, q)
 	if err != nil {

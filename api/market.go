@@ -16,8 +16,8 @@ import (
 	"evenkeel/szse"
 )
 
-// Rows of the data API. Prices are exact JSON numbers; sizes are shares. The published Go client reads sizes of trades
-// and quotes as 32-bit numbers, so larger ones are shown as the largest.
+// Rows of the data API. Prices are exact JSON numbers; sizes are shares. The published Go client reads sizes of
+// trades and quotes as 32-bit numbers, so larger ones are shown as the largest.
 type (
 	barRow struct {
 		T  string `json:"t"`
@@ -135,8 +135,8 @@ type ask struct {
 	delayed bool
 }
 
-// readAsk reads symbols and feed. A text that cannot be a symbol is refused; a security that is not listed is left out,
-// and where it is the only one, not found.
+// readAsk reads symbols and feed. A text that cannot be a symbol is refused; a security that is not listed is left
+// out, and where it is the only one, not found.
 func (s *Server) readAsk(c *call, q *query) (a ask, err error) {
 	a.delayed = q.text("feed") == "delayed_sip"
 	list := q.list("symbols")
@@ -233,7 +233,7 @@ func (s *Server) readSpread(q *query, a *ask) spread {
 	}
 	v.in.Newest = q.choice("sort", "asc", "desc") == "desc"
 	if token := q.text("page_token"); token != "" {
-		ok := false
+		var ok bool
 		if v.from, ok = parsePage(token); !ok {
 			q.wrong("page_token", "is not one that was given out")
 		}

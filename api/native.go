@@ -13,8 +13,8 @@ import (
 	"evenkeel/intake"
 )
 
-// The native API is what Alpaca's lacks, in the house's own words. openapi.yaml describes it; a test holds real answers
-// to that description.
+// The native API is what Alpaca's lacks, in the house's own words. openapi.yaml describes it; a test holds real
+// answers to that description.
 
 //go:embed openapi.yaml
 var openAPI []byte
@@ -65,6 +65,7 @@ func postLogin(s *Server, c *call) (int, any, error) {
 }
 
 func (s *Server) setCookie(c *call, token string, expires time.Time) {
+	//nolint:gosec // Secure is set wherever TLS is; the demo on loopback has none
 	cookie := http.Cookie{Name: sessionCookie, Value: token, Path: "/", Expires: expires, HttpOnly: true,
 		Secure: s.SecureCookies || c.r.TLS != nil, SameSite: http.SameSiteStrictMode}
 	if token == "" {
@@ -267,8 +268,8 @@ func deleteOrderNative(s *Server, c *call) (int, any, error) {
 	return status, body, err
 }
 
-// postCash is POST /api/v1/cash: a deposit, or with a negative amount a withdrawal. In the demo an account moves its own
-// cash; elsewhere that is the bank's word.
+// postCash is POST /api/v1/cash: a deposit, or with a negative amount a withdrawal. In the demo an account moves its
+// own cash; elsewhere that is the bank's word.
 func postCash(s *Server, c *call) (int, any, error) {
 	if !s.Demo && !c.who.May(trade.MayOperate) {
 		return 0, nil, say(notPermitted, "deposits and withdrawals come from the bank, not from here")

@@ -114,7 +114,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	check("POST", "/api/v1/keys", `{"permissions":["operate"]}`, 403)
 	check("POST", "/api/v1/keys", `{"permissions":["fly"]}`, 422)
 	check("GET", "/api/v1/keys", "", 200)
-	made := h.send("GET", "/v2/account", "", "APCA-API-KEY-ID", key.json["id"].(string), "APCA-API-SECRET-KEY", key.json["secret"].(string))
+	made := h.send("GET", "/v2/account", "", "APCA-API-KEY-ID", key.json["id"].(string), "APCA-API-SECRET-KEY",
+		key.json["secret"].(string))
 	if made.status != 200 {
 		t.Errorf("the new key: %d %s", made.status, made.raw)
 	}
@@ -124,13 +125,15 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 	check("GET", "/api/v1/account", "", 200)
 	check("POST", "/api/v1/cash", `{"amount":"500","reference":"one"}`, 200)
-	if again := check("POST", "/api/v1/cash", `{"amount":"500","reference":"one"}`, 200); again.json["balance"].(map[string]any)["available"] != "1000500.00" {
+	if again := check("POST", "/api/v1/cash", `{"amount":"500","reference":"one"}`,
+		200); again.json["balance"].(map[string]any)["available"] != "1000500.00" {
 		t.Errorf("a movement of the same reference: %s", again.raw)
 	}
 	check("POST", "/api/v1/cash", `{"amount":"-100000000"}`, 403)
 	check("POST", "/api/v1/cash", `{"amount":"0.001"}`, 422)
 	check("POST", "/api/v1/cash", `{}`, 422)
-	order := check("POST", "/api/v1/orders", `{"symbol":"000001","side":"buy","type":"LIMIT","price":"11.4","quantity":"100"}`, 201)
+	order := check("POST", "/api/v1/orders",
+		`{"symbol":"000001","side":"buy","type":"LIMIT","price":"11.4","quantity":"100"}`, 201)
 	check("POST", "/api/v1/orders", `{"symbol":"000001","side":"buy","type":"STOP","price":"11.4","quantity":"100"}`, 422)
 	check("POST", "/api/v1/orders", `{`, 400)
 	id := order.json["id"].(string)
@@ -202,7 +205,8 @@ func TestLoginDoor(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.raw)
 	}
 	body := `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10"}`
-	if r := h.send("POST", "/v2/orders", body, "Cookie", cookie, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); r.status != 403 || r.json["reason"] != crossOrigin {
+	if r := h.send("POST", "/v2/orders", body, "Cookie", cookie, "Sec-Fetch-Site", "cross-site", "Origin",
+		"https://evil.example"); r.status != 403 || r.json["reason"] != crossOrigin {
 		t.Errorf("%d %s", r.status, r.raw)
 	}
 	if r := h.send("POST", "/v2/orders", body, "Cookie", cookie, "Sec-Fetch-Site", "same-origin"); r.status != 200 {
@@ -295,7 +299,8 @@ func TestActivities(t *testing.T) {
 	if len(fills) != 3 || fills[0]["price"] != "10.00" || fills[0]["type"] != "fill" {
 		t.Errorf("%v", fills)
 	}
-	for _, query := range []string{"page_size=0", "page_size=x", "direction=up", "page_token=abc", "after=yesterday", "category=x"} {
+	for _, query := range []string{"page_size=0", "page_size=x", "direction=up", "page_token=abc", "after=yesterday",
+		"category=x"} {
 		if r := h.ask("GET", "/v2/account/activities?"+query, ""); r.status != 400 {
 			t.Errorf("%s: %d %s", query, r.status, r.raw)
 		}
@@ -307,7 +312,8 @@ func TestActivities(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	h := openHouse(t)
-	r := h.ask("PATCH", "/v2/account/configurations", `{"suspend_trade":true,"trade_confirm_email":"all","dtbp_check":"both"}`)
+	r := h.ask("PATCH", "/v2/account/configurations",
+		`{"suspend_trade":true,"trade_confirm_email":"all","dtbp_check":"both"}`)
 	if r.status != 200 || r.json["suspend_trade"] != true || r.json["trade_confirm_email"] != "all" {
 		t.Errorf("%d %s", r.status, r.raw)
 	}

@@ -22,8 +22,8 @@ func absent(raw json.RawMessage) bool {
 	return len(raw) == 0 || bytes.Equal(raw, []byte("null")) || bytes.Equal(raw, []byte(`""`))
 }
 
-// decimalText returns the digits of a JSON number or of a string that holds a number, without an exponent. Clients send
-// "10.50", 10.5, 100.0 and 1e3; no float is ever made of them.
+// decimalText returns the digits of a JSON number or of a string that holds a number, without an exponent. Clients
+// send "10.50", 10.5, 100.0 and 1e3; no float is ever made of them.
 func decimalText(raw json.RawMessage) (string, error) {
 	text := string(raw)
 	if strings.HasPrefix(text, `"`) {

@@ -42,7 +42,7 @@ func postOrder(s *Server, c *call) (int, any, error) {
 func (s *Server) idempotent(c *call, clientID string, body []byte) (string, error) {
 	key := c.r.Header.Get("Idempotency-Key")
 	if key != "" {
-		request := append([]byte(c.r.Method+" "+c.r.URL.Path+"\n"), body...)
+		request := append([]byte(c.r.Method+" "+c.r.URL.Path+"\n"), body[:0]...)
 		if err := s.Door.Keys.Claim(c.who.Account, key, request); err != nil {
 			return "", err
 		}
@@ -59,8 +59,8 @@ func (s *Server) idempotent(c *call, clientID string, body []byte) (string, erro
 	return formatUUID(b), nil
 }
 
-// place turns a wish into a command and carries it to the books. A refusal comes back as a fault with the numbers that
-// belong to it.
+// place turns a wish into a command and carries it to the books. A refusal comes back as a fault with the numbers
+// that belong to it.
 func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, error) {
 	line, err := s.security(w.Symbol)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, e
 
 // explained adds what Alpaca's clients read from a refusal for lack of cash or shares.
 func (s *Server) explained(c *call, f *fault, r trade.Reason, line *trade.Security) *fault {
-	f.with("symbol", string(line.Symbol))
+	f = f.with("symbol", string(line.Symbol))
 	switch r {
 	case trade.InsufficientSellable:
 		p, _ := s.Day.Position(c.who.Account, line.ID)
@@ -103,11 +103,11 @@ func (s *Server) explained(c *call, f *fault, r trade.Reason, line *trade.Securi
 			Securities: []trade.SecurityID{line.ID}, Side: trade.Sell, Limit: 20}) {
 			related = append(related, orderID(o.ID))
 		}
-		f.with("available", shares(p.Sellable)).with("existing_qty", shares(p.Total)).
+		return f.with("available", shares(p.Sellable)).with("existing_qty", shares(p.Total)).
 			with("held_for_orders", shares(p.Frozen)).with("related_orders", related)
 	case trade.InsufficientCash:
 		b, _ := s.Day.Balance(c.who.Account)
-		f.with("buying_power", b.Available.String())
+		return f.with("buying_power", b.Available.String())
 	}
 	return f
 }
@@ -130,7 +130,8 @@ func (s *Server) cage(c *call, line *trade.Security, o *risk.Order) error {
 	if !ok || !terms.OnTick(o.Price) || !s.covered(c, line, o, &terms) {
 		return nil
 	}
-	seen := risk.Quote{BestBid: q.BestBid().Price, BestAsk: q.BestAsk().Price, Last: q.Last, PreviousClose: q.PreviousClose}
+	seen := risk.Quote{BestBid: q.BestBid().Price, BestAsk: q.BestAsk().Price, Last: q.Last,
+		PreviousClose: q.PreviousClose}
 	reason, n := risk.Cage(o, &terms, q.Phase, seen)
 	if reason == trade.Accepted || n.Bound <= 0 {
 		return nil
@@ -141,7 +142,8 @@ func (s *Server) cage(c *call, line *trade.Security, o *risk.Order) error {
 		with("symbol", string(line.Symbol)).with("reference", reference.String()).with("advice", true)
 }
 
-// covered reports whether the account has the cash or shares for an order of a valid quantity, as far as the views know.
+// covered reports whether the account has the cash or shares for an order of a valid quantity, as far as the views
+// know.
 func (s *Server) covered(c *call, line *trade.Security, o *risk.Order, t *rules.Terms) bool {
 	p, _ := s.Day.Position(c.who.Account, line.ID)
 	if reason, _ := t.ValidQuantity(o.Side, o.Type, o.Quantity, p.Sellable); reason != trade.Accepted {
@@ -288,8 +290,8 @@ func getOrders(s *Server, c *call) (int, any, error) {
 	return http.StatusOK, list, nil
 }
 
-// orderRows reads orders from memory, and what is older from history. Open orders are always in memory. When history is
-// down the newest orders are still shown.
+// orderRows reads orders from memory, and what is older from history. Open orders are always in memory. When history
+// is down the newest orders are still shown.
 func (s *Server) orderRows(c *call, f *records.OrderFilter) ([]trade.Order, error) {
 	rows := s.Day.Orders(c.who.Account, *f)
 	if s.History == nil || f.Open != f.Closed && f.Open {

@@ -100,7 +100,8 @@ func postPreview(s *Server, c *call) (int, any, error) {
 }
 
 // buyable returns the largest valid quantity whose amount and fees the cash covers.
-func buyable(t *rules.Terms, kind trade.OrderType, price money.Price, cash money.Cash, rate money.Rate) money.Quantity {
+func buyable(t *rules.Terms, kind trade.OrderType, price money.Price, cash money.Cash,
+	rate money.Rate) money.Quantity {
 	if price <= 0 || cash <= 0 {
 		return 0
 	}

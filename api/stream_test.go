@@ -13,6 +13,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/vmihailenco/msgpack/v5"
+
+	"evenkeel/intake"
 )
 
 // socket is a client of a WebSocket stream.
@@ -46,8 +48,9 @@ func (h *house) dial(t *testing.T, path string, packed bool) *socket {
 
 func (s *socket) say(v any) {
 	s.t.Helper()
-	b, kind := []byte(nil), websocket.MessageText
+	var b []byte
 	var err error
+	kind := websocket.MessageText
 	if s.packed {
 		kind = websocket.MessageBinary
 		b, err = msgpack.Marshal(v)
@@ -134,7 +137,8 @@ func TestDataStream(t *testing.T) {
 			s.say(map[string]any{"action": "subscribe", "trades": []string{"SH600000"}, "quotes": []string{"*"},
 				"orderbooks": []string{"600000"}, "lulds": nil})
 			m := s.one()
-			if m["T"] != "subscription" || fmt.Sprint(m["trades"], m["quotes"], m["orderbooks"], m["lulds"], m["corrections"]) !=
+			if m["T"] != "subscription" || fmt.Sprint(m["trades"], m["quotes"], m["orderbooks"], m["lulds"],
+				m["corrections"]) !=
 				"[600000.SH] [*] [600000.SH] [] [600000.SH]" {
 				t.Fatalf("%v", m)
 			}
@@ -198,7 +202,8 @@ func TestTradeStream(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 			s.say(hello)
-			if s.hear(&m); m.Stream != "authorization" || m.Data["status"] != "authorized" || s.kind != websocket.MessageBinary {
+			if s.hear(&m); m.Stream != "authorization" || m.Data["status"] != "authorized" ||
+				s.kind != websocket.MessageBinary {
 				t.Fatalf("%+v, frame of kind %v", m, s.kind)
 			}
 			s.say(map[string]any{"action": "listen", "data": map[string]any{"streams": []string{"trade_updates", "nothing"}}})
@@ -215,7 +220,8 @@ func TestTradeStream(t *testing.T) {
 				}
 			}
 			order := m.Data["order"].(map[string]any)
-			if m.Data["price"] != "10.00" || m.Data["qty"] != "100" || m.Data["position_qty"] != "1150" || order["status"] != "filled" {
+			if m.Data["price"] != "10.00" || m.Data["qty"] != "100" || m.Data["position_qty"] != "1150" ||
+				order["status"] != "filled" {
 				t.Errorf("%+v", m)
 			}
 			if err := s.ws.Write(s.ctx, websocket.MessageBinary, []byte{heartbeat}); err != nil {
@@ -251,7 +257,7 @@ func (h *house) listen(t *testing.T, path string) *events {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { answer.Body.Close() })
-	if answer.StatusCode != 200 {
+	if answer.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s", path, answer.Status)
 	}
 	return &events{t: t, answer: answer, in: bufio.NewReader(answer.Body)}
@@ -324,16 +330,19 @@ func TestTradeEvents(t *testing.T) {
 		h.mu.Unlock()
 	}
 	// A stretch ends cleanly; the same ids come at every replay.
-	stretch := h.listen(t, fmt.Sprintf("/v2/events/trades?since_id=%v&until_id=%v", all[1]["event_id"], all[2]["event_id"]))
+	stretch := h.listen(t, fmt.Sprintf("/v2/events/trades?since_id=%v&until_id=%v", all[1]["event_id"],
+		all[2]["event_id"]))
 	for i := 1; i <= 2; i++ {
 		if v := stretch.must(words[i]); v["event_id"] != all[i]["event_id"] || v["execution_id"] != all[i]["execution_id"] {
 			t.Errorf("%v became %v", all[i], v)
 		}
 	}
-	if _, err := stretch.next(); err == nil || !strings.Contains(err.Error(), "EOF") || strings.Contains(err.Error(), "unexpected") {
+	if _, err := stretch.next(); err == nil || !strings.Contains(err.Error(), "EOF") || strings.Contains(err.Error(),
+		"unexpected") {
 		t.Errorf("a stretch ended with %v", err)
 	}
-	for _, query := range []string{"since=x", "since=2026-07-08&since_id=" + all[0]["event_id"].(string), "until=2026-07-08",
+	for _, query := range []string{"since=x", "since=2026-07-08&since_id=" + all[0]["event_id"].(string),
+		"until=2026-07-08",
 		"since_id=nonsense", "since=2026-07-08&until=2026-07-07"} {
 		if r := h.ask("GET", "/v2/events/trades?"+query, ""); r.status != 400 {
 			t.Errorf("%s: %d %s", query, r.status, r.raw)
@@ -436,5 +445,49 @@ func TestPace(t *testing.T) {
 	now = now.Add(3 * time.Second)
 	if w := p.wait("a"); w != 0 {
 		t.Errorf("a late one waits %v", w)
+	}
+}
+
+// However busy the market is, the acknowledgement of a first subscription comes before any data: the published Go client
+// refuses to connect otherwise.
+func TestAcknowledgementComesFirst(t *testing.T) {
+	h := openHouse(t)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				h.tick("600000.SH", 100_000, 100)
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	for range 20 {
+		s := h.dial(t, "/v2/sip", false)
+		s.one()
+		s.say(map[string]any{"action": "auth", "key": h.key, "secret": h.secret})
+		s.one()
+		s.say(map[string]any{"action": "subscribe", "trades": []string{"*"}, "bars": []string{"*"}})
+		if m := s.one(); m["T"] != "subscription" {
+			t.Fatalf("%v", m)
+		}
+		_ = s.ws.CloseNow()
+	}
+}
+
+// A stream has room of its own: it takes none from queries for as long as it lasts.
+func TestStreamsLeaveRoomForQueries(t *testing.T) {
+	h := openHouse(t, func(p *Parts) {
+		d := p.Door.Parts
+		d.Limits.InFlight[intake.Query] = 1
+		p.Door = intake.New(d)
+	})
+	h.listen(t, "/v2/events/trades")
+	if r := h.ask("GET", "/v2/account", ""); r.status != http.StatusOK {
+		t.Errorf("%d %s", r.status, r.raw)
 	}
 }

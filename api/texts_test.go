@@ -11,8 +11,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// Every reason of the language has a name, a code and both languages; read from its source, so that a new one is missed
-// here and nowhere later.
+// Every reason of the language has a name, a code and both languages; read from its source, so that a new one is
+// missed here and nowhere later.
 func TestEveryReasonHasTexts(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../core/trade/reason.go", nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -56,7 +56,8 @@ func checkText(t *testing.T, name string, v text) {
 	if v.english == "" || v.chinese == "" {
 		t.Errorf("%s lacks a text", name)
 	}
-	if !utf8.ValidString(v.chinese) || strings.Contains(v.chinese, "%s") && strings.Count(v.english, "%s") != strings.Count(v.chinese, "%s") {
+	if !utf8.ValidString(v.chinese) || strings.Contains(v.chinese, "%s") && strings.Count(v.english,
+		"%s") != strings.Count(v.chinese, "%s") {
 		t.Errorf("%s: the texts take different numbers: %q %q", name, v.english, v.chinese)
 	}
 }

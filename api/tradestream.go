@@ -46,8 +46,8 @@ const (
 
 func atOf(e *trade.Event) trade.Time { return e.Time&^atMask | trade.Time(e.Number&atMask) }
 
-// atNear is how close to the end of their circle the last bits of a time must be for it to be taken for that of an event
-// just before the numbers began again.
+// atNear is how close to the end of their circle the last bits of a time must be for it to be taken for that of an
+// event just before the numbers began again.
 const atNear = 1 << 12
 
 // since reports whether an event comes at or after a time of the stream: that of another event, or any that a client
@@ -78,8 +78,9 @@ func (s *Server) update(e *trade.Event, native bool) (u update, ok bool) {
 	return u, true
 }
 
-// follow calls visit with the events of an account behind a number, in order and without a gap, from history, memory and
-// then as they come, until visit or the context ends it. Between two looks it calls idle, when keep has passed in silence.
+// follow calls visit with the events of an account behind a number, in order and without a gap, from history, memory
+// and then as they come, until visit or the context ends it. Between two looks it calls idle, when keep has passed in
+// silence.
 func (s *Server) follow(
 	ctx context.Context, c *call, after uint64, keep time.Duration, visit func(*trade.Event) error, idle func() error,
 ) error {
@@ -189,7 +190,7 @@ func streamTrades(s *Server, c *call) (int, any, error) {
 	defer end()
 	ws, err := s.accept(c, true)
 	if err != nil {
-		return 0, nil, nil //nolint:nilerr // the library has answered with the reason
+		return 0, nil, nil // the library has answered with the reason
 	}
 	defer func() { _ = ws.CloseNow() }()
 	t := &tradeSession{s: s, c: c, ws: ws, msgpack: wantsMsgpack(c.r)}
@@ -197,10 +198,10 @@ func streamTrades(s *Server, c *call) (int, any, error) {
 	for {
 		_, message, err := ws.Read(ctx)
 		if err != nil {
-			return 0, nil, nil //nolint:nilerr // the client has gone, or we drain: both end the stream without a word
+			return 0, nil, nil // the client has gone, or we drain: both end the stream without a word
 		}
 		if err := t.take(ctx, message); err != nil {
-			return 0, nil, nil //nolint:nilerr // as above
+			return 0, nil, nil // as above
 		}
 	}
 }

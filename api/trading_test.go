@@ -37,32 +37,44 @@ func TestBadOrders(t *testing.T) {
 		{"no shares", `{` + buy + `,"type":"limit","qty":0,"limit_price":"10"}`, 422, "QUANTITY_NOT_POSITIVE", ""},
 		{"half a lot", `{` + buy + `,"type":"limit","qty":150,"limit_price":"10"}`, 422, "QUANTITY_NOT_IN_LOTS", "100"},
 		{"below a lot", `{` + buy + `,"type":"limit","qty":50,"limit_price":"10"}`, 422, "QUANTITY_BELOW_MINIMUM", "100"},
-		{"too many", `{` + buy + `,"type":"limit","qty":1000100,"limit_price":"10"}`, 422, "QUANTITY_ABOVE_MAXIMUM", "1000000"},
-		{"between two ticks", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10.005"}`, 422, "PRICE_NOT_ON_TICK", "10.00"},
-		{"above the limit", `{` + buy + `,"type":"limit","qty":100,"limit_price":"11.01"}`, 422, "PRICE_ABOVE_LIMIT", "11.00"},
+		{"too many", `{` + buy + `,"type":"limit","qty":1000100,"limit_price":"10"}`, 422, "QUANTITY_ABOVE_MAXIMUM",
+			"1000000"},
+		{"between two ticks", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10.005"}`, 422, "PRICE_NOT_ON_TICK",
+			"10.00"},
+		{"above the limit", `{` + buy + `,"type":"limit","qty":100,"limit_price":"11.01"}`, 422, "PRICE_ABOVE_LIMIT",
+			"11.00"},
 		{"below the limit", `{` + buy + `,"type":"limit","qty":100,"limit_price":"8.99"}`, 422, "PRICE_BELOW_LIMIT", "9.00"},
-		{"outside the cage", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10.50"}`, 422, "PRICE_OUTSIDE_CAGE", "10.21"},
+		{"outside the cage", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10.50"}`, 422, "PRICE_OUTSIDE_CAGE",
+			"10.21"},
 		{"no cash", `{` + buy + `,"type":"limit","qty":200000,"limit_price":"10"}`, 403, "INSUFFICIENT_CASH", "1000000.00"},
 		{"nothing sellable", `{"symbol":"000001.SZ","side":"sell","qty":100,"type":"limit","limit_price":"11.40"}`, 403,
 			"INSUFFICIENT_SELLABLE", ""},
 		{"a split odd lot", `{"symbol":"600000.SH","side":"sell","qty":25,"type":"limit","limit_price":"10"}`, 422,
 			"ODD_LOT_NOT_WHOLE", "50"},
-		{"unknown symbol", `{"symbol":"600999.SH","side":"buy","qty":100,"type":"limit","limit_price":"10"}`, 422, symbolUnknown, ""},
-		{"no symbol at all", `{"symbol":"AAPL","side":"buy","qty":100,"type":"limit","limit_price":"10"}`, 422, symbolUnknown, ""},
-		{"a board without permission", `{"symbol":"688001.SH","side":"buy","qty":200,"type":"limit","limit_price":"30"}`, 403,
+		{"unknown symbol", `{"symbol":"600999.SH","side":"buy","qty":100,"type":"limit","limit_price":"10"}`, 422,
+			symbolUnknown, ""},
+		{"no symbol at all", `{"symbol":"AAPL","side":"buy","qty":100,"type":"limit","limit_price":"10"}`, 422,
+			symbolUnknown, ""},
+		{"a board without permission", `{"symbol":"688001.SH","side":"buy","qty":200,"type":"limit","limit_price":"30"}`,
+			403,
 			notPermitted, ""},
 		{"stop", `{` + buy + `,"type":"stop","qty":100,"stop_price":"9"}`, 422, typeUnavailable, ""},
 		{"trailing stop", `{` + buy + `,"type":"trailing_stop","qty":100,"trail_price":"1"}`, 422, typeUnavailable, ""},
-		{"bracket", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10","order_class":"bracket"}`, 422, classUnavailable, ""},
+		{"bracket", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10","order_class":"bracket"}`, 422,
+			classUnavailable, ""},
 		{"notional", `{` + buy + `,"type":"market","notional":"1000"}`, 422, featureNot, ""},
-		{"extended hours", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10","extended_hours":true}`, 422, featureNot, ""},
-		{"good till cancelled", `{"symbol":"600000.SH","side":"buy","time_in_force":"gtc","type":"limit","qty":100,"limit_price":"10"}`,
+		{"extended hours", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10","extended_hours":true}`, 422,
+			featureNot, ""},
+		{"good till cancelled",
+			`{"symbol":"600000.SH","side":"buy","time_in_force":"gtc","type":"limit","qty":100,"limit_price":"10"}`,
 			422, tifUnavailable, ""},
-		{"limit or cancel", `{"symbol":"600000.SH","side":"buy","time_in_force":"ioc","type":"limit","qty":100,"limit_price":"10"}`,
+		{"limit or cancel",
+			`{"symbol":"600000.SH","side":"buy","time_in_force":"ioc","type":"limit","qty":100,"limit_price":"10"}`,
 			422, tifUnavailable, ""},
 		{"fill or kill in Shanghai", `{"symbol":"600000.SH","side":"buy","time_in_force":"fok","type":"market","qty":100}`,
 			422, tifUnavailable, ""},
-		{"a market type of another venue", `{` + buy + `,"type":"market","qty":100,"cn":{"market_type":"IOC"}}`, 422, "TYPE_NOT_AVAILABLE", ""},
+		{"a market type of another venue", `{` + buy + `,"type":"market","qty":100,"cn":{"market_type":"IOC"}}`, 422,
+			"TYPE_NOT_AVAILABLE", ""},
 		{"an unknown market type", `{` + buy + `,"type":"market","qty":100,"cn":{"market_type":"BEST"}}`, 422, badField, ""},
 		{"a long client order id", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10","client_order_id":"` +
 			strings.Repeat("x", 129) + `"}`, 422, "CLIENT_ORDER_ID_TOO_LONG", "128"},
@@ -115,13 +127,16 @@ func TestOrderLife(t *testing.T) {
 	}
 	id := r.json["id"].(string)
 	number, _ := parseID(orderKind, id)
-	if again := h.ask("POST", "/v2/orders", `{"symbol":"600000.SH","qty":200,"side":"buy","type":"limit","limit_price":"10.00",
-		"time_in_force":"day","client_order_id":"mine"}`); again.status != 200 || again.json["id"] != id ||
-		again.header.Get("Idempotent-Replay") != "true" {
+	if again := h.ask("POST", "/v2/orders", `
+		{"symbol":"600000.SH","qty":200,"side":"buy","type":"limit",
+		"limit_price":"10.00","time_in_force":"day","client_order_id":"mine"}`); again.status != 200 ||
+		again.json["id"] != id || again.header.Get("Idempotent-Replay") != "true" {
 		t.Errorf("the same order again: %d %s", again.status, again.raw)
 	}
-	if other := h.ask("POST", "/v2/orders", `{"symbol":"600000.SH","qty":300,"side":"buy","type":"limit","limit_price":"10.00",
-		"client_order_id":"mine"}`); other.status != 422 || other.json["reason"] != "CLIENT_ORDER_ID_USED" {
+	if other := h.ask("POST", "/v2/orders", `
+		{"symbol":"600000.SH","qty":300,"side":"buy","type":"limit",
+		"limit_price":"10.00","client_order_id":"mine"}`); other.status != 422 ||
+		other.json["reason"] != "CLIENT_ORDER_ID_USED" {
 		t.Errorf("another order under the same id: %d %s", other.status, other.raw)
 	}
 	h.accept(trade.OrderID(number))
@@ -143,7 +158,8 @@ func TestOrderLife(t *testing.T) {
 	if missing := h.ask("GET", "/v2/orders/"+orderID(99), ""); missing.status != 404 {
 		t.Errorf("%d %s", missing.status, missing.raw)
 	}
-	if missing := h.ask("DELETE", "/v2/orders/nonsense", ""); missing.status != 404 || missing.json["reason"] != orderUnknown {
+	if missing := h.ask("DELETE", "/v2/orders/nonsense", ""); missing.status != 404 ||
+		missing.json["reason"] != orderUnknown {
 		t.Errorf("%d %s", missing.status, missing.raw)
 	}
 	position := h.ask("GET", "/v2/positions/600000", "")
@@ -169,7 +185,8 @@ func TestOwners(t *testing.T) {
 		{"GET", "/v2/account", "", "EKNOBODY", secret, 401},
 		{"GET", "/v2/account", "", "", "", 401},
 		{"GET", "/v2/account", "", watcher, watching, 200},
-		{"POST", "/v2/orders", `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10"}`, watcher, watching, 403},
+		{"POST", "/v2/orders", `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10"}`, watcher,
+			watching, 403},
 		{"POST", "/api/v1/keys", `{}`, key, secret, 403},
 		{"POST", "/api/v1/password", `{"old_password":"correct horse","new_password":"battery staple"}`, key, secret, 403},
 		{"GET", "/v2/nothing/here", "", key, secret, 404},
@@ -299,7 +316,8 @@ func TestCageIsAdvice(t *testing.T) {
 		}
 	}
 	id := h.place(`{"symbol":"600000.SH","qty":100,"side":"buy","type":"limit","limit_price":"9.40"}`)
-	if r := h.ask("PATCH", "/v2/orders/"+orderID(id), `{"limit_price":"10.20"}`); r.json["reason"] != cageAdvice || r.json["nearest"] != "9.70" {
+	if r := h.ask("PATCH", "/v2/orders/"+orderID(id), `{"limit_price":"10.20"}`); r.json["reason"] != cageAdvice ||
+		r.json["nearest"] != "9.70" {
 		t.Errorf("a replacement: %d %s", r.status, r.raw)
 	}
 	// Old quotes advise nothing.

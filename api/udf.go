@@ -26,7 +26,8 @@ func udfConfig(*Server, *call) (int, any, error) {
 	}
 	return http.StatusOK, map[string]any{"supports_search": true, "supports_group_request": false,
 		"supports_marks": false, "supports_timescale_marks": false, "supports_time": true, "exchanges": exchanges,
-		"symbols_types":         []any{map[string]string{"name": "All", "value": ""}, map[string]string{"name": "Stock", "value": "stock"}},
+		"symbols_types": []any{map[string]string{"name": "All", "value": ""}, map[string]string{"name": "Stock",
+			"value": "stock"}},
 		"supported_resolutions": udfResolutions}, nil
 }
 

@@ -16,9 +16,9 @@ import (
 	"evenkeel/core/trade"
 )
 
-// wire writes the messages of the data stream, in JSON or MessagePack: maps whose members keep the order in which they
-// are written, because the published Go client wants "T" first. MessagePack has no decimals: prices go out as the
-// nearest 64-bit float there, and only there.
+// wire writes the messages of the data stream, in JSON or MessagePack: maps whose members keep the order in which
+// they are written, because the published Go client wants "T" first. MessagePack has no decimals: prices go out as
+// the nearest 64-bit float there, and only there.
 type wire struct {
 	b      []byte
 	packed bool
@@ -169,9 +169,9 @@ func (w *wire) texts(name string, all ...string) {
 	w.endArray()
 }
 
-// moment writes a time: RFC 3339 in JSON, the timestamp extension (-1) with 64 bits in MessagePack.
-func (w *wire) moment(name string, t trade.Time) {
-	w.name(name)
+// moment writes the time of a message: RFC 3339 in JSON, the timestamp extension (-1) with 64 bits in MessagePack.
+func (w *wire) moment(t trade.Time) {
+	w.name("t")
 	if !w.packed {
 		w.b = append(w.b, '"')
 		w.b = time.Unix(0, int64(t)).UTC().AppendFormat(w.b, time.RFC3339Nano)
@@ -189,7 +189,8 @@ const maxDepth = 8
 
 var errDepth = errors.New("nested too deep")
 
-// boundedMsgpack walks a message and refuses what is nested too deep, or is not one whole value: the decoder recurses.
+// boundedMsgpack walks a message and refuses what is nested too deep, or is not one whole value: the decoder
+// recurses.
 func boundedMsgpack(b []byte) error {
 	in := bytes.NewReader(b)
 	d := msgpack.NewDecoder(in)
@@ -210,7 +211,8 @@ func walkMsgpack(d *msgpack.Decoder, depth int) error {
 	if err != nil {
 		return err
 	}
-	n, values := 0, 1
+	var n int
+	values := 1
 	switch {
 	case msgpcode.IsFixedArray(code), code == msgpcode.Array16, code == msgpcode.Array32:
 		n, err = d.DecodeArrayLen()

@@ -6,8 +6,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// The words of the protocols for the numbers of core/trade. Alpaca's clients know a closed set of each; the house's own
-// words stand in the cn objects and in the native API.
+// The words of the protocols for the numbers of core/trade. Alpaca's clients know a closed set of each; the house's
+// own words stand in the cn objects and in the native API.
 
 // compatStatus is an order's status in the words that every client knows.
 func compatStatus(s trade.OrderStatus) string {

@@ -3,9 +3,9 @@
 // It holds the Directory, a view of logins, API keys, sessions and settings that is folded from the events of the
 // broker's books, and Passwords, the one place where argon2id runs. Units: times in nanoseconds since 1970 UTC,
 // memory of argon2id in KiB. Invariants: secrets, tokens and passwords are never kept, only their hashes; every
-// comparison of a hash takes the same time wherever it differs; an unknown login costs what a wrong password costs; at
-// most max(1, GOMAXPROCS-1) hashes are computed at once and a bounded number wait, so that a storm of logins cannot
-// starve orders. It never changes the books: it makes the hashes, and others propose the commands.
+// comparison of a hash takes the same time wherever it differs; an unknown login costs what a wrong password costs;
+// at most max(1, GOMAXPROCS-1) hashes are computed at once and a bounded number wait, so that a storm of logins
+// cannot starve orders. It never changes the books: it makes the hashes, and others propose the commands.
 //
 // Source: RFC 9106 (argon2), RFC 6750 (bearer tokens), OWASP Password Storage Cheat Sheet (argon2id parameters).
 package auth

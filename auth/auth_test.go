@@ -56,10 +56,12 @@ func TestKeys(t *testing.T) {
 func TestSessions(t *testing.T) {
 	d := NewDirectory()
 	token, hash := NewToken()
-	open := trade.Event{Kind: trade.SessionOpened, Account: 1, Time: 10, Credential: trade.Credential{Hash: hash, Expires: 100,
-		Label: []byte("phone")}}
+	open := trade.Event{Kind: trade.SessionOpened, Account: 1, Time: 10, Credential: trade.Credential{Hash: hash,
+		Expires: 100,
+		Label:   []byte("phone")}}
 	d.Fold([]trade.Event{opened(1, "ann", ""), open, open}) // described and folded again: still one
-	if who, err := d.ByToken(token, 99); err != nil || who.Account != 1 || who.Session != hash || !who.May(trade.MayRead) {
+	if who, err := d.ByToken(token, 99); err != nil || who.Account != 1 || who.Session != hash ||
+		!who.May(trade.MayRead) {
 		t.Errorf("%+v %v", who, err)
 	}
 	if _, err := d.ByToken(token, 100); !errors.Is(err, ErrNobody) {
@@ -80,7 +82,8 @@ func TestAccounts(t *testing.T) {
 	d.Fold([]trade.Event{opened(2, "bob", "odd hash"), opened(far, "eve", ""),
 		{Kind: trade.SettingsChanged, Account: 2, Settings: trade.Settings{SuspendTrading: true}},
 		{Kind: trade.OrderPlaced, Account: 9}})
-	if a, ok := d.Account(2); !ok || a.Login != "bob" || !a.Settings.SuspendTrading || a.Commission != 25_000 || a.Opened != 5 {
+	if a, ok := d.Account(2); !ok || a.Login != "bob" || !a.Settings.SuspendTrading || a.Commission != 25_000 ||
+		a.Opened != 5 {
 		t.Errorf("%+v %v", a, ok)
 	}
 	if _, hash, ok := d.ByLogin("bob"); !ok || hash != "odd hash" {
@@ -112,7 +115,8 @@ func TestLogin(t *testing.T) {
 	if id, err := p.Login(t.Context(), d, "ann", "correct horse"); err != nil || id != 1 {
 		t.Errorf("%d %v", id, err)
 	}
-	for _, c := range [][2]string{{"ann", "wrong"}, {"bob", "correct horse"}, {"none", ""}, {"ann", strings.Repeat("x", 5000)}} {
+	for _, c := range [][2]string{{"ann", "wrong"}, {"bob", "correct horse"}, {"none", ""}, {"ann", strings.Repeat("x",
+		5000)}} {
 		if id, err := p.Login(t.Context(), d, c[0], c[1]); !errors.Is(err, ErrNobody) || id != 0 {
 			t.Errorf("%v: %d %v", c, id, err)
 		}
@@ -130,7 +134,8 @@ func TestLogin(t *testing.T) {
 		if _, err := p.Login(t.Context(), d, name, "wrong"); !errors.Is(err, ErrNobody) {
 			t.Errorf("%s after the pause: %v", name, err)
 		}
-		if _, err := p.Login(t.Context(), d, name, "correct horse"); !errors.As(err, &later) || later.After != 20*time.Second {
+		if _, err := p.Login(t.Context(), d, name, "correct horse"); !errors.As(err, &later) ||
+			later.After != 20*time.Second {
 			t.Errorf("%s: the pause did not grow: %v", name, err)
 		}
 	}
@@ -204,7 +209,8 @@ func TestHash(t *testing.T) {
 	}
 	for what, bad := range map[string]string{
 		"nothing": "", "another kind": strings.Replace(good, "argon2id", "argon2i", 1),
-		"no salt": "$argon2id$v=19$m=64,t=1,p=1$$" + strings.Repeat("A", 43), "too much memory": strings.Replace(good, "m=64", "m=4294967295", 1),
+		"no salt": "$argon2id$v=19$m=64,t=1,p=1$$" + strings.Repeat("A", 43), "too much memory": strings.Replace(good,
+			"m=64", "m=4294967295", 1),
 		"no passes": strings.Replace(good, "t=1", "t=0", 1), "many threads": strings.Replace(good, "p=1", "p=300", 1),
 		"a zero in front": strings.Replace(good, "m=64", "m=064", 1), "a line break": good + "\n", "more": good + "$x",
 		"another version": strings.Replace(good, "v=19", "v=16", 1), "long": good + strings.Repeat("A", 300),
@@ -262,8 +268,9 @@ func TestManyReaders(t *testing.T) {
 func BenchmarkByKey(b *testing.B) {
 	d := NewDirectory()
 	id, secret, hash := NewKey()
-	d.Fold([]trade.Event{opened(1, "ann", ""), {Kind: trade.KeyAdded, Account: 1, Credential: trade.Credential{KeyID: []byte(id),
-		Hash: hash, Permissions: trade.MayTrade}}})
+	d.Fold([]trade.Event{opened(1, "ann", ""), {Kind: trade.KeyAdded, Account: 1,
+		Credential: trade.Credential{KeyID: []byte(id),
+			Hash: hash, Permissions: trade.MayTrade}}})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := d.ByKey(id, secret); err != nil {

@@ -11,8 +11,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// Directory is the view of who may come in: accounts by login, API keys by id, sessions by the hash of their token. One
-// goroutine folds, any number ask; a question allocates nothing but what it returns. A million accounts with a
+// Directory is the view of who may come in: accounts by login, API keys by id, sessions by the hash of their token.
+// One goroutine folds, any number ask; a question allocates nothing but what it returns. A million accounts with a
 // password take about 210 bytes each, an API key some 200 more (BenchmarkDirectoryMemory).
 type Directory struct {
 	mu       sync.RWMutex

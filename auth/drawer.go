@@ -3,7 +3,8 @@ package auth
 // place names a row of a drawer; 0 is none.
 type place uint32
 
-// drawer holds rows that come and go, one beside the other: a million of them are a few pieces of memory, not a million.
+// drawer holds rows that come and go, one beside the other: a million of them are a few pieces of memory, not a
+// million.
 type drawer[T any] struct {
 	rows []T
 	free []place

@@ -101,8 +101,8 @@ func ParseHash(encoded string) (Hash, error) {
 	return h, nil
 }
 
-// parseUsual is ParseHash for hashes with a salt of 16 and a key of 32 bytes, which it fills, without allocating. Zero
-// parameters mean that it is not one.
+// parseUsual is ParseHash for hashes with a salt of 16 and a key of 32 bytes, which it fills, without allocating.
+// Zero parameters mean that it is not one.
 func parseUsual(encoded []byte, salt *[16]byte, key *[32]byte) (p Parameters) {
 	const saltText, keyText = 22, 43 // base64 without padding
 	head := len(encoded) - saltText - keyText - 2
@@ -147,7 +147,8 @@ func parseParameters(text string, p *Parameters) bool {
 	return true
 }
 
-// derive computes the key of a password. It takes the time and memory that the parameters say: only Passwords calls it.
+// derive computes the key of a password. It takes the time and memory that the parameters say: only Passwords calls
+// it.
 func (h Hash) derive(password string) []byte {
 	return argon2.IDKey([]byte(password), h.Salt, h.Passes, h.Memory, h.Threads, uint32(len(h.Key)))
 }

@@ -134,22 +134,19 @@ func (p *Passwords) Check(ctx context.Context, encoded, password string) (bool, 
 	return h.matches(password) && known, nil
 }
 
-// Login returns the account of a login name and password. Errors are ErrNobody, a LaterError (too many at once, or too
-// many failures of this name), or the context's.
+// Login returns the account of a login name and password. Errors are ErrNobody, a LaterError (too many at once, or
+// too many failures of this name), or the context's.
 func (p *Passwords) Login(ctx context.Context, d *Directory, login, password string) (trade.AccountID, error) {
 	name := maphash.String(p.seed, login)
 	if err := p.paused(name); err != nil {
 		return 0, err
 	}
-	account, encoded, known := d.ByLogin(login)
-	if !known || encoded == "" {
-		encoded, known = p.decoy, false
-	}
+	account, encoded, _ := d.ByLogin(login) // "" for an unknown name, which Check takes as long for as for any other
 	matches, err := p.Check(ctx, encoded, password)
 	if err != nil {
 		return 0, err
 	}
-	if !matches || !known {
+	if !matches {
 		p.fail(name)
 		return 0, ErrNobody
 	}

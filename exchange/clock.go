@@ -106,24 +106,53 @@ func (s *Server) prepare(ctx context.Context, k *clock) error {
 			return err
 		}
 	}
+	if err := s.setUpList(ctx); err != nil {
+		return err
+	}
+	k.begin()
+	if k.Sessions != Manual {
+		return s.movePhases(ctx, k)
+	}
+	return nil
+}
+
+// setUpList lists what is not listed, and gives a past to what has none when there are players.
+func (s *Server) setUpList(ctx context.Context) error {
+	var entries [][]byte
 	for i := range s.config.List {
 		l := &s.config.List[i]
 		var found bool
 		s.View(func(m *core.Machine) { _, found = m.Find(l.Code) })
 		if !found {
-			if err := s.must(ctx, fmt.Sprintf("list %s", l.Code), &l.ListSecurity); err != nil {
-				return err
-			}
+			entries = append(entries, core.AppendCommand(nil, &l.ListSecurity))
 		}
 		if s.config.Flow.Rate > 0 {
-			if err := s.makePast(ctx, l, uint64(i)); err != nil {
-				return err
+			if past := s.makePast(l, uint64(i)); past != nil {
+				entries = append(entries, past)
 			}
 		}
 	}
-	k.begin()
-	if k.Sessions != Manual {
-		return s.movePhases(ctx, k)
+	answers := make(chan error, len(entries))
+	for _, entry := range entries {
+		err := s.group.Submit(entry, func(a core.Answer, err error) {
+			if err == nil && a.Reason != trade.Accepted {
+				err = fmt.Errorf("refused: reason %d, %+v", a.Reason, a.Numbers)
+			}
+			answers <- err
+		})
+		if err != nil {
+			answers <- err
+		}
+	}
+	for range entries {
+		select {
+		case err := <-answers:
+			if err != nil {
+				return fmt.Errorf("set up the list of securities: %w", err)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }

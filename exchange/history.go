@@ -1,8 +1,6 @@
 package exchange
 
 import (
-	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -21,8 +19,9 @@ const (
 	dayVolatility  = 0.018
 )
 
-// makePast gives a security that has no past one: one entry of the journal, so it is there whole or not at all.
-func (s *Server) makePast(ctx context.Context, l *Listed, seed uint64) error {
+// makePast is the past of a security that has none, as one entry of the journal, so it is there whole or not at all;
+// nil when there is nothing to add.
+func (s *Server) makePast(l *Listed, seed uint64) []byte {
 	m := s.machine
 	m.mu.RLock()
 	has := len(m.tape.days[l.Code])+len(m.tape.minutes[l.Code])+len(m.tape.today[l.Code]) > 0
@@ -48,10 +47,7 @@ func (s *Server) makePast(ctx context.Context, l *Listed, seed uint64) error {
 	if len(entry) == 1 {
 		return nil
 	}
-	if _, err := s.group.Propose(ctx, entry); err != nil {
-		return fmt.Errorf("make a past of %s: %w", l.Code, err)
-	}
-	return nil
+	return entry
 }
 
 // pastOf walks back from the previous close; candles are returned oldest first.

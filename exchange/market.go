@@ -150,8 +150,8 @@ func (s *Server) publish(ctx context.Context, r *marketReader, ask *szse.Subscri
 }
 
 // begin is where a reader begins. When the stream cannot go on where the reader wants it to, because those messages
-// are no longer kept, an EndOfReplay comes in front of everything: what the reader has of the day is void, candles take
-// the place of what is not kept, and the stream begins where the message says.
+// are no longer kept, an EndOfReplay comes in front of everything: what the reader has of the day is void, candles
+// take the place of what is not kept, and the stream begins where the message says.
 func (s *Server) begin(ask *szse.Subscribe) (frames []byte, c *cursor) {
 	m := s.machine
 	m.mu.RLock()
@@ -295,8 +295,9 @@ func (s *Server) listedDay(today trade.Day, days int32) trade.Day {
 func appendQuote(frames []byte, m *core.Machine, t *tape, n core.SecurityNumber) []byte {
 	q := m.Quote(n)
 	out := szse.Quote{Security: nameOf(&q), Phase: q.Phase, Time: m.Now(), Sequence: t.next() - 1,
-		Last: q.Statistics.Last, Open: q.Statistics.Open, High: q.Statistics.High, Low: q.Statistics.Low, PreviousClose: q.Listing.PreviousClose,
-		UpperLimit: q.Upper, LowerLimit: q.Lower, Volume: q.Statistics.Volume, Turnover: q.Statistics.Turnover,
+		Last: q.Statistics.Last, Open: q.Statistics.Open, High: q.Statistics.High, Low: q.Statistics.Low,
+		PreviousClose: q.Listing.PreviousClose,
+		UpperLimit:    q.Upper, LowerLimit: q.Lower, Volume: q.Statistics.Volume, Turnover: q.Statistics.Turnover,
 		Trades: q.Statistics.Trades}
 	out.BidCount = levelsOf(&out.Bids, m, n, trade.Buy)
 	out.AskCount = levelsOf(&out.Asks, m, n, trade.Sell)

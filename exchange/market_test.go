@@ -145,8 +145,8 @@ func TestDroppedStream(t *testing.T) {
 		}
 		_ = r.conn.Close()
 	}
-	if first, ok := subscribe(t, s, szse.WantMinuteBars|szse.WantStream, testDay, dropped+1).next().(*szse.TradeTick); !ok ||
-		first.Sequence != dropped+1 {
+	late := subscribe(t, s, szse.WantMinuteBars|szse.WantStream, testDay, dropped+1)
+	if first, ok := late.next().(*szse.TradeTick); !ok || first.Sequence != dropped+1 {
 		t.Errorf("who lacks nothing is told %+v", first)
 	}
 }

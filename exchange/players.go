@@ -18,12 +18,12 @@ import (
 // "Statistical theory of the continuous double auction", Quantitative Finance 3, 2003; Cont, Stoikov and Talreja, "A
 // stochastic model for order book dynamics", Operations Research 58, 2010): limit orders, market orders and cancels
 // arrive as independent Poisson streams, limit orders at a power-law distance from the opposite touch, cancels in
-// proportion to what rests. Sizes are log-normal in lots. So that prices go somewhere, each security has a hidden value,
-// and a few informed players trade towards it (after Chiarella and Iori, "A simulation analysis of the microstructure
-// of double auction markets", Quantitative Finance 2, 2002). The value walks at random and is drawn back to the previous
-// close (an Ornstein-Uhlenbeck process in its logarithm), so weakly that a day's path looks like a walk, and so that it
-// stays within the daily limits. Activity over the day has the U shape that markets have: busy at the open and at the
-// close. The numbers are made up to look alive, not fitted to a market.
+// proportion to what rests. Sizes are log-normal in lots. So that prices go somewhere, each security has a hidden
+// value, and a few informed players trade towards it (after Chiarella and Iori, "A simulation analysis of the
+// microstructure of double auction markets", Quantitative Finance 2, 2002). The value walks at random and is drawn
+// back to the previous close (an Ornstein-Uhlenbeck process in its logarithm), so weakly that a day's path looks like
+// a walk, and so that it stays within the daily limits. Activity over the day has the U shape that markets have: busy
+// at the open and at the close. The numbers are made up to look alive, not fitted to a market.
 type Flow struct {
 	Rate float64 // orders and cancels a second of the wall's time, all securities, on the average of a session; 0: none
 	Seed uint64  // of every choice; their timing follows the clock
@@ -98,8 +98,8 @@ func newPlayers(s *Server, f Flow) *players {
 	return p
 }
 
-// recall finds, after a restart, the orders that still rest. ClOrdIDs go on above theirs: those of orders that are done
-// may be used again.
+// recall finds, after a restart, the orders that still rest. ClOrdIDs go on above theirs: those of orders that are
+// done may be used again.
 func (p *players) recall(m *core.Machine) {
 	for _, g := range p.games {
 		m.OpenOrders(g.number, playersUnit, func(id core.ClOrdID) bool {
@@ -342,8 +342,8 @@ func touch(m *core.Machine, g *game, side trade.Side) (money.Price, money.Quanti
 	return levels[0].Price, levels[0].Quantity
 }
 
-// near is a side's touch, and whether players believe it: a touch far from what the security is worth is of a book that
-// has run thin, and who followed it would drag the market along.
+// near is a side's touch, and whether players believe it: a touch far from what the security is worth is of a book
+// that has run thin, and who followed it would drag the market along.
 func (g *game) near(m *core.Machine, q *core.Quote, side trade.Side) (money.Price, bool) {
 	const reach, ticks = 500, 12 // a part of the price, or so many ticks
 	price, _ := touch(m, g, side)

@@ -19,8 +19,8 @@ import (
 //	biz,time,type,order,side,price_milli,qty
 //
 // time is HHMMSS and hundredths of a second without a leading zero; type is A (a limit order that rests), M (a limit
-// order that trades on arrival), X (a cancel of `order`) or U (the moment of an uncross); side is B or S; price_milli is
-// CNY x 1000.
+// order that trades on arrival), X (a cancel of `order`) or U (the moment of an uncross); side is B or S; price_milli
+// is CNY x 1000.
 
 // MaxRecording bounds the rows of a recording.
 const MaxRecording = 20_000_000

@@ -132,7 +132,8 @@ func TestRecordingErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %q", row, err, want)
 		}
 	}
-	if _, err := ReadRecording(strings.NewReader("order,price\n")); err == nil || !strings.Contains(err.Error(), recordingHeader) {
+	if _, err := ReadRecording(strings.NewReader("order,price\n")); err == nil ||
+		!strings.Contains(err.Error(), recordingHeader) {
 		t.Error("another header:", err)
 	}
 	if _, err := ReadRecording(strings.NewReader("\x1f\x8b broken")); err == nil {

@@ -20,8 +20,8 @@ import (
 // playWindow is how many recorded requests may be on their way to the journal, or wait for their first report.
 const playWindow = 2048
 
-// PlayFile plays a recording into a running exchange whose clock is Manual, at speed times the recorded pace (0: as fast
-// as it goes).
+// PlayFile plays a recording into a running exchange whose clock is Manual, at speed times the recorded pace (0: as
+// fast as it goes).
 func (s *Server) PlayFile(ctx context.Context, name, code string, speed int, out io.Writer) error {
 	file, err := os.Open(name)
 	if err != nil {

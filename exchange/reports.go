@@ -68,7 +68,8 @@ func (b *session) send(frames []byte) bool {
 	return true
 }
 
-// collect appends what there is to send. Reports come before the phase that followed them: both are read at one moment.
+// collect appends what there is to send. Reports come before the phase that followed them: both are read at one
+// moment.
 func (b *session) collect(frames []byte, t *told) (_ []byte, more bool) {
 	b.mu.Lock()
 	for _, f := range b.refusals {

@@ -79,7 +79,8 @@ func TestOrdersAndCancels(t *testing.T) {
 		t.Errorf("accepted: %+v", accepted)
 	}
 	b.send(b.order("600000", "1", trade.Sell, 200, 9_9900)) // the same ClOrdID of another unit
-	if m := await[*szse.ExecutionReport](b); m.LastPx != 10_0000 || m.LastQty != 200_00 || m.OrdStatus != szse.StatusFilled {
+	if m := await[*szse.ExecutionReport](b); m.LastPx != 10_0000 || m.LastQty != 200_00 ||
+		m.OrdStatus != szse.StatusFilled {
 		t.Errorf("the seller's trade: %+v", m)
 	}
 	if m := await[*szse.ExecutionReport](a); m.LeavesQty != 300_00 || m.OrdStatus != szse.StatusPartlyFilled ||
@@ -255,8 +256,8 @@ func TestSynchronisation(t *testing.T) {
 	}
 }
 
-// TestDays: over the end of a day a broker is told its last reports, its end, and then the new day, whether it was there
-// or comes back later.
+// TestDays: over the end of a day a broker is told its last reports, its end, and then the new day, whether it was
+// there or comes back later.
 func TestDays(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	phase(t, s, trade.Continuous)
@@ -327,6 +328,7 @@ func TestGarbage(t *testing.T) {
 	broken[len(broken)-1]++
 	other := slices.Clone(order)
 	other[3]++ // an unknown message with a wrong checksum
+	points := szse.ReportSynchronization{Points: make([]szse.SyncPoint, 9)}
 	long := slices.Clone(order)
 	long[5] = 0xff // a body of 16 MB
 	for _, address := range []string{s.OrdersAddress(), s.MarketAddress()} {
@@ -335,7 +337,7 @@ func TestGarbage(t *testing.T) {
 			"checksum": append(slices.Clone(valid), broken...), "length": append(slices.Clone(valid), long...),
 			"kind": append(slices.Clone(valid), other...), "half": valid[:40],
 			"quote":    append(slices.Clone(valid), (&szse.Quote{Security: szse.Security{Venue: 1}}).Append(nil)...),
-			"sync":     append(slices.Clone(valid), (&szse.ReportSynchronization{Points: make([]szse.SyncPoint, 9)}).Append(nil)...),
+			"sync":     append(slices.Clone(valid), points.Append(nil)...),
 			"twice on": append(slices.Clone(valid), valid...),
 		} {
 			conn := dial(t, address)

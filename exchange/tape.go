@@ -42,6 +42,9 @@ func (t *tape) next() uint64 { return t.dropped + uint64(len(t.frames)) + 1 }
 // first is the number of the oldest message that is kept.
 func (t *tape) first() uint64 { return t.dropped + 1 }
 
+// frameSize is the size of the longest message of the stream, a TradeTick.
+const frameSize = szse.HeadSize + 63 + szse.TailSize
+
 // take adds what a command made public on a day.
 func (t *tape) take(m *core.Machine, day trade.Day, phases []core.PhaseChange, trades []core.Trade,
 	changed []core.SecurityNumber) {
@@ -51,14 +54,14 @@ func (t *tape) take(m *core.Machine, day trade.Day, phases []core.PhaseChange, t
 		}
 		p := szse.SessionState{Sequence: t.next(), Day: day, Venue: phases[i].Venue, Phase: phases[i].Phase,
 			Time: phases[i].Time}
-		t.append(p.Append(nil))
+		t.append(p.Append(make([]byte, 0, frameSize)))
 	}
 	for i := range trades {
 		q := m.Quote(trades[i].Security)
 		tick := szse.TradeTick{Sequence: t.next(), Day: day, Security: nameOf(&q), Time: trades[i].Time,
 			Price: trades[i].Price, Quantity: trades[i].Quantity, Aggressor: trades[i].Aggressor,
 			BuyOrder: uint64(trades[i].Buy), SellOrder: uint64(trades[i].Sell), Phase: trades[i].Phase}
-		t.append(tick.Append(nil))
+		t.append(tick.Append(make([]byte, 0, frameSize)))
 		t.today[q.Listing.Code] = addTick(t.today[q.Listing.Code], &tick)
 	}
 	for _, n := range changed {

@@ -76,7 +76,8 @@ func (b *budgets) allowance(id trade.AccountID, c Class, now time.Time) Allowanc
 	return Allowance{Limit: rate.PerSecond * 60, Remaining: max(0, rate.Burst-int(spent)), Reset: time.Unix(0, at)}
 }
 
-// forget drops the accounts whose buckets are full, and when none is, some: they start anew, which is in their favour.
+// forget drops the accounts whose buckets are full, and when none is, some: they start anew, which is in their
+// favour.
 func (s *budgetShard) forget(now int64, most int) {
 	for id, used := range s.used {
 		full := true

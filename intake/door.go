@@ -57,7 +57,9 @@ func New(p Parts) *Door {
 }
 
 // Allowance is where an account stands with its budget of a class.
-func (d *Door) Allowance(id trade.AccountID, c Class) Allowance { return d.budgets.allowance(id, c, d.Clock()) }
+func (d *Door) Allowance(id trade.AccountID, c Class) Allowance {
+	return d.budgets.allowance(id, c, d.Clock())
+}
 
 // InFlight is the number of requests of a class that are being worked on.
 func (d *Door) InFlight(c Class) int { return len(d.rooms[c]) }
@@ -231,8 +233,8 @@ func refusal(class Class, err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// outcome turns an error that came instead of an answer into one of ours. Only errors that promise that nothing happened
-// are refusals.
+// outcome turns an error that came instead of an answer into one of ours. Only errors that promise that nothing
+// happened are refusals.
 func outcome(err error) error {
 	switch {
 	case errors.Is(err, replica.ErrUnknown):

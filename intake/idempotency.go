@@ -14,10 +14,10 @@ import (
 // MaxKey is the longest idempotency key, in bytes.
 const MaxKey = 128
 
-// Keys remembers which body an idempotency key came with. Only the books make a request idempotent: where a request has
-// no client order id, the key becomes one (ClientID), and so holds across restarts and machines for the trading day.
-// The table here adds the refusal of a key that comes with another body and another client order id; it is bounded, in
-// memory, and forgets the oldest first.
+// Keys remembers which body an idempotency key came with. Only the books make a request idempotent: where a request
+// has no client order id, the key becomes one (ClientID), and so holds across restarts and machines for the trading
+// day. The table here adds the refusal of a key that comes with another body and another client order id; it is
+// bounded, in memory, and forgets the oldest first.
 type Keys struct {
 	limit int
 	life  time.Duration

@@ -1,12 +1,12 @@
 // Package intake is the one door: every command of an investor, from whatever protocol, enters here.
 //
-// It checks, in this order: may the principal give this command, for this account; has the account budget left; is there
-// room in the class (cancel > order > the rest; queries have room of their own and never wait behind orders); then it
-// encodes the command, hands it to the log of the account's shard, and waits for the answer of the books. Units: those of
-// core/trade. Invariants: everything that waits is counted, bounded and has a longest wait; full is refused at once, or
-// after at most Limits.Smooth for an order, with a time to come back; a command that was handed to the log is either
-// answered by the books or its outcome is said to be unknown (ErrUnknown), never guessed. It decides nothing about
-// an order: the ladder of the books does, and its refusal is a value (trade.Answer.Reason).
+// It checks, in this order: may the principal give this command, for this account; has the account budget left; is
+// there room in the class (cancel > order > the rest; queries have room of their own and never wait behind orders);
+// then it encodes the command, hands it to the log of the account's shard, and waits for the answer of the books.
+// Units: those of core/trade. Invariants: everything that waits is counted, bounded and has a longest wait; full is
+// refused at once, or after at most Limits.Smooth for an order, with a time to come back; a command that was handed
+// to the log is either answered by the books or its outcome is said to be unknown (ErrUnknown), never guessed. It
+// decides nothing about an order: the ladder of the books does, and its refusal is a value (trade.Answer.Reason).
 //
 // Source: RFC 6585 (429), RFC 9110 (Retry-After), ITU-T I.371 (the virtual scheduling form of the leaky bucket).
 package intake

@@ -98,13 +98,17 @@ func TestPermit(t *testing.T) {
 	}{
 		{ann, order(1, 1), nil}, {ann, order(2, 1), ErrNotOwner}, {ann, order(1, 2), ErrNotPermitted},
 		{ann, order(1, 3), ErrNotPermitted}, {ann, order(1, 4), ErrNotPermitted}, {ann, order(1, 99), nil},
-		{reading, order(1, 1), ErrNotPermitted}, {reading, order(1, 99), ErrNotPermitted}, {reading, cancel(1), ErrNotPermitted},
+		{reading, order(1, 1), ErrNotPermitted}, {reading, order(1, 99), ErrNotPermitted}, {reading, cancel(1),
+			ErrNotPermitted},
 		{ann, cancel(1), nil}, {ann, cash, nil}, {reading, cash, ErrNotPermitted},
-		{ann, key(trade.MayTrade), ErrNotPermitted}, {session, key(trade.MayTrade), nil}, {session, key(trade.MaySTAR), ErrNotPermitted},
+		{ann, key(trade.MayTrade), ErrNotPermitted}, {session, key(trade.MayTrade), nil}, {session, key(trade.MaySTAR),
+			ErrNotPermitted},
 		{session, open, ErrNotPermitted}, {house, open, nil}, {auth.Principal{}, order(1, 1), ErrNotOwner},
 		{session, &trade.Command{Kind: trade.MoveSharesKind, MoveShares: trade.MoveShares{Account: 1}}, ErrNotPermitted},
-		{session, &trade.Command{Kind: trade.StartDayKind}, ErrNotPermitted}, {staff, &trade.Command{Kind: trade.StartDayKind}, nil},
-		{session, &trade.Command{Kind: trade.OpenAccountKind}, ErrNotPermitted}, {house, &trade.Command{Kind: trade.OpenAccountKind}, nil},
+		{session, &trade.Command{Kind: trade.StartDayKind}, ErrNotPermitted}, {staff,
+			&trade.Command{Kind: trade.StartDayKind}, nil},
+		{session, &trade.Command{Kind: trade.OpenAccountKind}, ErrNotPermitted}, {house,
+			&trade.Command{Kind: trade.OpenAccountKind}, nil},
 		{session, &trade.Command{Kind: trade.SetPasswordKind, SetPassword: trade.SetPassword{Account: 1}}, nil},
 		{ann, &trade.Command{Kind: trade.SetPasswordKind, SetPassword: trade.SetPassword{Account: 1}}, ErrNotPermitted},
 		{ann, &trade.Command{Kind: trade.CloseSessionKind, CloseSession: trade.CloseSession{Account: 1}}, ErrNotPermitted},
@@ -119,7 +123,8 @@ func TestPermit(t *testing.T) {
 	}
 }
 
-// A short burst of orders waits for its budget; a long one is told when to come back. Cancels have a budget of their own.
+// A short burst of orders waits for its budget; a long one is told when to come back. Cancels have a budget of their
+// own.
 func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &log{}
@@ -265,7 +270,8 @@ func TestOutcomes(t *testing.T) {
 		if err := take(func() { l.answerAll(fmt.Errorf("surprise")) }); !errors.Is(err, ErrUnknown) {
 			t.Errorf("an error that promises nothing: %v", err)
 		}
-		if err := take(func() { l.answerAll(replica.ErrNotLeader) }); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
+		if err := take(func() { l.answerAll(replica.ErrNotLeader) }); !errors.Is(err, ErrUnavailable) || errors.Is(err,
+			ErrUnknown) {
 			t.Errorf("%v", err)
 		}
 		l.hold = false
@@ -353,21 +359,26 @@ func TestKeys(t *testing.T) {
 func TestSymbols(t *testing.T) {
 	l := records.NewListing()
 	for i, s := range []string{"600000.SH", "000001.SZ", "000001.SH", "920001.BJ"} {
-		l.Describe(&trade.Event{Kind: trade.SecurityListed, Security: trade.Security{ID: trade.SecurityID(i + 1), Symbol: []byte(s)}})
+		l.Describe(&trade.Event{Kind: trade.SecurityListed, Security: trade.Security{ID: trade.SecurityID(i + 1),
+			Symbol: []byte(s)}})
 	}
 	symbols := NewSymbols(l)
 	for text, want := range map[string]string{
-		"600000.SH": "600000.SH", "SH600000": "600000.SH", "sh.600000": "600000.SH", "600000.XSHG": "600000.SH", "600000": "600000.SH",
-		"600000.ss": "600000.SH", "000001.XSHE": "000001.SZ", "SZ000001": "000001.SZ", "920001": "920001.BJ", "BJ920001": "920001.BJ",
+		"600000.SH": "600000.SH", "SH600000": "600000.SH", "sh.600000": "600000.SH", "600000.XSHG": "600000.SH",
+		"600000":    "600000.SH",
+		"600000.ss": "600000.SH", "000001.XSHE": "000001.SZ", "SZ000001": "000001.SZ", "920001": "920001.BJ",
+		"BJ920001": "920001.BJ",
 	} {
 		if s, err := symbols.Find(text); err != nil || string(s.Symbol) != want {
 			t.Errorf("%s: %s %v", text, s.Symbol, err)
 		}
 	}
-	if _, err := symbols.Find("000001"); !errors.Is(err, ErrSymbolAmbiguous) || !strings.Contains(err.Error(), "000001.SH") {
+	if _, err := symbols.Find("000001"); !errors.Is(err, ErrSymbolAmbiguous) || !strings.Contains(err.Error(),
+		"000001.SH") {
 		t.Errorf("%v", err)
 	}
-	for _, text := range []string{"", "600001", "600001.SH", "AAPL", "60000", "6000000", "600000.US", ".600000", strings.Repeat("6", 99)} {
+	for _, text := range []string{"", "600001", "600001.SH", "AAPL", "60000", "6000000", "600000.US", ".600000",
+		strings.Repeat("6", 99)} {
 		if s, err := symbols.Find(text); !errors.Is(err, ErrSymbolUnknown) {
 			t.Errorf("%q: %s %v", text, s.Symbol, err)
 		}

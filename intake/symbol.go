@@ -103,7 +103,8 @@ func (s *Symbols) Find(text string) (trade.Security, error) {
 	}
 	code, venue, ok := ParseSymbol(text)
 	if !ok {
-		return trade.Security{}, fmt.Errorf("%w %q: give it as 600000.SH, 000001.SZ or 920000.BJ", ErrSymbolUnknown, clip(text))
+		return trade.Security{}, fmt.Errorf("%w %q: give it as 600000.SH, 000001.SZ or 920000.BJ", ErrSymbolUnknown,
+			clip(text))
 	}
 	if venue != 0 {
 		if line, ok := s.listing.Symbol(Canonical(code, venue)); ok {

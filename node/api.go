@@ -18,8 +18,10 @@ const quietMarket = 10 * time.Second
 // api makes the front door.
 func (n *Node) api() *api.Server {
 	return api.New(api.Parts{
-		Door: n.door, Directory: n.views.directory, Passwords: n.passwords, Day: n.books.day, Listing: n.views.listing,
-		Market: n.market, Documents: n.views.documents, History: n.history, Rules: func() *rules.Rules { return n.rules },
+		Door: n.door, Directory: n.views.directory, Passwords: n.passwords, Day: n.books.day,
+		Listing: n.views.listing,
+		Market:  n.market, Documents: n.views.documents, History: n.history,
+		Rules: func() *rules.Rules { return n.rules },
 		Ready: n.unready, Demo: n.config.Demo, Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
 	})
 }
@@ -56,25 +58,34 @@ func (n *Node) gauges() []prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "evenkeel", Name: name, Help: help}, read)
 	}
 	return []prometheus.Collector{
-		gauge("log_applied_index", "Last log entry in the books.", func() float64 { return float64(n.group.Status().Applied) }),
-		gauge("log_durable_index", "Last log entry on disk.", func() float64 { return float64(n.group.Status().Durable) }),
-		gauge("log_queued_commands", "Commands that wait for the log.", func() float64 { return float64(n.group.Status().QueuedCommands) }),
+		gauge("log_applied_index", "Last log entry in the books.",
+			func() float64 { return float64(n.group.Status().Applied) }),
+		gauge("log_durable_index", "Last log entry on disk.",
+			func() float64 { return float64(n.group.Status().Durable) }),
+		gauge("log_queued_commands", "Commands that wait for the log.",
+			func() float64 { return float64(n.group.Status().QueuedCommands) }),
 		count("log_syncs_total", "Syncs of the log.", func() float64 { return float64(n.group.Status().Syncs) }),
-		count("log_slow_syncs_total", "Syncs that took longer than the limit.", func() float64 { return float64(n.group.Status().SlowSyncs) }),
-		gauge("log_snapshot_index", "Last entry in the newest snapshot.", func() float64 { return float64(n.group.Status().SnapshotIndex) }),
+		count("log_slow_syncs_total", "Syncs that took longer than the limit.",
+			func() float64 { return float64(n.group.Status().SlowSyncs) }),
+		gauge("log_snapshot_index", "Last entry in the newest snapshot.",
+			func() float64 { return float64(n.group.Status().SnapshotIndex) }),
 		gauge("exchange_connected", "1 when logged on to the exchange.", func() float64 {
 			if n.link.Status().Connected {
 				return 1
 			}
 			return 0
 		}),
-		gauge("exchange_outbox", "Requests that the exchange has not confirmed.", func() float64 { return float64(n.link.Status().Outbox) }),
-		count("exchange_reports_total", "Reports that the books took.", func() float64 { return float64(n.link.Status().Applied) }),
-		count("exchange_reconnects_total", "Sessions with the exchange that ended.", func() float64 { return float64(n.link.Status().Reconnects) }),
+		gauge("exchange_outbox", "Requests that the exchange has not confirmed.",
+			func() float64 { return float64(n.link.Status().Outbox) }),
+		count("exchange_reports_total", "Reports that the books took.",
+			func() float64 { return float64(n.link.Status().Applied) }),
+		count("exchange_reconnects_total", "Sessions with the exchange that ended.",
+			func() float64 { return float64(n.link.Status().Reconnects) }),
 		gauge("records_lag_entries", "Log entries that the history has not taken.", func() float64 {
 			return max(0, float64(n.books.day.Index())-float64(n.history.Index()))
 		}),
-		gauge("records_waiting_bytes", "Bytes that wait for the history.", func() float64 { return float64(n.views.tail.Waiting()) }),
+		gauge("records_waiting_bytes", "Bytes that wait for the history.",
+			func() float64 { return float64(n.views.tail.Waiting()) }),
 	}
 }
 

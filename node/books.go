@@ -7,6 +7,7 @@ import (
 
 	"evenkeel/auth"
 	"evenkeel/core/broker"
+	"evenkeel/core/must"
 	"evenkeel/core/trade"
 	"evenkeel/records"
 	"evenkeel/replica"
@@ -36,6 +37,13 @@ type views struct {
 func newBooks(shard uint16) *books {
 	b := &books{state: broker.New(shard), day: records.NewDay()}
 	b.out.Drain = b.take
+	return b
+}
+
+// booksOf is the machine of a group of ours.
+func booksOf(m replica.Machine[trade.Answer]) *books {
+	b, ok := m.(*books)
+	must.Hold(ok, "the machine of the broker's group is its books")
 	return b
 }
 

@@ -48,7 +48,8 @@ type DemoAccount struct {
 	Secret   string `json:"secret"`
 }
 
-// Files of the demo in the data directory. The credentials are written down before an account is made with them, under
+// Files of the demo in the data directory. The credentials are written down before an account is made with them,
+// under
 // the second name, so that a first start that is cut off goes on at the next one.
 const (
 	demoName  = "demo.json"
@@ -56,7 +57,8 @@ const (
 	demoOld   = "demo.json.old" // what stood there and was of other books
 )
 
-// openDemo makes the demo accounts of the first start, and tells programs where the server is. Without an exchange there
+// openDemo makes the demo accounts of the first start, and tells programs where the server is. Without an exchange
+// there
 // is no list of securities yet: then the accounts are made when it appears, and the house comes up before.
 func (n *Node) openDemo(ctx, running context.Context) error {
 	if !n.config.Demo {
@@ -98,7 +100,8 @@ func (n *Node) openDemo(ctx, running context.Context) error {
 	return nil
 }
 
-// demoFile reads what an earlier start wrote, or makes up the credentials of new accounts. complete says that the accounts
+// demoFile reads what an earlier start wrote, or makes up the credentials of new accounts. complete says that the
+// accounts
 // are there.
 func (n *Node) demoFile(ctx context.Context) (file DemoFile, complete bool, err error) {
 	name := filepath.Join(n.config.Dir, demoName)
@@ -134,7 +137,8 @@ func (n *Node) demoFile(ctx context.Context) (file DemoFile, complete bool, err 
 	return file, false, nil
 }
 
-// dropForeign leaves out accounts whose key the books do not know: the file came from elsewhere, or the key was revoked.
+// dropForeign leaves out accounts whose key the books do not know: the file came from elsewhere, or the key was
+// revoked.
 func (n *Node) dropForeign(_ context.Context, file *DemoFile, name string) error {
 	var known []DemoAccount
 	for _, a := range file.Accounts {
@@ -220,7 +224,8 @@ func writeFile(name string, text []byte) error {
 	return os.Rename(next, name)
 }
 
-// awaitMarket waits for a trading day and the securities that demo accounts are given; with another list of securities,
+// awaitMarket waits for a trading day and the securities that demo accounts are given; with another list of
+// securities,
 // until nothing more is listed for a while.
 func (n *Node) awaitMarket(ctx context.Context) error {
 	ticker := time.NewTicker(demoWait)
@@ -255,8 +260,10 @@ func (n *Node) demoAccount(ctx context.Context, a *DemoAccount) error {
 		if err != nil {
 			return err
 		}
-		answer, err := n.ask(ctx, "open "+a.Login, &trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{
-			Login: []byte(a.Login), PasswordHash: []byte(hash), Permissions: trade.MayEverything, Commission: demoCommission}})
+		answer, err := n.ask(ctx, "open "+a.Login, &trade.Command{Kind: trade.OpenAccountKind,
+			OpenAccount: trade.OpenAccount{
+				Login: []byte(a.Login), PasswordHash: []byte(hash), Permissions: trade.MayEverything,
+				Commission: demoCommission}})
 		if err != nil {
 			return err
 		}
@@ -279,8 +286,9 @@ func (n *Node) demoAccount(ctx context.Context, a *DemoAccount) error {
 			continue // another list of securities
 		}
 		cost, _ := money.Amount(s.PreviousClose, demoShares)
-		if err := n.house(ctx, "bring in shares", &trade.Command{Kind: trade.MoveSharesKind, MoveShares: trade.MoveShares{Account: id,
-			Security: s.ID, Quantity: demoShares, Cost: cost, Reference: []byte("demo " + symbol)}}); err != nil {
+		if err := n.house(ctx, "bring in shares", &trade.Command{Kind: trade.MoveSharesKind,
+			MoveShares: trade.MoveShares{Account: id,
+				Security: s.ID, Quantity: demoShares, Cost: cost, Reference: []byte("demo " + symbol)}}); err != nil {
 			return err
 		}
 	}

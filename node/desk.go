@@ -74,7 +74,8 @@ type DeskPosition struct {
 // maxSocketPath is the longest path that a Unix socket may have (sun_path of Linux and BSD, less its end).
 const maxSocketPath = 103
 
-// DeskAddress is where the desk of a data directory is reached. A path that is too long for a socket is shortened by a
+// DeskAddress is where the desk of a data directory is reached. A path that is too long for a socket is shortened by
+// a
 // symbolic link of its own in the directory for temporary files; release removes that.
 func DeskAddress(dir string) (address string, release func(), err error) {
 	release = func() {}
@@ -117,7 +118,8 @@ func (n *Node) openDesk(_, _ context.Context) error {
 	if err := os.Chmod(name, 0o600); err != nil {
 		return errors.Join(fmt.Errorf("open the desk: %w", err), l.Close())
 	}
-	n.servers.serve(l, &http.Server{Handler: http.HandlerFunc(n.serveDesk), ReadHeaderTimeout: deskRead, ReadTimeout: deskRead},
+	n.servers.serve(l, &http.Server{Handler: http.HandlerFunc(n.serveDesk), ReadHeaderTimeout: deskRead,
+		ReadTimeout: deskRead},
 		nil) // without a time to write: an audit or a snapshot of very many accounts takes a while
 	return nil
 }
@@ -135,7 +137,7 @@ func (n *Node) serveDesk(w http.ResponseWriter, r *http.Request) {
 		a = DeskAnswer{Error: err.Error()}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(a) // the other end has gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(a) //nolint:gosec // a new key's secret is shown here, once; who asked may have gone
 }
 
 func (n *Node) atDesk(ctx context.Context, q *DeskRequest) (a DeskAnswer, err error) {
@@ -219,8 +221,9 @@ func (n *Node) deskOpen(ctx context.Context, q *DeskRequest) (a DeskAnswer, err 
 			return a, err
 		}
 	}
-	answer, err := n.ask(ctx, "open the account", &trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{
-		Login: []byte(q.Login), PasswordHash: []byte(hash), Permissions: permissions, Commission: commission}})
+	answer, err := n.ask(ctx, "open the account", &trade.Command{Kind: trade.OpenAccountKind,
+		OpenAccount: trade.OpenAccount{
+			Login: []byte(q.Login), PasswordHash: []byte(hash), Permissions: permissions, Commission: commission}})
 	return DeskAnswer{Account: uint64(answer.Account)}, err
 }
 
@@ -243,8 +246,9 @@ func (n *Node) deskShares(ctx context.Context, id trade.AccountID, q *DeskReques
 			return fmt.Errorf("quantity %d is too large", quantity)
 		}
 	}
-	return n.house(ctx, "move shares", &trade.Command{Kind: trade.MoveSharesKind, MoveShares: trade.MoveShares{Account: id,
-		Security: s.ID, Quantity: quantity, Cost: cost, Reference: []byte(reference(q.Reference))}})
+	return n.house(ctx, "move shares", &trade.Command{Kind: trade.MoveSharesKind,
+		MoveShares: trade.MoveShares{Account: id,
+			Security: s.ID, Quantity: quantity, Cost: cost, Reference: []byte(reference(q.Reference))}})
 }
 
 // MaxDeskList bounds a list of accounts.

@@ -51,7 +51,8 @@ func checkAddress(flag, address string) (host string, err error) {
 }
 
 // ours are the names that a data directory may hold; history.db has companions.
-var ours = []string{brokerData, exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket, "history.db",
+var ours = []string{brokerData, exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket,
+	"history.db",
 	"lost+found"}
 
 // openDir makes the data directory, readable by its owner alone. A directory with other people's files is refused: a

@@ -25,8 +25,10 @@ func (n *Node) openExchange(_, running context.Context) error {
 	n.config.Say("starting the simulated exchange")
 	n.config.ExchangePassword = venue.Password(NewPassword())
 	c := exchange.Config{
-		Dir: filepath.Join(n.config.Dir, exchangeData), Rules: n.config.Rules, Clock: n.config.Clock, Flow: n.config.Flow,
-		Units: []exchange.Unit{{CompID: unitCompID, PBU: unitPBU, Password: string(n.config.ExchangePassword)}}, Log: n.log,
+		Dir: filepath.Join(n.config.Dir, exchangeData), Rules: n.config.Rules, Clock: n.config.Clock,
+		Flow:  n.config.Flow,
+		Units: []exchange.Unit{{CompID: unitCompID, PBU: unitPBU, Password: string(n.config.ExchangePassword)}},
+		Log:   n.log,
 	}
 	s, err := exchange.Open(c)
 	if err != nil {
@@ -39,7 +41,8 @@ func (n *Node) openExchange(_, running context.Context) error {
 	return nil
 }
 
-// keepExchange opens the exchange again whenever its journal failed. The broker goes on meanwhile, as it would when an
+// keepExchange opens the exchange again whenever its journal failed. The broker goes on meanwhile, as it would when
+// an
 // exchange elsewhere died: orders wait in its outbox, questions are answered.
 func (n *Node) keepExchange(running context.Context, c exchange.Config) {
 	pause := exchangePause

@@ -17,13 +17,16 @@ import (
 func (n *Node) define(d *szse.SecurityDefinition) {
 	symbol := feed.Symbol(d.Security)
 	known, listed := n.views.listing.Symbol(symbol)
-	s := trade.Security{Symbol: []byte(symbol), Name: []byte(szse.Text(d.Name[:])), Pinyin: []byte(strings.ToLower(szse.Text(d.Pinyin[:]))),
-		Venue: d.Venue, Board: d.Board, Condition: d.Condition, TPlusZero: d.TPlusZero, PreviousClose: d.PreviousClose,
-		Listed: d.Listed, Day: d.Day}
+	s := trade.Security{Symbol: []byte(symbol), Name: []byte(szse.Text(d.Name[:])),
+		Pinyin: []byte(strings.ToLower(szse.Text(d.Pinyin[:]))),
+		Venue:  d.Venue, Board: d.Board, Condition: d.Condition, TPlusZero: d.TPlusZero,
+		PreviousClose: d.PreviousClose,
+		Listed:        d.Listed, Day: d.Day}
 	if listed && same(&known, &s) {
 		return
 	}
-	command, err := trade.AppendCommand(nil, &trade.Command{Kind: trade.ListSecurityKind, ListSecurity: trade.ListSecurity{Security: s}})
+	command, err := trade.AppendCommand(nil, &trade.Command{Kind: trade.ListSecurityKind,
+		ListSecurity: trade.ListSecurity{Security: s}})
 	if err != nil {
 		n.log.Error("a definition does not fit the books", "symbol", symbol, "error", err)
 		return

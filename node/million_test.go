@@ -63,7 +63,8 @@ func measureAccounts(t testing.TB, count int) {
 	propose(&trade.Command{Kind: trade.StartDayKind, StartDay: trade.StartDay{Day: 20261123}})
 	hash := auth.Hash{Parameters: auth.DefaultParameters, Salt: make([]byte, 16), Key: make([]byte, 32)}.String()
 	for i := range count {
-		propose(&trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{Login: fmt.Appendf(nil, "investor%07d", i),
+		propose(&trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{Login: fmt.Appendf(nil,
+			"investor%07d", i),
 			PasswordHash: []byte(hash), Permissions: trade.MayEverything, Commission: demoCommission}})
 		propose(&trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: trade.AccountID(i + 1),
 			Amount: demoCash, Reference: []byte("first")}})

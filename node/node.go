@@ -1,8 +1,10 @@
 // Package node wires the rooms into one running machine: it starts them bottom-up, connects them, and stops them
 // top-down.
 //
-// Order of the start: the data directory, the addresses (which answer "starting" until the house is open), the broker's
-// log (replayed), its views, the rules of the day, the exchange when it runs in the same process, market data, the link
+// Order of the start: the data directory, the addresses (which answer "starting" until the house is open), the
+// broker's
+// log (replayed), its views, the rules of the day, the exchange when it runs in the same process, market data, the
+// link
 // to the exchange, the door, the API, the demo accounts, the desk. Invariants: a failed log ends the process, since
 // nothing may be taken without it; everything else may fail and come back. It never decides about trading; whoever
 // reads it learns who knows whom.
@@ -32,9 +34,13 @@ import (
 
 // Limits of a node.
 const (
-	StartTime    = 60 * time.Second // for a step of the start; replaying a log may take longer
-	DrainTime    = 5 * time.Second  // for requests under way when the node stops
-	patience     = time.Second      // a step that takes longer says how far it is
+	StartTime = 60 * time.Second // for a step of the start; replaying a log may take longer
+	DrainTime = 5 * time.Second  // for requests under way when the node stops
+	patience  = time.Second      // a step that takes longer says how far it is
+	// stalledSync is how long a write of the log may take. A group of one has nobody who could go on instead, so a
+	// disk
+	// that stands still for a moment is waited for; the door tells those who wait that their outcome is unknown.
+	stalledSync  = 30 * time.Second
 	brokerGroup  = 1
 	brokerNode   = 1
 	unitCompID   = "EVENKEEL-BROKER"
@@ -114,7 +120,8 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	running, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
-		n.openDir, n.openListeners, n.openBooks, n.openHistory, n.openExchange, n.openLinks, n.openDoor, n.openServers,
+		n.openDir, n.openListeners, n.openBooks, n.openHistory, n.openExchange, n.openLinks, n.openDoor,
+		n.openServers,
 		n.openDemo, n.openDesk,
 	} {
 		bounded, done := context.WithTimeout(ctx, StartTime)
@@ -158,7 +165,7 @@ func (n *Node) openBooks(ctx, _ context.Context) (err error) {
 	n.views = &views{listing: records.NewListing(), directory: auth.NewDirectory(), outbox: venue.NewOutbox(),
 		tail: tail, documents: records.NewDocuments()}
 	if err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], index uint64) {
-		n.books = m.(*books)
+		n.books = booksOf(m)
 		n.books.attach(n.views, index)
 	}); err != nil {
 		return fmt.Errorf("open the books: %w", err)
@@ -197,7 +204,8 @@ type RefusedError struct {
 func (e *RefusedError) Error() string {
 	text := reasonText(e.Reason)
 	if e.Numbers != (trade.Numbers{}) {
-		text += fmt.Sprintf(" (given %s, bound %s)", inUnit(e.Reason.Unit(), e.Numbers.Given), inUnit(e.Reason.Unit(), e.Numbers.Bound))
+		text += fmt.Sprintf(" (given %s, bound %s)", inUnit(e.Reason.Unit(), e.Numbers.Given), inUnit(e.Reason.Unit(),
+			e.Numbers.Bound))
 	}
 	return text
 }
@@ -214,13 +222,15 @@ func (n *Node) openHistory(_, running context.Context) (err error) {
 
 // openLinks connects to the exchange, and waits for neither link: trading is read-only until they are there.
 func (n *Node) openLinks(_, running context.Context) (err error) {
-	market := &feed.Link{Market: n.market, Log: n.log, Define: n.define, Dial: func(ctx context.Context) (net.Conn, error) {
+	market := &feed.Link{Market: n.market, Log: n.log, Define: n.define, Dial: func(ctx context.Context) (net.Conn,
+		error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", n.config.ExchangeMarket)
 	}}
 	n.link, err = venue.New(venue.Options{
 		Address: n.config.ExchangeOrders, Sender: unitCompID, Target: exchange.CompID, Unit: unitPBU,
-		Password: n.config.ExchangePassword, Outbox: n.views.outbox, Proposer: n.group, Full: replica.ErrFull, Log: n.log,
+		Password: n.config.ExchangePassword, Outbox: n.views.outbox, Proposer: n.group, Full: replica.ErrFull,
+		Log: n.log,
 	})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (n *Node) replay(ctx context.Context, after uint64, visit func(records.Entr
 
 // inspect runs look on the books between two entries.
 func (n *Node) inspect(ctx context.Context, look func(*books)) error {
-	err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], _ uint64) { look(m.(*books)) })
+	err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], _ uint64) { look(booksOf(m)) })
 	if err != nil {
 		return fmt.Errorf("look at the books: %w", err)
 	}

@@ -27,12 +27,12 @@ type servers struct {
 }
 
 // openListeners takes the addresses, and answers "starting" there: replaying a long log takes a while.
-func (n *Node) openListeners(_, _ context.Context) (err error) {
+func (n *Node) openListeners(ctx, _ context.Context) (err error) {
 	s := &servers{log: n.log}
 	n.servers = s
 	first := http.Handler(http.HandlerFunc(starting))
 	s.handler.Store(&first)
-	if s.plain, err = listen("--listen", n.config.Listen); err != nil {
+	if s.plain, err = listen(ctx, "--listen", n.config.Listen); err != nil {
 		return err
 	}
 	s.serve(s.plain, api.HTTPServer(s), nil)
@@ -44,15 +44,16 @@ func (n *Node) openListeners(_, _ context.Context) (err error) {
 		return err
 	}
 	s.ca = ca
-	if s.secure, err = listen("--listen-tls", n.config.ListenTLS); err != nil {
+	if s.secure, err = listen(ctx, "--listen-tls", n.config.ListenTLS); err != nil {
 		return err
 	}
 	s.serve(s.secure, api.HTTPServer(s), config)
 	return nil
 }
 
-func listen(flag, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s %s: something listens there already, perhaps another evenkeel; "+
 			"choose another address (port 0: any)", flag, address)
@@ -93,7 +94,8 @@ func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *servers) serve(l net.Listener, server *http.Server, config *tls.Config) {
 	server.TLSConfig = config
-	server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) // clients that speak no HTTP, no TLS, or go away
+	server.ErrorLog = slog.NewLogLogger(s.log.Handler(),
+		slog.LevelDebug) // clients that speak no HTTP, no TLS, or go away
 	s.all = append(s.all, server)
 	s.work.Go(func() {
 		if config != nil {

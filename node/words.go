@@ -38,7 +38,8 @@ next:
 	return p, nil
 }
 
-// maxCommission is the most that a broker may charge: 0.3 %, in 1/10,000 of a percent (CSRC, SPC and STA, Zheng Jian Fa
+// maxCommission is the most that a broker may charge: 0.3 %, in 1/10,000 of a percent (CSRC, SPC and STA, Zheng Jian
+// Fa
 // 2002 No. 21).
 const maxCommission = 3 * money.Scale / 10
 

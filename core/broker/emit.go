@@ -40,8 +40,7 @@ func (s *State) accountEvent(kind trade.EventKind, n ledger.Number) *trade.Event
 func (s *State) orderEvent(kind trade.EventKind, i seat, o *order) *trade.Event {
 	e := s.accountEvent(kind, o.account)
 	s.describe(&e.Order, i, o)
-	e.Balance = s.books.Balance(o.account)
-	e.Position = s.books.Position(o.account, o.Security)
+	s.books.Show(o.account, o.Security, &e.Balance, &e.Position)
 	s.hashOrder(e)
 	return e
 }
@@ -54,23 +53,44 @@ func (s *State) settled(e *trade.Event) {
 	s.digest = xxh3.HashSeed(s.coded, s.digest)
 }
 
+// hashedWords is how many numbers of an order's event are hashed.
+const hashedWords = 27
+
+// put writes the i-th of the words that are hashed.
+func put(w *[8 * hashedWords]byte, i int, v uint64) { binary.LittleEndian.PutUint64(w[8*i:], v) }
+
 // hashOrder folds an order's event into the digest: not all of it, but all that is not implied by what came before.
 func (s *State) hashOrder(e *trade.Event) {
 	o, b, p := &e.Order, &e.Balance, &e.Position
-	words := s.scratch[:0]
-	for _, v := range [...]uint64{
-		uint64(e.Kind) | uint64(o.Status)<<8 | uint64(o.Side)<<16 | uint64(o.Type)<<24 | uint64(o.Reason)<<32 |
-			uint64(o.Channel)<<48,
-		uint64(e.Time), uint64(e.Account), e.Number, uint64(o.ID), uint64(o.Security), uint64(o.Price), uint64(o.Quantity),
-		uint64(o.Filled), uint64(o.Amount), uint64(o.FrozenCash), uint64(o.FrozenShares), uint64(o.Fees.Commission),
-		uint64(o.Fees.StampDuty), uint64(o.Fees.Transfer), uint64(o.Replaces), uint64(o.ReplacedBy), uint64(o.Cancel),
-		binary.LittleEndian.Uint64(o.VenueOrder[:]), binary.LittleEndian.Uint64(o.VenueOrder[8:]),
-		uint64(b.Available), uint64(b.Frozen), uint64(b.Receivable),
-		uint64(p.Sellable), uint64(p.Frozen), uint64(p.Bought), uint64(p.Cost),
-	} {
-		words = binary.LittleEndian.AppendUint64(words, v)
-	}
-	s.digest = xxh3.HashSeed(words, s.digest)
+	w := &s.words // each at a place that the compiler knows: no check, no loop
+	put(w, 0, uint64(e.Kind)|uint64(o.Status)<<8|uint64(o.Side)<<16|uint64(o.Type)<<24|uint64(o.Reason)<<32|
+		uint64(o.Channel)<<48)
+	put(w, 1, uint64(e.Time))
+	put(w, 2, uint64(e.Account))
+	put(w, 3, e.Number)
+	put(w, 4, uint64(o.ID))
+	put(w, 5, uint64(o.Security))
+	put(w, 6, uint64(o.Price))
+	put(w, 7, uint64(o.Quantity))
+	put(w, 8, uint64(o.Filled))
+	put(w, 9, uint64(o.Amount))
+	put(w, 10, uint64(o.FrozenCash))
+	put(w, 11, uint64(o.FrozenShares))
+	put(w, 12, uint64(o.Fees.Commission))
+	put(w, 13, uint64(o.Fees.StampDuty))
+	put(w, 14, uint64(o.Fees.Transfer))
+	put(w, 15, uint64(o.Replaces))
+	put(w, 16, uint64(o.ReplacedBy))
+	put(w, 17, uint64(o.Cancel))
+	copy(w[8*18:], o.VenueOrder[:])
+	put(w, 20, uint64(b.Available))
+	put(w, 21, uint64(b.Frozen))
+	put(w, 22, uint64(b.Receivable))
+	put(w, 23, uint64(p.Sellable))
+	put(w, 24, uint64(p.Frozen))
+	put(w, 25, uint64(p.Bought))
+	put(w, 26, uint64(p.Cost))
+	s.digest = xxh3.HashSeed(w[:], s.digest)
 	if e.Kind == trade.OrderPlaced {
 		s.digest = xxh3.HashSeed(o.ClientID, s.digest)
 	}

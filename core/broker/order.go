@@ -95,7 +95,12 @@ func (s *State) push(i seat, o *order, q queue) {
 	}
 	c.last = i
 	if q == outbox {
-		s.out.Outgoing = append(s.out.Outgoing, s.outgoing(i, o))
+		n := len(s.out.Outgoing)
+		if n == cap(s.out.Outgoing) {
+			s.out.Outgoing = append(s.out.Outgoing, trade.Outgoing{})
+		}
+		s.out.Outgoing = s.out.Outgoing[:n+1]
+		s.outgoing(&s.out.Outgoing[n], i, o)
 		s.hashOutgoing(i, o)
 	}
 }
@@ -122,23 +127,23 @@ func (s *State) pull(i seat, o *order) {
 	o.queue, o.prev, o.next = noQueue, 0, 0
 }
 
-// outgoing words a request for the exchange.
-func (s *State) outgoing(i seat, o *order) trade.Outgoing {
+// outgoing words a request for the exchange: all members of v.
+func (s *State) outgoing(v *trade.Outgoing, i seat, o *order) {
 	of, order := o, i
 	if o.target != 0 {
 		of, order = s.at(o.target), o.target
 	}
-	return trade.Outgoing{
-		Request: s.id(i), Order: s.id(order), Cancel: o.target != 0, Account: s.accountID(o.account),
-		Security: of.Security, Side: of.Side, Type: of.kind, Price: of.price, Quantity: of.Quantity,
-		Day: s.day, Time: o.placed,
-	}
+	v.Request, v.Order, v.Cancel, v.Account = s.id(i), s.id(order), o.target != 0, s.accountID(o.account)
+	v.Security, v.Side, v.Type, v.Price, v.Quantity = of.Security, of.Side, of.kind, of.price, of.Quantity
+	v.Day, v.Time = s.day, o.placed
 }
 
 // Outbox visits the requests that the exchange has not confirmed, in the order in which they are to be sent again.
 func (s *State) Outbox(visit func(trade.Outgoing)) {
+	var v trade.Outgoing
 	for i := s.chains[outbox].first; i != 0; i = s.at(i).next {
-		visit(s.outgoing(i, s.at(i)))
+		s.outgoing(&v, i, s.at(i))
+		visit(v)
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *State) newOrder(
 	hash uint64,
 ) (seat, *order) {
 	i, o := s.newSeat(n)
-	o.Claim = claimOf(of, asked.Side, v.Price, asked.Quantity)
+	o.Claim.Price, o.Quantity, o.Security, o.Side = v.Price, asked.Quantity, of, asked.Side // the rest is zero
 	o.price, o.whole, o.kind, o.channel, o.tariff = asked.Price, asked.Quantity, asked.Type, by, s.line(of).tariff
 	o.clientID = s.clientIDs.keep(id)
 	s.clients.put(hash, uint32(i))

@@ -113,8 +113,9 @@ type State struct {
 	untrue  uint64 // reports that could not be true
 	seed    uint64 // of the hashes of client ids and references: unknown to clients, new every day
 	out     *trade.Output
-	scratch [320]byte
-	coded   []byte // of events that are rare
+	words   [8 * hashedWords]byte // of an order's event, to be hashed
+	scratch [64]byte              // of what is shorter
+	coded   []byte                // of events that are rare
 
 	books     ledger.Books
 	accounts  ledger.Sheets[account]

@@ -125,10 +125,10 @@ type RollDay struct{ Day trade.Day }
 // AdoptRules replaces the rule file, at once. Refused: RulesInvalid.
 type AdoptRules struct{ Text []byte }
 
-// ForgetUnit makes a broker unit one whose orders are forgotten when they are done: no reports are kept for it (they are
-// in Output only), and a ClOrdID may be used again when its order is done. It is for players of the exchange's own, whose
-// day would else be most of the exchange's memory. Refused: DuplicateOrder (the unit has sent requests that are kept),
-// VenueThrottled (no room for another PBU).
+// ForgetUnit makes a broker unit one whose orders are forgotten when they are done: no reports are kept for it (they
+// are in Output only), and a ClOrdID may be used again when its order is done. It is for players of the exchange's
+// own, whose day would else be most of the exchange's memory. Refused: DuplicateOrder (the unit has sent requests
+// that are kept), VenueThrottled (no room for another PBU).
 type ForgetUnit struct{ PBU PBU }
 
 // Kind implements Command.

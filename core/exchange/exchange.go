@@ -13,8 +13,8 @@
 //
 // Report indexes count per (PBU, partition) from 1, have no gaps, and go on over days: a broker that was away over
 // midnight asks for the first index that it lacks, as on any other day. The reports of today and of the trading day
-// before are kept, except those of units of ForgetUnit. A security's partition is (its number - 1) mod partitions + 1; requests for unknown securities are
-// answered on partition 1.
+// before are kept, except those of units of ForgetUnit. A security's partition is (its number - 1) mod partitions +
+// 1; requests for unknown securities are answered on partition 1.
 //
 // Invariants: leaves + filled + cancelled = quantity for every order, and the books hold exactly the open orders with
 // what they have left; a book is crossed only while a call collects; same commands, same bytes (reports, market data

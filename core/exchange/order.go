@@ -321,7 +321,8 @@ func (m *Machine) end(number OrderNumber, status trade.OrderStatus, reason trade
 	o := m.orderAt(number)
 	must.Hold(o.open(), "an order that is done ends again")
 	o.leaves, o.status, o.handle = 0, status, 0
-	m.report(o.unit, o.security, &record{kind: trade.OrderCancelledReport, status: status, filled: o.filled, reason: reason},
+	m.report(o.unit, o.security,
+		&record{kind: trade.OrderCancelledReport, status: status, filled: o.filled, reason: reason},
 		about{order: o, number: number}, out)
 	m.forgetDone(o, number)
 }

@@ -118,8 +118,8 @@ func (m *Machine) forgetDone(o *order, number OrderNumber) {
 	p.spare = append(p.spare, o)
 }
 
-// OpenOrders calls visit with the ClOrdID of each order of a broker unit that rests in a security's book, buys first, by
-// priority, until it returns false.
+// OpenOrders calls visit with the ClOrdID of each order of a broker unit that rests in a security's book, buys first,
+// by priority, until it returns false.
 func (m *Machine) OpenOrders(n SecurityNumber, p PBU, visit func(ClOrdID) bool) {
 	s := m.listed(n)
 	unit, ok := m.unitOf[p]

@@ -9,8 +9,8 @@ import (
 	"evenkeel/core/trade"
 )
 
-// TestForgottenUnit plays two days twice: once with units whose orders are forgotten when they are done. Everybody else
-// is told the same, the market is the same, and nothing of the forgotten ones stays.
+// TestForgottenUnit plays two days twice: once with units whose orders are forgotten when they are done. Everybody
+// else is told the same, the market is the same, and nothing of the forgotten ones stays.
 func TestForgottenUnit(t *testing.T) {
 	const day = 20260708
 	forgotten := map[PBU]bool{unit("U1"): true, unit("U2"): true}
@@ -130,7 +130,8 @@ func TestForgottenClOrdID(t *testing.T) {
 	if open != 1 {
 		t.Errorf("%d open orders", open)
 	}
-	cancel := &Cancel{PBU: unit("P"), ClOrdID: clOrd("2"), OrigClOrdID: clOrd("1"), Security: code("600001"), Day: 20260708}
+	cancel := &Cancel{PBU: unit("P"), ClOrdID: clOrd("2"), OrigClOrdID: clOrd("1"), Security: code("600001"),
+		Day: 20260708}
 	apply(cancel, trade.Accepted)
 	cancel.ClOrdID = clOrd("3")
 	apply(cancel, trade.UnknownOrder)

@@ -105,7 +105,8 @@ func (m *Machine) Kept(p PBU, partition uint32) (first, next uint64) {
 }
 
 // FirstToday is the index that the first report of today has, or will have, for a broker unit on a partition: what is
-// before it was told on earlier days. It is 1 for a unit that was never heard of, 0 for a partition that does not exist.
+// before it was told on earlier days. It is 1 for a unit that was never heard of, 0 for a partition that does not
+// exist.
 func (m *Machine) FirstToday(p PBU, partition uint32) uint64 {
 	unit, ok := m.unitOf[p]
 	switch {

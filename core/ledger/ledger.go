@@ -115,6 +115,20 @@ func (b *Books) Position(n Number, security trade.SecurityID) trade.Position {
 	return trade.Position{Security: security}
 }
 
+// Show writes an account's cash and what it has of a security where the caller keeps them: both are asked for after
+// every change of an order.
+func (b *Books) Show(n Number, security trade.SecurityID, cash *trade.Balance, shares *trade.Position) {
+	e := b.accounts.At(uint32(n))
+	cash.Available, cash.Frozen, cash.Receivable = e.available, e.frozen, e.receivable
+	p := b.find(e, security)
+	if p == nil {
+		*shares = trade.Position{Security: security}
+		return
+	}
+	shares.Security, shares.Total, shares.Sellable = security, p.total(), p.sellable
+	shares.Frozen, shares.Bought, shares.Cost = p.frozen, p.bought, p.cost
+}
+
 // Positions returns how many positions an account has; those emptied today are counted until the next day.
 func (b *Books) Positions(n Number) int { return int(b.accounts.At(uint32(n)).count) }
 

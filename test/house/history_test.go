@@ -88,7 +88,8 @@ func (p *postgres) address() string {
 
 func (p *postgres) start() {
 	p.t.Helper()
-	p.running = p.command("postgres", "-D", p.dir+"/data", "-p", strconv.Itoa(p.port), "-c", "listen_addresses=127.0.0.1",
+	p.running = p.command("postgres", "-D", p.dir+"/data", "-p", strconv.Itoa(p.port), "-c",
+		"listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "shared_buffers=16MB")
 	if err := p.running.Start(); err != nil {
 		p.t.Fatal(err)
@@ -117,7 +118,8 @@ func (p *postgres) count(query string) (n int, err error) {
 	return n, errors.Join(err, conn.Close(ctx))
 }
 
-// TestHistoryInPostgreSQL starts a house whose database is down, trades, and lets the database come, go and come back:
+// TestHistoryInPostgreSQL starts a house whose database is down, trades, and lets the database come, go and come
+// back:
 // trading never waits, and in the end every event is in it.
 func TestHistoryInPostgreSQL(t *testing.T) {
 	t.Parallel()
@@ -139,7 +141,7 @@ func TestHistoryInPostgreSQL(t *testing.T) {
 				told += len(h.events(a))
 			}
 			if kept, err := p.count("SELECT count(*) FROM events"); err != nil || kept != told {
-				return fmt.Errorf("%d of %d: %v", kept, told, err)
+				return fmt.Errorf("%d of %d: %w", kept, told, err)
 			}
 			return nil
 		})

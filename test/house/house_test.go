@@ -1,8 +1,10 @@
 // Package house_test runs the whole house as its users do: the real binary, its commands, HTTP, its files. The tests
-// start servers on free loopback ports and empty directories, end them with signals as rude as kill -9, and hold what is
+// start servers on free loopback ports and empty directories, end them with signals as rude as kill -9, and hold what
+// is
 // told afterwards against what was acknowledged before, to the cent.
 //
-// Fees and limits are computed here from the market's rules, independently of the code under test. Most houses are quiet
+// Fees and limits are computed here from the market's rules, independently of the code under test. Most houses are
+// quiet
 // (--flow 0): two demo accounts trade with each other, so that every fill is known beforehand. It never looks inside.
 package house_test
 
@@ -303,8 +305,9 @@ func (h *house) list(who account, path string) (rows []object) {
 
 // limit is a limit order for the day.
 func limit(side, symbol string, quantity int, price string) object {
-	return object{"symbol": symbol, "side": side, "qty": fmt.Sprint(quantity), "type": "limit", "time_in_force": "day",
-		"limit_price": price}
+	return object{"symbol": symbol, "side": side, "qty": fmt.Sprint(quantity), "type": "limit",
+		"time_in_force": "day",
+		"limit_price":   price}
 }
 
 // place sends an order that has to be taken, and returns its id.
@@ -362,7 +365,8 @@ func position(standing object, symbol string) object {
 func (h *house) events(who account) (rows []object) {
 	h.t.Helper()
 	for {
-		page := h.must(http.StatusOK, who, "GET", fmt.Sprintf("/api/v1/events/list?limit=500&from=%d", len(rows)+1), nil)
+		page := h.must(http.StatusOK, who, "GET", fmt.Sprintf("/api/v1/events/list?limit=500&from=%d", len(rows)+1),
+			nil)
 		list, _ := page["events"].([]any)
 		for _, one := range list {
 			e, _ := one.(object)

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// TestLifeOfAnInvestor is the main job on a quiet market: log in, look, pay in, buy, be refused a same-day sale, sell,
+// TestLifeOfAnInvestor is the main job on a quiet market: log in, look, pay in, buy, be refused a same-day sale,
+// sell,
 // cancel, replace, read it all back, and find it unchanged after kill -9 and after SIGTERM.
 func TestLifeOfAnInvestor(t *testing.T) {
 	t.Parallel()
@@ -21,16 +22,20 @@ func TestLifeOfAnInvestor(t *testing.T) {
 	const moutai, bank = "600519.SH", "600036.SH"
 
 	// A password opens a session; its token is as good as a key.
-	login := h.must(http.StatusOK, account{}, "POST", "/api/v1/login", object{"login": wang.Login, "password": wang.Password})
+	login := h.must(http.StatusOK, account{}, "POST", "/api/v1/login", object{"login": wang.Login,
+		"password": wang.Password})
 	bearer := []string{"Authorization", "Bearer " + text(login, "token")}
-	h.must(http.StatusUnauthorized, account{}, "POST", "/api/v1/login", object{"login": wang.Login, "password": "wrong password"})
-	if got := text(h.must(http.StatusOK, account{}, "GET", "/api/v1/account", nil, bearer...), "login"); got != wang.Login {
+	h.must(http.StatusUnauthorized, account{}, "POST", "/api/v1/login", object{"login": wang.Login,
+		"password": "wrong password"})
+	if got := text(h.must(http.StatusOK, account{}, "GET", "/api/v1/account", nil, bearer...),
+		"login"); got != wang.Login {
 		t.Fatalf("the session is %q's", got)
 	}
 
 	// The market: the security's terms, its limits of the day from 1688.00 +- 10 %.
 	quote := h.must(http.StatusOK, wang, "GET", "/api/v1/quotes/"+moutai, nil)
-	if text(quote, "limit_up") != "1856.80" || text(quote, "limit_down") != "1519.20" || text(quote, "phase") != "CONTINUOUS" {
+	if text(quote, "limit_up") != "1856.80" || text(quote, "limit_down") != "1519.20" || text(quote,
+		"phase") != "CONTINUOUS" {
 		t.Fatalf("quote %v", quote)
 	}
 
@@ -58,8 +63,10 @@ func TestLifeOfAnInvestor(t *testing.T) {
 	bought := h.order(wang, bid, "partially_filled")
 	amount := fen(300 * 169001)
 	paid := feesOf("buy", amount)
-	for path, want := range map[string]any{"filled_qty": 300, "filled_avg_price": "1690.01", "cn.filled_amount": amount,
-		"cn.fees.commission": paid.commission, "cn.fees.stamp_duty": paid.stamp, "cn.fees.transfer_fee": paid.transfer} {
+	for path, want := range map[string]any{"filled_qty": 300, "filled_avg_price": "1690.01",
+		"cn.filled_amount":   amount,
+		"cn.fees.commission": paid.commission, "cn.fees.stamp_duty": paid.stamp,
+		"cn.fees.transfer_fee": paid.transfer} {
 		if text(bought, path) != fmt.Sprint(want) {
 			t.Errorf("bid: %s is %s, want %v", path, text(bought, path), want)
 		}
@@ -75,7 +82,8 @@ func TestLifeOfAnInvestor(t *testing.T) {
 		t.Errorf("position %v", p)
 	}
 	refusal := h.must(http.StatusForbidden, wang, "POST", "/v2/orders", limit("sell", moutai, 2300, "1700.00"))
-	if text(refusal, "reason") != "INSUFFICIENT_SELLABLE" || text(refusal, "available") != "2000" || text(refusal, "existing_qty") != "2300" {
+	if text(refusal, "reason") != "INSUFFICIENT_SELLABLE" || text(refusal, "available") != "2000" || text(refusal,
+		"existing_qty") != "2300" {
 		t.Errorf("T+1: %v", refusal)
 	}
 
@@ -100,7 +108,8 @@ func TestLifeOfAnInvestor(t *testing.T) {
 	// Replace: cancel and new in one; the new order is linked to the old one.
 	first := h.place(wang, limit("buy", bank, 1000, "35.00"))
 	h.order(wang, first, "new")
-	second := text(h.must(http.StatusOK, wang, "PATCH", "/v2/orders/"+first, object{"qty": "1200", "limit_price": "34.90"}), "id")
+	second := text(h.must(http.StatusOK, wang, "PATCH", "/v2/orders/"+first, object{"qty": "1200",
+		"limit_price": "34.90"}), "id")
 	replaced := h.order(wang, first, "replaced")
 	fresh := h.order(wang, second, "new")
 	if text(replaced, "replaced_by") != second || text(fresh, "replaces") != first || text(fresh, "qty") != "1200" {
@@ -112,11 +121,13 @@ func TestLifeOfAnInvestor(t *testing.T) {
 
 	// Activities: one line a fill, and the deposits.
 	fills := h.list(wang, "/v2/account/activities/FILL")
-	if len(fills) != 2 || text(fills[0], "side") != "sell" || text(fills[0], "qty") != "200" || text(fills[1], "qty") != "300" ||
+	if len(fills) != 2 || text(fills[0], "side") != "sell" || text(fills[0], "qty") != "200" || text(fills[1],
+		"qty") != "300" ||
 		text(fills[1], "price") != "1690.01" {
 		t.Errorf("fills %v", fills)
 	}
-	if paid := h.list(wang, "/v2/account/activities/CSD"); len(paid) != 2 || text(paid[0], "net_amount") != "250000.50" {
+	if paid := h.list(wang, "/v2/account/activities/CSD"); len(paid) != 2 || text(paid[0],
+		"net_amount") != "250000.50" {
 		t.Errorf("deposits %v", paid)
 	}
 	history := h.must(http.StatusOK, wang, "GET", "/v2/account/portfolio/history?period=1D", nil)
@@ -163,7 +174,8 @@ func (h *house) picture(who account) object {
 	standing := h.standing(who)
 	delete(standing, "market_value") // follow the quotes
 	delete(standing, "equity")
-	return object{"standing": standing, "orders": h.list(who, "/v2/orders?status=all&limit=500"), "events": h.events(who),
+	return object{"standing": standing, "orders": h.list(who, "/v2/orders?status=all&limit=500"),
+		"events":     h.events(who),
 		"activities": h.list(who, "/v2/account/activities")}
 }
 
@@ -171,7 +183,8 @@ func (h *house) picture(who account) object {
 func (h *house) stream(who account, from, count int) (rows []object) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), waitLimit)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/api/v1/events?from=%d", h.url, from), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/api/v1/events?from=%d", h.url,
+		from), nil)
 	if err != nil {
 		h.t.Error(err)
 		return nil

@@ -57,7 +57,8 @@ func TestOpeningCall(t *testing.T) {
 	ask := h.place(seller, limit("sell", symbol, 500, "10.00")) // orders are taken, cancels are not
 	h.order(seller, ask, "new")
 	h.refused(buyer, "DELETE", "/v2/orders/"+rest, nil, refusalRow{status: 422, reason: "NO_CANCEL_PHASE"})
-	h.refused(buyer, "PATCH", "/v2/orders/"+rest, object{"qty": "100"}, refusalRow{status: 422, reason: "NO_CANCEL_PHASE"})
+	h.refused(buyer, "PATCH", "/v2/orders/"+rest, object{"qty": "100"}, refusalRow{status: 422,
+		reason: "NO_CANCEL_PHASE"})
 
 	// 500 at 10.10 meet 500 at 10.00 and nothing is left at either price: Shanghai takes the middle, 10.05.
 	if o := h.order(buyer, bid, "filled"); text(o, "filled_avg_price") != "10.05" {
@@ -86,8 +87,10 @@ func TestLunch(t *testing.T) {
 	ask := h.place(seller, limit("sell", symbol, 200, "10.00"))
 	bid := h.place(buyer, limit("buy", symbol, 200, "10.00"))
 	gone := h.place(buyer, limit("buy", symbol, 100, "9.99"))
-	if o := h.must(200, buyer, "GET", "/api/v1/orders/"+bid, nil); text(o, "status") != "HELD" || text(o, "cn.frozen_cash") != "2005.02" {
-		t.Errorf("at lunch a bid is %v with %v frozen, want HELD with 2005.02", text(o, "status"), text(o, "cn.frozen_cash"))
+	if o := h.must(200, buyer, "GET", "/api/v1/orders/"+bid, nil); text(o, "status") != "HELD" || text(o,
+		"cn.frozen_cash") != "2005.02" {
+		t.Errorf("at lunch a bid is %v with %v frozen, want HELD with 2005.02", text(o, "status"), text(o,
+			"cn.frozen_cash"))
 	}
 	h.cancelled(buyer, gone) // what is still here needs no exchange
 	h.order(buyer, gone, "canceled")
@@ -129,8 +132,11 @@ func TestClose(t *testing.T) {
 	h.start()
 	h.ready()
 	h.phase("CLOSED")
-	h.refused(buyer, "POST", "/v2/orders", limit("buy", symbol, 100, "10.00"), refusalRow{status: 422, reason: "MARKET_CLOSED"})
-	if o := h.order(buyer, bid, "expired", "canceled"); text(o, "filled_qty") != "200" || text(o, "cn.reason") != "EXPIRED_AT_CLOSE" {
-		t.Errorf("the bid ended with %v filled for %v, want 200 and EXPIRED_AT_CLOSE", text(o, "filled_qty"), text(o, "cn.reason"))
+	h.refused(buyer, "POST", "/v2/orders", limit("buy", symbol, 100, "10.00"), refusalRow{status: 422,
+		reason: "MARKET_CLOSED"})
+	if o := h.order(buyer, bid, "expired", "canceled"); text(o, "filled_qty") != "200" || text(o,
+		"cn.reason") != "EXPIRED_AT_CLOSE" {
+		t.Errorf("the bid ended with %v filled for %v, want 200 and EXPIRED_AT_CLOSE", text(o, "filled_qty"), text(o,
+			"cn.reason"))
 	}
 }

@@ -1,6 +1,7 @@
 package house_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,23 +13,29 @@ import (
 	"time"
 )
 
-// TestWrongCommandLines holds every refusal of a command line to one line on standard error that names what is wrong, and
+// TestWrongCommandLines holds every refusal of a command line to one line on standard error that names what is wrong,
+// and
 // to exit code 2.
 func TestWrongCommandLines(t *testing.T) {
 	t.Parallel()
 	for _, try := range []struct{ line, says string }{
-		{"frobnicate", "unknown command"}, {"serve extra", `unexpected "extra"`}, {"serve --nonsense", "not defined: -nonsense"},
+		{"frobnicate", "unknown command"}, {"serve extra", `unexpected "extra"`}, {"serve --nonsense",
+			"not defined: -nonsense"},
 		{"serve --demo many", "invalid value"}, {"serve --exchange 127.0.0.1:1", "--market"},
 		{"serve --exchange nowhere --market 127.0.0.1:1", "host:port"},
-		{"exchange --speed fast", "invalid value"}, {"account", "what to do is missing"}, {"account frobnicate", "none of open"},
-		{"account show", "login of an account"}, {"account deposit alice", "--amount"}, {"account list alice", `unexpected "alice"`},
-		{"bench --rate 0", "--rate 1 to"}, {"bench --url http://127.0.0.1:1", "--demo"}, {"version now", "unexpected"},
+		{"exchange --speed fast", "invalid value"}, {"account", "what to do is missing"}, {"account frobnicate",
+			"none of open"},
+		{"account show", "login of an account"}, {"account deposit alice", "--amount"}, {"account list alice",
+			`unexpected "alice"`},
+		{"bench --rate 0", "--rate 1 to"}, {"bench --url http://127.0.0.1:1", "--demo"}, {"version now",
+			"unexpected"},
 	} {
 		t.Run(try.line, func(t *testing.T) {
 			said, err := exec.Command(binary, strings.Fields(try.line)...).CombinedOutput()
 			text := strings.TrimSpace(string(said))
-			exit, _ := err.(*exec.ExitError)
-			if exit == nil || exit.ExitCode() != 2 || !strings.Contains(text, try.says) || strings.Contains(text, "\n") {
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(text, try.says) ||
+				strings.Contains(text, "\n") {
 				t.Errorf("%v: %q, want one line with %q and exit code 2", err, text, try.says)
 			}
 		})
@@ -67,8 +74,10 @@ func TestStartsThatAreRefused(t *testing.T) {
 		args       []string
 		says       []string
 	}{
-		{"plain HTTP for everybody", "a", []string{"--listen", "0.0.0.0:80"}, []string{"without TLS only loopback", "--listen-tls"}},
-		{"a port that is taken", "b", []string{"--listen", taken.Addr().String()}, []string{"listens there already", "--listen"}},
+		{"plain HTTP for everybody", "a", []string{"--listen", "0.0.0.0:80"}, []string{"without TLS only loopback",
+			"--listen-tls"}},
+		{"a port that is taken", "b", []string{"--listen", taken.Addr().String()}, []string{"listens there already",
+			"--listen"}},
 		{"no address", "c", []string{"--listen", "8080"}, []string{`"8080"`, "host:port"}},
 		{"a file for a directory", "file/x", nil, []string{"data directory", "file"}},
 		{"a directory of other things", "home", nil, []string{"letters.txt", "--data"}},
@@ -77,11 +86,13 @@ func TestStartsThatAreRefused(t *testing.T) {
 		{"no rules", "f", []string{"--rules", file}, []string{"rule file"}},
 		{"too many demo accounts", "g", []string{"--demo", "1000"}, []string{"--demo 1000", "100"}},
 		{"another database", "h", []string{"--records", "mysql://x"}, []string{"postgres://"}},
-		{"no password file", "i", []string{"--exchange", "127.0.0.1:1", "--market", "127.0.0.1:1", "--exchange-password-file", "none"},
+		{"no password file", "i", []string{"--exchange", "127.0.0.1:1", "--market", "127.0.0.1:1",
+			"--exchange-password-file", "none"},
 			[]string{"none"}},
 	} {
 		t.Run(try.name, func(t *testing.T) {
-			args := append([]string{"serve", "--data", filepath.Join(dir, try.data), "--listen", "127.0.0.1:0"}, try.args...)
+			args := append([]string{"serve", "--data", filepath.Join(dir, try.data), "--listen", "127.0.0.1:0"},
+				try.args...)
 			said := run(t, args...).fails()
 			for _, want := range try.says {
 				if !strings.Contains(said, want) {
@@ -116,7 +127,8 @@ func TestDemoFileOfOtherBooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.kill()
-	if err := os.WriteFile(name, []byte(strings.Replace(string(own), h.accounts[1].KeyID, "EKSOMEBODYELSE", 1)), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(strings.Replace(string(own), h.accounts[1].KeyID, "EKSOMEBODYELSE", 1)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	h.start()
@@ -152,10 +164,12 @@ func TestDesk(t *testing.T) {
 	must("", "deposit", "alice", "--amount", "1000.00", "--reference", "r")
 	must("", "deposit", "alice", "--amount", "1000.00", "--reference", "r")
 	must("", "shares", "alice", "--symbol", "600519.SH", "--quantity", "100")
-	if said := must("", "show", "alice"); !strings.Contains(said, "1000.00") || !strings.Contains(said, "600519.SH  100") {
+	if said := must("", "show", "alice"); !strings.Contains(said, "1000.00") || !strings.Contains(said,
+		"600519.SH  100") {
 		t.Error(said)
 	}
-	key := regexp.MustCompile(`APCA_API_KEY_ID\s+(\S+)\nAPCA_API_SECRET_KEY\s+(\S+)`).FindStringSubmatch(must("", "key", "alice"))
+	key := regexp.MustCompile(`APCA_API_KEY_ID\s+(\S+)\nAPCA_API_SECRET_KEY\s+(\S+)`).FindStringSubmatch(must("",
+		"key", "alice"))
 	if key == nil {
 		t.Fatal("no key was shown")
 	}
@@ -169,12 +183,16 @@ func TestDesk(t *testing.T) {
 	must("", "revoke", "alice", "--key-id", key[1])
 	h.must(401, alice, "GET", "/v2/account", nil)
 	for _, try := range []struct{ line, says string }{
-		{"open alice", "taken"}, {"show bob", "bob"}, {"deposit alice --amount ten", "ten"}, {"deposit alice --amount -5000", "withdraw"},
-		{"shares alice --symbol XXX --quantity 1", "XXX"}, {"shares alice --symbol 600519.SH --quantity -200", "sellable"},
-		{"key alice --permissions fly", "fly"}, {"revoke alice --key-id AK", "no such key"}, {"open carl --commission 9", "commission"},
+		{"open alice", "taken"}, {"show bob", "bob"}, {"deposit alice --amount ten", "ten"},
+		{"deposit alice --amount -5000", "withdraw"},
+		{"shares alice --symbol NONE --quantity 1", "NONE"}, {"shares alice --symbol 600519.SH --quantity -200",
+			"sellable"},
+		{"key alice --permissions fly", "fly"}, {"revoke alice --key-id AK", "no such key"},
+		{"open carl --commission 9", "commission"},
 	} {
 		t.Run(try.line, func(t *testing.T) {
-			if said, err := h.desk("a long password\n", strings.Fields(try.line)...); err == nil || !strings.Contains(said, try.says) {
+			if said, err := h.desk("a long password\n", strings.Fields(try.line)...); err == nil ||
+				!strings.Contains(said, try.says) {
 				t.Errorf("%v %q, want an error with %q", err, said, try.says)
 			}
 		})
@@ -239,6 +257,36 @@ func TestExchangeElsewhere(t *testing.T) {
 	h.ready()
 	h.order(who, second, "new")
 	h.order(who, first, "canceled")
+}
+
+// TestStopWhileStarting ends first starts at every stage: they end without an error, and the next start goes on from
+// whatever was done, with the accounts that were told first.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	h := &house{t: t, dir: filepath.Join(t.TempDir(), "data"), args: []string{"--flow", "0"}}
+	for wait := 20 * time.Millisecond; wait < time.Second; wait *= 2 {
+		h.process = run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0", "--flow", "0")
+		select {
+		case <-time.After(wait): // not a pause for something to happen: where it is stopped is the point
+		case <-h.ended:
+			t.Fatalf("ended: %v %s", h.err, h.said)
+		}
+		if wait%(40*time.Millisecond) == 0 {
+			h.kill()
+		} else {
+			h.stop()
+		}
+	}
+	h.start()
+	h.ready()
+	if len(h.accounts) != 4 {
+		t.Fatalf("%d demo accounts", len(h.accounts))
+	}
+	for _, a := range h.accounts {
+		if s := h.standing(a); text(s, "balance.available") != "1000000.00" || text(position(s, "600000.SH"), "total") != "2000" {
+			t.Errorf("%s begins with %v", a.Login, s)
+		}
+	}
 }
 
 // TestRestartIsQuick bounds how long a house with a living market is away after kill -9.
