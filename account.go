@@ -18,8 +18,8 @@ import (
 	"evenkeel/node"
 )
 
-const accountUsage = `Work on the accounts of a server that runs on this machine, over the socket in its data directory, which only its
-owner may open.
+const accountUsage = `Work on the accounts of a server that runs on this machine, over the socket in its data
+directory, which only its owner may open.
 
   evenkeel account open alice --permissions all --commission 0.025    asks for the password, or reads it from a pipe
   evenkeel account list

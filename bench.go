@@ -20,9 +20,9 @@ import (
 	"evenkeel/node"
 )
 
-const benchUsage = `Measure order to acknowledgement over REST: an open loop that sends orders on an absolute schedule and counts from the
-moment that each was due, beside the same loop against /healthz, which does no work. Without --url a server is started
-for the run, in a directory of its own.
+const benchUsage = `Measure order to acknowledgement over REST: an open loop that sends orders on an absolute
+schedule and counts from the moment that each was due, beside the same loop against /healthz, which does no work.
+Without --url a server is started for the run, in a directory of its own.
 
   evenkeel bench --rate 1000 --seconds 20
   evenkeel bench --url http://127.0.0.1:8080 --demo data/demo.json --rate 200`

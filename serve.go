@@ -76,14 +76,14 @@ func logFlag(f *flagSet) func() (*slog.Logger, error) {
 	}
 }
 
-const serveUsage = `Run Evenkeel on this machine: the broker's books on a durable log, its API, and, unless --exchange names one
-that runs elsewhere, a simulated exchange with players. The first start makes demo accounts and prints their keys;
-they are kept, for programs, in demo.json of the data directory (readable by you alone).
+const serveUsage = `Run Evenkeel on this machine: the broker's books on a durable log, its API, and, unless
+--exchange names one that runs elsewhere, a simulated exchange with players. The first start makes demo accounts and
+prints their keys; they are kept, for programs, in demo.json of the data directory (readable by you alone).
 
   evenkeel serve
   evenkeel serve --data /srv/evenkeel --listen 127.0.0.1:9000 --listen-tls 127.0.0.1:9443
-  evenkeel serve --sessions real                            the venues' own trading hours
-  evenkeel serve --records postgres://user@/evenkeel        history in PostgreSQL (password in PGPASSWORD or ~/.pgpass)
+  evenkeel serve --sessions real                       the venues' own trading hours
+  evenkeel serve --records postgres://user@/evenkeel   history in PostgreSQL (password in PGPASSWORD or ~/.pgpass)
   evenkeel serve --exchange 127.0.0.1:7001 --market 127.0.0.1:7002 --exchange-password-file data/exchange/password`
 
 func serve(ctx context.Context, args []string, out io.Writer) error {
@@ -171,13 +171,13 @@ func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
 	return errors.Join(err, n.Close())
 }
 
-const exchangeUsage = `Run the simulated exchange alone: an order gateway that speaks the exchange's binary protocol, market data on a
-second port, and players. A broker logs on with the password in the file "password" of the data directory, which the
-first start makes.
+const exchangeUsage = `Run the simulated exchange alone: an order gateway that speaks the exchange's binary
+protocol, market data on a second port, and players. A broker logs on with the password in the file "password" of the
+data directory, which the first start makes.
 
   evenkeel exchange --data data/exchange --orders 127.0.0.1:7001 --market 127.0.0.1:7002
   evenkeel exchange --sessions real --start 2026-11-23T09:10:00+08:00 --speed 60     a day in 6 minutes
-  evenkeel exchange --replay inbound.csv.gz --speed 10                               a recorded day in place of players`
+  evenkeel exchange --replay inbound.csv.gz --speed 10      a recorded day in place of players`
 
 func runExchange(ctx context.Context, args []string, out io.Writer) error {
 	f := flags("exchange", exchangeUsage, out)

@@ -14,7 +14,6 @@ import (
 
 	"evenkeel/core/money"
 	"evenkeel/core/trade"
-	"evenkeel/intake"
 	"evenkeel/szse"
 )
 
@@ -22,7 +21,7 @@ var writeGolden = flag.Bool("update", false, "write the golden answers of testda
 
 // traded fills the market with a few minutes and days of trades.
 func traded(t *testing.T) *house {
-	h := openHouse(t)
+	h := openHouse(t, wide)
 	for day := trade.Day(20260701); day <= 20260707; day++ {
 		at := time.Date(2026, 7, int(day%100), 0, 0, 0, 0, shanghai)
 		h.market.Bar(&szse.Bar{Security: marketName("600000.SH", trade.SSE), Minutes: szse.DayBar, Day: day,
@@ -210,11 +209,7 @@ func TestGolden(t *testing.T) {
 
 // Posting an order over HTTP on loopback, with the books but without the log's disk.
 func BenchmarkPostOrder(b *testing.B) {
-	h := openHouse(b, func(p *Parts) {
-		d := p.Door.Parts
-		d.Limits.Budget[intake.Order] = intake.Rate{PerSecond: 1_000_000, Burst: 1_000_000}
-		p.Door = intake.New(d)
-	})
+	h := openHouse(b, wide)
 	h.must(&trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: h.account, Amount: 1 << 50,
 		Reference: []byte("b")}})
 	b.ReportAllocs()

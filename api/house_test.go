@@ -90,6 +90,15 @@ func openHouse(t testing.TB, change ...func(*Parts)) *house {
 	return h
 }
 
+// wide gives accounts budgets that no test uses up.
+func wide(p *Parts) {
+	d := p.Door.Parts
+	for _, class := range []intake.Class{intake.Query, intake.Order, intake.Cancel} {
+		d.Limits.Budget[class] = intake.Rate{PerSecond: 1_000_000, Burst: 1_000_000}
+	}
+	p.Door = intake.New(d)
+}
+
 func (h *house) now() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()

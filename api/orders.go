@@ -42,7 +42,7 @@ func postOrder(s *Server, c *call) (int, any, error) {
 func (s *Server) idempotent(c *call, clientID string, body []byte) (string, error) {
 	key := c.r.Header.Get("Idempotency-Key")
 	if key != "" {
-		request := append([]byte(c.r.Method+" "+c.r.URL.Path+"\n"), body[:0]...)
+		request := append([]byte(c.r.Method+" "+c.r.URL.Path+"\n"), body...)
 		if err := s.Door.Keys.Claim(c.who.Account, key, request); err != nil {
 			return "", err
 		}

@@ -448,8 +448,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// However busy the market is, the acknowledgement of a first subscription comes before any data: the published Go client
-// refuses to connect otherwise.
+// However busy the market is, the acknowledgement of a first subscription comes before any data: the published Go
+// client refuses to connect otherwise.
 func TestAcknowledgementComesFirst(t *testing.T) {
 	h := openHouse(t)
 	stop := make(chan struct{})

@@ -143,6 +143,15 @@ func TestLogin(t *testing.T) {
 	if _, err := p.Login(t.Context(), d, "ann", "correct horse"); err != nil {
 		t.Errorf("after an hour: %v", err)
 	}
+	longest := strings.Repeat("x", MaxPassword)
+	if hash, err = p.Encode(t.Context(), longest); err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]bool{longest: true, longest + "x": false, longest[1:]: false} {
+		if same, err := p.Check(t.Context(), hash, given); same != want || err != nil {
+			t.Errorf("a password of %d bytes: %v %v", len(given), same, err)
+		}
+	}
 	for _, bad := range []string{"", "short", strings.Repeat("x", 257)} {
 		if _, err := p.Encode(t.Context(), bad); !errors.Is(err, ErrPasswordLength) {
 			t.Errorf("%q: %v", bad, err)

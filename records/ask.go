@@ -2,7 +2,6 @@ package records
 
 import (
 	"fmt"
-	"hash/maphash"
 	"slices"
 
 	"evenkeel/core/trade"
@@ -88,10 +87,8 @@ func (d *Day) OrderByClientID(id trade.AccountID, client string) (o trade.Order,
 		return o, false
 	}
 	oldest := d.kept()
-	key := maphash.String(d.seed, client)
 	d.read(id, func(_ *account, r *rows) {
-		// Two ids of one account with the same 64-bit hash, of a seed that nobody knows: one order would not be found.
-		if row := r.clients[key]; row != nil && string(row.ClientID) == client && keptOrder(row, oldest) {
+		if row := r.placedAs(client, d.seed, oldest); row != nil {
 			o, ok = *row, true
 		}
 	})

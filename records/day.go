@@ -15,6 +15,9 @@ const (
 	shardCount = 256
 	// scanRows is how many orders are looked at under one hold of a lock: the fold waits for no more than that.
 	scanRows = 256
+	// fewOrders is how many orders of an account are looked at one by one for a client order id: most accounts never
+	// have more, and need no map.
+	fewOrders = 32
 )
 
 // Day is the view of the accounts in memory: what each has now, its orders and its events of the KeptDays. One
@@ -38,6 +41,7 @@ type Day struct {
 type shard struct {
 	mu       sync.RWMutex
 	accounts map[trade.AccountID]*account
+	stock    stock
 	watchers map[trade.AccountID][]chan struct{}
 }
 
@@ -51,9 +55,9 @@ type account struct {
 
 // rows are what an account has of the kept days.
 type rows struct {
-	positions []trade.Position // by security
-	orders    []*trade.Order   // by ID
-	clients   map[uint64]*trade.Order
+	positions []trade.Position        // by security
+	orders    []*trade.Order          // by ID
+	clients   map[uint64]*trade.Order // by the hash of their client order id; nil: there are few, look at them all
 	events    stream
 	equity    equityPoint
 }
@@ -144,6 +148,7 @@ func (d *Day) sweep(s *shard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	oldest := d.kept()
+	s.stock = stock{} // what lives for different days should not share memory
 	for _, a := range s.accounts {
 		if a.rows == nil {
 			continue
@@ -169,8 +174,10 @@ func (r *rows) forget(oldest trade.Day, seed maphash.Seed) {
 			left = append(left, o)
 			continue
 		}
-		if key := maphash.Bytes(seed, o.ClientID); r.clients[key] == o {
-			delete(r.clients, key)
+		if r.clients != nil {
+			if key := maphash.Bytes(seed, o.ClientID); r.clients[key] == o {
+				delete(r.clients, key)
+			}
 		}
 	}
 	r.orders = left
@@ -188,13 +195,13 @@ func (d *Day) take(e *trade.Event, frame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.account(e.Account)
-	a.take(e, d.seed)
+	a.take(e, d.seed, &s.stock)
 	if frame == nil {
 		return
 	}
 	must.Hold(e.Number == a.number+1, "event numbers of an account have no gap")
 	a.number = e.Number
-	a.made().events.add(e, frame)
+	a.made().events.add(e, frame, &s.stock)
 	if len(s.watchers) > 0 {
 		s.wake(e.Account)
 	}
@@ -251,10 +258,10 @@ func (d *Day) Describe(e *trade.Event) {
 }
 
 // take applies what an event left behind to the account's rows.
-func (a *account) take(e *trade.Event, seed maphash.Seed) {
+func (a *account) take(e *trade.Event, seed maphash.Seed, from *stock) {
 	switch {
 	case e.Kind.OfOrder():
-		a.made().takeOrder(e, seed)
+		a.made().takeOrder(e, seed, from)
 		a.balance = e.Balance
 		a.setPosition(&e.Position)
 	case e.Kind == trade.CashMoved || e.Kind == trade.AccountOpened:
@@ -270,24 +277,15 @@ func (a *account) take(e *trade.Event, seed maphash.Seed) {
 	}
 }
 
-func (r *rows) takeOrder(e *trade.Event, seed maphash.Seed) {
+func (r *rows) takeOrder(e *trade.Event, seed maphash.Seed, from *stock) {
 	o := &e.Order
 	at, found := r.place(o.ID)
 	if !found {
-		row := &trade.Order{}
+		row := from.order()
 		*row = *o
-		row.ClientID = slices.Clone(o.ClientID)
+		row.ClientID = from.keep(o.ClientID)
 		r.orders = slices.Insert(r.orders, at, row)
-		if len(row.ClientID) == 0 {
-			return
-		}
-		if r.clients == nil {
-			r.clients = map[uint64]*trade.Order{}
-		}
-		key := maphash.Bytes(seed, row.ClientID)
-		if newest := r.clients[key]; newest == nil || newest.ID < row.ID {
-			r.clients[key] = row
-		}
+		r.index(row, seed)
 		return
 	}
 	row := r.orders[at]
@@ -297,6 +295,46 @@ func (r *rows) takeOrder(e *trade.Event, seed maphash.Seed) {
 	if e.Kind == trade.CancelRefused { // the reason is that of the cancel: the order has nothing to explain
 		row.Reason, row.Numbers = reason, numbers
 	}
+}
+
+// index makes an order be found by its client order id.
+func (r *rows) index(row *trade.Order, seed maphash.Seed) {
+	switch {
+	case r.clients != nil:
+		r.indexOne(row, seed)
+	case len(r.orders) > fewOrders:
+		r.clients = make(map[uint64]*trade.Order, 2*fewOrders)
+		for _, o := range r.orders {
+			r.indexOne(o, seed)
+		}
+	}
+}
+
+func (r *rows) indexOne(row *trade.Order, seed maphash.Seed) {
+	if len(row.ClientID) == 0 {
+		return
+	}
+	key := maphash.Bytes(seed, row.ClientID)
+	if newest := r.clients[key]; newest == nil || newest.ID < row.ID {
+		r.clients[key] = row
+	}
+}
+
+// placedAs returns the newest order under a client order id that is not forgotten, nil when there is none.
+func (r *rows) placedAs(client string, seed maphash.Seed, oldest trade.Day) *trade.Order {
+	if r.clients == nil {
+		for i := len(r.orders) - 1; i >= 0; i-- {
+			if o := r.orders[i]; string(o.ClientID) == client && keptOrder(o, oldest) {
+				return o
+			}
+		}
+		return nil
+	}
+	// Two ids of one account with the same 64-bit hash, of a seed that nobody knows: one order would not be found.
+	if o := r.clients[maphash.String(seed, client)]; o != nil && string(o.ClientID) == client && keptOrder(o, oldest) {
+		return o
+	}
+	return nil
 }
 
 // place returns where an order is, or belongs.
@@ -342,7 +380,7 @@ func (d *Day) Reset() {
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.mu.Lock()
-		s.accounts = map[trade.AccountID]*account{}
+		s.accounts, s.stock = map[trade.AccountID]*account{}, stock{}
 		s.mu.Unlock()
 	}
 	d.today.Store(0)

@@ -139,8 +139,8 @@ func (d *Day) restoreAccount(id trade.AccountID, events []byte) error {
 			return fmt.Errorf("%w: event %d of account %d, kind %d, day %d, behind event %d of day %d",
 				trade.ErrUnreadable, e.Number, e.Account, e.Kind, e.Day, a.number, day)
 		}
-		a.take(&e, d.seed)
-		a.made().events.add(&e, frame)
+		a.take(&e, d.seed, &s.stock)
+		a.made().events.add(&e, frame, &s.stock)
 		a.number, day = e.Number, e.Day
 		return nil
 	})

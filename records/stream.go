@@ -12,6 +12,53 @@ import (
 // chunkBytes is the most room that a chunk of an account's stream has. It bounds what a reader takes at a time.
 const chunkBytes = 64 << 10
 
+// fillBytes is what the event of a fill has more than others of its order.
+const fillBytes = 64
+
+// stock is memory that is fetched in large pieces and given out in small ones, to all accounts of a shard: the small
+// ones would cost more to allocate than all the rest of a fold. A piece is free when nothing of it is needed any more;
+// that is soon after, because it serves one day (sweep).
+type stock struct {
+	orders []trade.Order
+	bytes  []byte
+}
+
+const (
+	stockOrders = 16
+	stockBytes  = 16 << 10
+)
+
+// order returns a zero order.
+func (s *stock) order() *trade.Order {
+	if len(s.orders) == 0 {
+		s.orders = make([]trade.Order, stockOrders)
+	}
+	o := &s.orders[0]
+	s.orders = s.orders[1:]
+	return o
+}
+
+// room returns an empty slice with room for n bytes and no more.
+func (s *stock) room(n int) []byte {
+	if n > stockBytes/4 {
+		return make([]byte, 0, n)
+	}
+	if len(s.bytes) < n {
+		s.bytes = make([]byte, stockBytes)
+	}
+	b := s.bytes[:0:n]
+	s.bytes = s.bytes[n:]
+	return b
+}
+
+// keep returns a copy of a text, nil of an empty one.
+func (s *stock) keep(text []byte) []byte {
+	if len(text) == 0 {
+		return nil
+	}
+	return append(s.room(len(text)), text...)
+}
+
 // stream is one account's events of the kept days, encoded one behind the other as (uint32 length, event). Encoded
 // they take a third of the memory, and a snapshot is a copy.
 //
@@ -47,18 +94,21 @@ func (s *stream) last() uint64 {
 }
 
 // add appends an event whose number is the next one.
-func (s *stream) add(e *trade.Event, frame []byte) {
+func (s *stream) add(e *trade.Event, frame []byte, from *stock) {
 	n := len(s.chunks)
 	must.Hold(n == 0 || e.Number == s.last()+1, "event numbers of an account have no gap")
 	need := 4 + len(frame)
 	if n == 0 || s.chunks[n-1].day != e.Day || cap(s.chunks[n-1].bytes)-len(s.chunks[n-1].bytes) < need {
-		// Most accounts have an event or two on a day: the first fits exactly, then each chunk has twice the room of the
-		// one before. Nothing is moved.
+		// Most accounts have an event or two on a day, or one order that is placed, accepted and filled: that fits exactly,
+		// then each chunk has twice the room of the one before. Nothing is moved.
 		room := need
-		if n > 0 {
+		switch {
+		case n > 0:
 			room = max(need, min(2*cap(s.chunks[n-1].bytes), chunkBytes))
+		case e.Kind == trade.OrderPlaced:
+			room = 3*need + fillBytes
 		}
-		s.chunks = append(s.chunks, chunk{first: e.Number, day: e.Day, firstTime: e.Time, bytes: make([]byte, 0, room)})
+		s.chunks = append(s.chunks, chunk{first: e.Number, day: e.Day, firstTime: e.Time, bytes: from.room(room)})
 		n++
 	}
 	c := &s.chunks[n-1]

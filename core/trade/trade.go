@@ -203,6 +203,11 @@ func AppendCommand(dst []byte, m *Command) ([]byte, error) {
 
 // DecodeCommand reads what AppendCommand wrote into m, whose other members are left as they are.
 func DecodeCommand(src []byte, m *Command) error {
+	if len(src) == reportBytes && src[0] == Version && src[1] == byte(ReportKind) {
+		m.Kind = ReportKind
+		m.Report.read((*[reportBytes]byte)(src))
+		return nil
+	}
 	c := Reader(src)
 	c.version("command")
 	Int8(&c, &m.Kind)
@@ -212,6 +217,11 @@ func DecodeCommand(src []byte, m *Command) error {
 
 // AppendEvent appends the encoding of an event, like AppendCommand.
 func AppendEvent(dst []byte, m *Event) ([]byte, error) {
+	if m.Kind.OfOrder() {
+		if b, ok := appendOrderEvent(dst, m); ok {
+			return b, nil
+		}
+	}
 	c := Writer(dst)
 	version := uint8(Version)
 	Int8(&c, &version)

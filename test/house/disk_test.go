@@ -64,7 +64,7 @@ func TestDamagedFiles(t *testing.T) {
 	// This one was acknowledged, so it had been synced; a torn one never is.
 	const sector = 512
 	torn := bytes.Clone(whole)
-	clear(torn[(end-sector)/sector*sector:])
+	clear(torn[(end-1)/sector*sector:])
 	write(t, log, torn)
 	h.start()
 	h.ready()

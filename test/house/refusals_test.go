@@ -114,7 +114,7 @@ func TestRefusals(t *testing.T) {
 			"3.64"),
 		"an odd lot whole": limit("sell", symbol, 50, "10.00"), "unknown members": broken(limit("buy", symbol, 100,
 			"9.95"), "colour", "red"),
-		"nulls and empty texts": object{"symbol": symbol, "side": "buy", "qty": 100.0, "limit_price": "9.9",
+		"nulls and empty texts": {"symbol": symbol, "side": "buy", "qty": 100.0, "limit_price": "9.9",
 			"type":            "limit",
 			"client_order_id": "", "legs": nil, "notional": nil, "order_class": ""},
 	} {

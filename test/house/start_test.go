@@ -215,8 +215,9 @@ func TestExchangeElsewhere(t *testing.T) {
 		defer func() { _ = l.Close() }()
 		return l.Addr().String()
 	}
+	const secret = "known to the two\n"
 	orders, market, password := free(), free(), filepath.Join(dir, "password")
-	if err := os.WriteFile(password, []byte("secret of the two\n"[:16]+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(password, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	exchangeDir := filepath.Join(dir, "exchange")
@@ -224,7 +225,7 @@ func TestExchangeElsewhere(t *testing.T) {
 		if err := os.MkdirAll(exchangeDir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(exchangeDir, "password"), []byte("secret of the two\n"[:16]+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(exchangeDir, "password"), []byte(secret), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return run(t, "exchange", "--data", exchangeDir, "--orders", orders, "--market", market, "--flow", "0")
@@ -251,7 +252,7 @@ func TestExchangeElsewhere(t *testing.T) {
 		}
 		return nil
 	})
-	second := h.place(who, limit("buy", "600000.SH", 200, "9.80")) // taken into the books, and sent when the exchange is back
+	second := h.place(who, limit("buy", "600000.SH", 200, "9.80")) // sent when the exchange is back
 	h.cancelled(who, first)
 	exchange()
 	h.ready()
@@ -264,17 +265,18 @@ func TestExchangeElsewhere(t *testing.T) {
 func TestStopWhileStarting(t *testing.T) {
 	t.Parallel()
 	h := &house{t: t, dir: filepath.Join(t.TempDir(), "data"), args: []string{"--flow", "0"}}
-	for wait := 20 * time.Millisecond; wait < time.Second; wait *= 2 {
+	for _, wait := range []time.Duration{20, 50, 100, 200, 300, 500, 800} {
+		wait *= time.Millisecond
 		h.process = run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0", "--flow", "0")
 		select {
 		case <-time.After(wait): // not a pause for something to happen: where it is stopped is the point
 		case <-h.ended:
 			t.Fatalf("ended: %v %s", h.err, h.said)
 		}
-		if wait%(40*time.Millisecond) == 0 {
-			h.kill()
-		} else {
+		if wait >= 100*time.Millisecond { // before, the signal may come before the program hears any
 			h.stop()
+		} else {
+			h.kill()
 		}
 	}
 	h.start()
@@ -283,7 +285,8 @@ func TestStopWhileStarting(t *testing.T) {
 		t.Fatalf("%d demo accounts", len(h.accounts))
 	}
 	for _, a := range h.accounts {
-		if s := h.standing(a); text(s, "balance.available") != "1000000.00" || text(position(s, "600000.SH"), "total") != "2000" {
+		if s := h.standing(a); text(s, "balance.available") != "1000000.00" ||
+			text(position(s, "600000.SH"), "total") != "2000" {
 			t.Errorf("%s begins with %v", a.Login, s)
 		}
 	}

@@ -43,7 +43,8 @@ type investor struct {
 	notes   []*note
 	live    []*note // accepted, and perhaps still to be cancelled
 
-	answered, lost, resolved, replayed int
+	lost, resolved, replayed int
+	longest                  time.Duration // until an answer, from readiness on
 }
 
 // pace is how often an investor does something.
@@ -113,14 +114,22 @@ func (i *investor) place() {
 
 // hear writes an answer down. Without one, the broker is asked when it is back: by sending the same again, or by the
 // client order id.
-func (i *investor) hear(n *note, a answer, err error, again bool) {
+func (i *investor) hear(n *note, a answer, err error, same bool) {
+	var asked time.Time // first, since the house was ready
+	again := time.NewTicker(pace)
+	defer again.Stop()
 	for err != nil {
 		i.lost++
-		if i.lost%500 == 0 {
-			println(err.Error())
-		}
 		i.house.ready()
-		if again {
+		if asked.IsZero() {
+			asked = time.Now()
+		}
+		if time.Since(asked) > patience {
+			i.house.t.Errorf("%s: no answer since %v, though the broker says that it is ready: %v", n.client, patience, err)
+			return
+		}
+		<-again.C
+		if same {
 			i.replayed++
 			a, err = i.house.call(context.Background(), i.account, http.MethodPost, "/v2/orders", n.body)
 			continue
@@ -130,11 +139,14 @@ func (i *investor) hear(n *note, a answer, err error, again bool) {
 			i.resolved++
 			if a.Status == http.StatusNotFound {
 				n.told = absent
+				i.longest = max(i.longest, time.Since(asked))
 				return
 			}
 		}
 	}
-	i.answered++
+	if !asked.IsZero() {
+		i.longest = max(i.longest, time.Since(asked))
+	}
 	if a.Status != http.StatusOK {
 		n.told, n.reason = refused, fmt.Sprint(a.Status, " ", a.Reason, " ", a.Message)
 		return

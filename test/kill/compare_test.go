@@ -3,6 +3,7 @@ package kill
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"evenkeel/core/broker"
 	core "evenkeel/core/exchange"
@@ -153,9 +154,11 @@ func compare(t *testing.T, h *house, investors []*investor) {
 	t.Helper()
 	books, market := readBroker(t, h.broker.dir), readExchange(t, h.exchange.dir)
 	counts := map[string]int{}
+	var longest time.Duration
 	known := map[string]bool{}
 	for _, i := range investors {
 		counts["answers that were lost"] += i.lost
+		longest = max(longest, i.longest)
 		counts["asked again by the same order"] += i.replayed
 		counts["asked again by client order id"] += i.resolved
 		for _, n := range i.notes {
@@ -195,7 +198,7 @@ func compare(t *testing.T, h *house, investors []*investor) {
 		}
 	}
 	counts["at the exchange"] = len(market.orders)
-	t.Log(counts)
+	t.Log(counts, "the longest wait for an answer from a broker that was ready:", longest)
 	if counts["told accepted"] == 0 || counts["at the broker: traded"] == 0 || counts["answers that were lost"] == 0 {
 		t.Error("nothing much happened: the test has shown nothing")
 	}

@@ -22,7 +22,7 @@ const (
 	defaultKills = 200
 	shortKills   = 10
 	everyKills   = 20                     // a line of progress
-	lastKills    = 5                      // are of the exchange: a broker that starts again would mend what it forgot to resend
+	lastKills    = 5                      // are of the exchange: a broker that starts again sends its outbox anyhow
 	flow         = 40                     // orders and cancels a second of the exchange's own players
 	leastCalm    = 20 * time.Millisecond  // between readiness and the next kill
 	mostCalm     = 500 * time.Millisecond // the same
