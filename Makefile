@@ -30,4 +30,4 @@ tools: bin/golangci-lint bin/govulncheck bin/benchstat ## build the developer to
 bin/golangci-lint bin/govulncheck bin/benchstat &: tools/go.mod tools/go.sum
 	@mkdir -p bin && go build -C tools -o ../bin/ tool && touch bin/golangci-lint bin/govulncheck bin/benchstat
 clean: ## remove what was built and fetched, never data/
-	@rm -rf bin evenkeel test/sdk/*/node_modules && go clean -testcache
+	@rm -rf bin evenkeel test/sdk/*/node_modules test/openapi/node_modules && go clean -testcache

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing: `setup.sh run` for running (a Go toolchain), `setup.sh test` for the tests as well (a C
-# compiler for the race detector, a PostgreSQL server, Node.js, the published Node SDKs). Says nothing when all is there.
+# compiler for the race detector, a PostgreSQL server, Node.js, the published Node SDKs, the
+# linter of the API's description). Says nothing when all is there.
 # Runs as root or with sudo on Debian and its kin; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -52,11 +53,11 @@ node_major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$node_major" -ge $node_least ] ||
 	fail "Node.js $node_major is too old for the published SDK 4.0.2: install $node_least or later from https://nodejs.org/"
 
-for sdk in test/sdk/node3 test/sdk/node4; do
+for folder in test/sdk/node3 test/sdk/node4 test/openapi; do
 	# npm writes .package-lock.json last: newer than the lock means that the install is whole and current.
-	if [ ! "$sdk/node_modules/.package-lock.json" -nt "$sdk/package-lock.json" ]; then
-		printf 'setup: npm ci in %s\n' "$sdk"
-		(cd "$sdk" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) ||
-			fail "npm ci in $sdk failed; its output is above"
+	if [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
+		printf 'setup: npm ci in %s\n' "$folder"
+		(cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) ||
+			fail "npm ci in $folder failed; its output is above"
 	fi
 done
