@@ -45,7 +45,8 @@ func (s *State) openAccount(c *trade.OpenAccount) trade.Answer {
 	}
 	n := s.books.Open(c.Commission)
 	_, a := s.accounts.Add()
-	a.login, a.password, a.permissions = s.texts.keep(c.Login), s.texts.keep(c.PasswordHash), c.Permissions
+	a.login, a.password = s.texts.keep(c.Login), s.texts.keep(c.PasswordHash)
+	s.books.Card(n).Permissions = c.Permissions
 	s.logins.put(xxh3.Hash(c.Login), uint32(n)+1)
 	e := s.accountEvent(trade.AccountOpened, n)
 	s.describeAccount(e, n, a)
@@ -56,7 +57,7 @@ func (s *State) openAccount(c *trade.OpenAccount) trade.Answer {
 func (s *State) describeAccount(e *trade.Event, n ledger.Number, a *account) {
 	e.Credential = trade.Credential{
 		Login: s.texts.read(a.login), PasswordHash: s.texts.read(a.password),
-		Permissions: a.permissions, Commission: s.books.Commission(n),
+		Permissions: s.books.Card(n).Permissions, Commission: s.books.Commission(n),
 	}
 	e.Balance = s.books.Balance(n)
 }
@@ -124,7 +125,7 @@ func (s *State) addKey(c *trade.AddKey) trade.Answer {
 	i, k := s.keys.add(&a.keys)
 	*k = key{
 		account: n, id: s.texts.keep(c.KeyID), label: s.texts.keep(c.Label), secret: c.SecretHash,
-		permissions: c.Permissions & a.permissions,
+		permissions: c.Permissions & s.books.Card(n).Permissions,
 	}
 	s.keyIDs.put(xxh3.Hash(c.KeyID), i)
 	s.keyEvent(trade.KeyAdded, n, a, k)
@@ -221,7 +222,7 @@ func (s *State) sessionEvent(kind trade.EventKind, n ledger.Number, a *account, 
 func (s *State) describeSession(e *trade.Event, n ledger.Number, a *account, one *session) {
 	e.Credential = trade.Credential{
 		Login: s.texts.read(a.login), Label: s.texts.read(one.label), Hash: one.token, Expires: one.expires,
-		Permissions: a.permissions,
+		Permissions: s.books.Card(n).Permissions,
 	}
 	e.Balance = s.books.Balance(n)
 }
@@ -255,12 +256,12 @@ func (s *State) setSettings(c *trade.SetSettings) trade.Answer {
 	switch {
 	case a == nil:
 		return refuse(trade.UnknownAccount)
-	case a.settings == c.Settings:
+	case s.books.Card(n).Settings == c.Settings:
 		return s.replayed(n)
 	}
-	a.settings = c.Settings
+	s.books.Card(n).Settings = c.Settings
 	e := s.accountEvent(trade.SettingsChanged, n)
-	e.Settings = a.settings
+	e.Settings = c.Settings
 	s.settled(e)
 	return s.done(n)
 }

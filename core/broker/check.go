@@ -34,8 +34,8 @@ func (s *State) Check() error {
 		}
 	}
 	for n := range open {
-		if a := s.accounts.At(uint32(n)); a.open != open[n] {
-			return fmt.Errorf("%w: account %d counts %d open orders and has %d", ErrBroken, n, a.open, open[n])
+		if has := s.books.Card(ledger.Number(n)).Open; has != open[n] {
+			return fmt.Errorf("%w: account %d counts %d open orders and has %d", ErrBroken, n, has, open[n])
 		}
 	}
 	if err := s.checkQueues(); err != nil {

@@ -77,9 +77,9 @@ func (s *State) describeHouse(e *trade.Event, tell func(trade.EventKind, trade.A
 func (s *State) describeAccountAll(e *trade.Event, n ledger.Number, tell func(trade.EventKind, trade.AccountID)) {
 	a, id := s.accounts.At(uint32(n)), s.accountID(n)
 	s.describeAccount(e, n, a)
-	e.Number = a.number
+	e.Number = s.books.Card(n).Number
 	tell(trade.AccountOpened, id)
-	e.Settings = a.settings
+	e.Settings = s.books.Card(n).Settings
 	tell(trade.SettingsChanged, id)
 	for i := a.keys; i != 0; i = s.keys.at(i).next {
 		s.describeKey(e, n, a, &s.keys.at(i).value)

@@ -29,9 +29,9 @@ func (s *State) accountEvent(kind trade.EventKind, n ledger.Number) *trade.Event
 	e := s.emit(kind)
 	e.Account = s.accountID(n)
 	if kind.Numbered() {
-		a := s.accounts.At(uint32(n))
-		a.number++
-		e.Number = a.number
+		card := s.books.Card(n)
+		card.Number++
+		e.Number = card.Number
 	}
 	return e
 }

@@ -180,9 +180,9 @@ func (s *State) end(i seat, o *order, status trade.OrderStatus, reason trade.Rea
 	s.books.Release(o.account, &o.Claim)
 	s.pull(i, o)
 	o.status, o.reason, o.doneAt, o.updated = status, reason, s.now, s.now
-	a := s.accounts.At(uint32(o.account))
-	must.Hold(a.open > 0, "open orders are counted")
-	a.open--
+	card := s.books.Card(o.account)
+	must.Hold(card.Open > 0, "open orders are counted")
+	card.Open--
 }
 
 // dropCancel takes back a cancel that was not sent, because it waits for the venue; one that may be at the exchange

@@ -35,7 +35,7 @@ func (s *State) findClient(n ledger.Number, id []byte, hash uint64) seat {
 func (s *State) answer(i seat, o *order) trade.Answer {
 	return trade.Answer{
 		Status: o.status, Account: s.accountID(o.account), Order: s.id(i), Security: o.Security,
-		Number: s.accounts.At(uint32(o.account)).number,
+		Number: s.books.Card(o.account).Number,
 	}
 }
 
@@ -64,14 +64,14 @@ func (s *State) place(c *trade.PlaceOrder) trade.Answer {
 	asked := risk.Order{
 		Side: c.Side, Type: c.Type, Price: c.Price, Quantity: c.Quantity, ClientID: len(c.ClientID),
 	}
-	v := s.ladder(&asked, n, a, c.Security, nil, 0)
+	v := s.ladder(&asked, n, c.Security, nil, 0)
 	if v.Reason != trade.Accepted {
 		return trade.Answer{Reason: v.Reason, Numbers: v.Numbers}
 	}
 	if !s.roomForOrders(1) {
 		return refuse(trade.OrderLimitOfDay)
 	}
-	i, o := s.newOrder(n, a, c.Security, &asked, &v, c.Channel, c.ClientID, hash)
+	i, o := s.newOrder(n, c.Security, &asked, &v, c.Channel, c.ClientID, hash)
 	s.books.Freeze(n, &o.Claim, v.Cash, v.Shares)
 	s.enter(i, o, y, v.Hold)
 	s.orderEvent(trade.OrderPlaced, i, o)
@@ -81,11 +81,11 @@ func (s *State) place(c *trade.PlaceOrder) trade.Answer {
 // ladder asks core/risk. What old has frozen counts as free, and so do lent open orders: a replacement takes the place
 // of the old one.
 func (s *State) ladder(
-	asked *risk.Order, n ledger.Number, a *account, of trade.SecurityID, old *order, lent int,
+	asked *risk.Order, n ledger.Number, of trade.SecurityID, old *order, lent int,
 ) risk.Verdict {
-	y := s.line(of)
+	y, card := s.line(of), s.books.Card(n)
 	who := risk.Account{
-		Permissions: a.permissions, Suspended: a.settings.SuspendTrading, OpenOrders: int(a.open) - lent,
+		Permissions: card.Permissions, Suspended: card.Settings.SuspendTrading, OpenOrders: int(card.Open) - lent,
 		Available: s.books.Balance(n).Available, Commission: s.books.Commission(n),
 	}
 	if y == nil {
@@ -114,7 +114,7 @@ func (s *State) ladder(
 
 // newOrder makes an order that has nothing frozen yet and is in no queue.
 func (s *State) newOrder(
-	n ledger.Number, a *account, of trade.SecurityID, asked *risk.Order, v *risk.Verdict, by trade.Channel, id []byte,
+	n ledger.Number, of trade.SecurityID, asked *risk.Order, v *risk.Verdict, by trade.Channel, id []byte,
 	hash uint64,
 ) (seat, *order) {
 	i, o := s.newSeat(n)
@@ -122,7 +122,7 @@ func (s *State) newOrder(
 	o.price, o.whole, o.kind, o.channel, o.tariff = asked.Price, asked.Quantity, asked.Type, by, s.line(of).tariff
 	o.clientID = s.clientIDs.keep(id)
 	s.clients.put(hash, uint32(i))
-	a.open++
+	s.books.Card(n).Open++
 	return i, o
 }
 
@@ -253,12 +253,11 @@ func (s *State) replace(c *trade.ReplaceOrder) trade.Answer {
 	case whole > 0 && whole <= old.Filled:
 		return refuseWith(trade.ReplaceBelowFilled, int64(whole), int64(old.Filled), 0)
 	}
-	n, a := s.account(c.Account)
-	y := s.line(old.Security)
+	n, y := old.account, s.line(old.Security)
 	asked := risk.Order{
 		Side: old.Side, Type: old.kind, Price: price, Quantity: max(0, whole-old.Filled), ClientID: len(c.ClientID),
 	}
-	v := s.ladder(&asked, n, a, old.Security, old, 1)
+	v := s.ladder(&asked, n, old.Security, old, 1)
 	if v.Reason != trade.Accepted {
 		return trade.Answer{Reason: v.Reason, Numbers: v.Numbers}
 	}
@@ -275,8 +274,7 @@ func (s *State) replace(c *trade.ReplaceOrder) trade.Answer {
 func (s *State) replaceHeld(
 	i seat, old *order, y *line, asked *risk.Order, v *risk.Verdict, c *trade.ReplaceOrder, hash uint64,
 ) trade.Answer {
-	a := s.accounts.At(uint32(old.account))
-	by, fresh := s.newOrder(old.account, a, old.Security, asked, v, c.Channel, c.ClientID, hash)
+	by, fresh := s.newOrder(old.account, old.Security, asked, v, c.Channel, c.ClientID, hash)
 	fresh.replaces, old.replacedBy = i, by
 	s.end(i, old, trade.Replaced, trade.Accepted)
 	s.orderEvent(trade.OrderReplaced, i, old)
@@ -295,7 +293,7 @@ func (s *State) replaceSent(
 		return refuse(reason)
 	}
 	n := old.account
-	by, fresh := s.newOrder(n, s.accounts.At(uint32(n)), old.Security, asked, v, c.Channel, c.ClientID, hash)
+	by, fresh := s.newOrder(n, old.Security, asked, v, c.Channel, c.ClientID, hash)
 	fresh.replaces, fresh.whole, fresh.status, old.replacedBy = i, whole, trade.AwaitsCancel, by
 	cash, shares := s.extra(old, fresh, v)
 	if !s.books.Freeze(n, &fresh.Claim, cash, shares) {

@@ -195,12 +195,16 @@ func (s *State) cancelled(i seat, o *order, request seat, r *trade.Report) trade
 		s.succeed(i, o, by, reason)
 		return s.answer(i, o)
 	}
-	s.end(i, o, trade.Cancelled, reason)
+	status, event := trade.Cancelled, trade.OrderCancelled
+	if reason == trade.ExpiredAtClose { // the exchange says so by a cancel that nobody asked for
+		status, event = trade.Expired, trade.OrderExpired
+	}
+	s.end(i, o, status, reason)
 	o.numbers = r.Numbers
 	if waits {
 		o.replacedBy = 0
 	}
-	s.orderEvent(trade.OrderCancelled, i, o)
+	s.orderEvent(event, i, o)
 	if waits {
 		s.refuseReplacement(by, reason)
 	}
@@ -263,7 +267,7 @@ func (s *State) succeed(i seat, old *order, by seat, reason trade.Reason) {
 	s.books.Release(fresh.account, &fresh.Claim)
 	y := s.line(fresh.Security)
 	asked := fresh.asked(left)
-	v := s.ladder(&asked, fresh.account, s.accounts.At(uint32(fresh.account)), fresh.Security, nil, 2)
+	v := s.ladder(&asked, fresh.account, fresh.Security, nil, 2)
 	if v.Reason != trade.Accepted {
 		old.replacedBy = 0
 		s.end(i, old, trade.Cancelled, reason)

@@ -250,7 +250,7 @@ func (s *State) readOrders(f *opener, have *counts) error {
 		}
 		s.clients.put(hash, at+1)
 		if !o.status.Done() {
-			s.accounts.At(uint32(o.account)).open++
+			s.books.Card(o.account).Open++
 		}
 	}
 	return nil

@@ -237,12 +237,13 @@ func (s *State) walkSecurity(c *trade.Coder, id trade.SecurityID) {
 
 func (s *State) walkAccount(c *trade.Coder, n ledger.Number) {
 	a := s.accounts.At(uint32(n))
-	trade.Int64(c, &a.number)
+	card := s.books.Card(n)
+	trade.Int64(c, &card.Number)
 	walkText(c, &s.texts, &a.login, trade.MaxLogin)
 	walkText(c, &s.texts, &a.password, trade.MaxHash)
-	trade.Int32(c, &a.permissions)
-	c.Bool(&a.settings.SuspendTrading)
-	c.Bool(&a.settings.ConfirmByMail)
+	trade.Int32(c, &card.Permissions)
+	c.Bool(&card.Settings.SuspendTrading)
+	c.Bool(&card.Settings.ConfirmByMail)
 	s.books.Walk(c, n)
 	walkList(c, &s.keys, &a.keys, MaxKeys, func(k *key) {
 		k.account = n

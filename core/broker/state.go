@@ -46,17 +46,13 @@ const (
 	MaxTariffs        = 4096    // tables of fees that held on one day
 )
 
-// account is what the broker knows of an account besides its ledger.
+// account is what the broker knows of an account besides its ledger and its card there.
 type account struct {
-	number      uint64 // of its last event
-	login       text   // in State.texts, like all others here
-	password    text
-	permissions trade.Permissions
-	open        uint32 // open orders
-	keys        uint32 // first of its list; 0: none
-	sessions    uint32
-	documents   uint32
-	settings    trade.Settings
+	login     text // in State.texts, like all others here
+	password  text
+	keys      uint32 // first of its list; 0: none
+	sessions  uint32
+	documents uint32
 }
 
 // security is one entry of the list, as it was given.
@@ -254,7 +250,7 @@ func (s *State) line(id trade.SecurityID) *line {
 
 // done answers an account's command that was carried out.
 func (s *State) done(n ledger.Number) trade.Answer {
-	return trade.Answer{Account: s.accountID(n), Number: s.accounts.At(uint32(n)).number}
+	return trade.Answer{Account: s.accountID(n), Number: s.books.Card(n).Number}
 }
 
 // replayed answers an account's command that came before.

@@ -44,7 +44,16 @@ const (
 // Number is the dense number of an account in the books, from 0.
 type Number uint32
 
-// entry is one account. Entries hold no pointers, so a million of them cost the garbage collector nothing.
+// Card is what the broker asks of an account whenever it asks for its cash, and the books never do. It lies here so that
+// both are in one line of the processor's cache.
+type Card struct {
+	Number      uint64 // of the account's last event
+	Permissions trade.Permissions
+	Open        uint32 // open orders
+	Settings    trade.Settings
+}
+
+// entry is one account, of 64 bytes: a line of the cache. Entries hold no pointers, so a million of them cost the garbage collector nothing.
 type entry struct {
 	available  money.Cash
 	frozen     money.Cash
@@ -53,6 +62,7 @@ type entry struct {
 	block      uint32 // first position in Books.positions
 	count      uint16 // positions
 	class      uint8  // the block has room for 1<<(class-1) positions; 0: no block
+	card       Card
 }
 
 // Books are the ledgers of all accounts of one shard, and the house's side of them.
@@ -89,6 +99,9 @@ func (b *Books) List(n trade.SecurityID) {
 		b.custody, b.market = append(b.custody, 0), append(b.market, 0)
 	}
 }
+
+// Card returns an account's card, which is the caller's. The pointer stays valid.
+func (b *Books) Card(n Number) *Card { return &b.accounts.At(uint32(n)).card }
 
 // Balance returns an account's cash.
 func (b *Books) Balance(n Number) trade.Balance {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"evenkeel/core/money"
@@ -209,5 +210,12 @@ func TestPositions(t *testing.T) {
 	}
 	if err := b.Check(func(func(Number, *Claim)) {}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEntryIsALine: an account's cash and card are in one line of the cache.
+func TestEntryIsALine(t *testing.T) {
+	if size := reflect.TypeFor[entry]().Size(); size != 64 {
+		t.Errorf("an entry of %d bytes", size)
 	}
 }

@@ -56,5 +56,9 @@ func appendOrderEvent(b []byte, m *Event) ([]byte, bool) {
 	return b, true
 }
 
-func word[T ~int64 | ~uint64](b []byte, v T) []byte { return binary.LittleEndian.AppendUint64(b, uint64(v)) }
-func half[T ~int32 | ~uint32](b []byte, v T) []byte { return binary.LittleEndian.AppendUint32(b, uint32(v)) }
+func word[T ~int64 | ~uint64](b []byte, v T) []byte {
+	return binary.LittleEndian.AppendUint64(b, uint64(v))
+}
+func half[T ~int32 | ~uint32](b []byte, v T) []byte {
+	return binary.LittleEndian.AppendUint32(b, uint32(v))
+}

@@ -55,6 +55,13 @@ func TestLifeOfAnInvestor(t *testing.T) {
 	}
 	check("paid in", wang, object{"available": cash, "frozen": "0.00", "withdrawable": cash})
 
+	// What an order would cost is told before: 100 at 35.20 pays the least commission.
+	preview := h.must(http.StatusOK, wang, "POST", "/api/v1/preview", object{"symbol": bank, "side": "buy",
+		"type": "LIMIT", "price": "35.20", "quantity": "100"})
+	if cost := fen(100 * 3520); text(preview, "total") != (cost + feesOf("buy", cost).total()).String() {
+		t.Errorf("preview %v", preview)
+	}
+
 	// The maker offers 300 at 1690.01. A bid of 500 at 1690.02 takes them at the maker's price; 200 rest, frozen with
 	// their worst fees. What was frozen for the bid before: amount at the limit and fees of it.
 	offer := h.place(maker, limit("sell", moutai, 300, "1690.01"))
@@ -119,11 +126,24 @@ func TestLifeOfAnInvestor(t *testing.T) {
 	bound += feesOf("buy", bound).total()
 	check("replaced", wang, object{"available": cash - bound, "frozen": bound})
 
+	// A small sale pays the least commission, 5.00: 100 at 35.20 of shares that custody brought.
+	if said, err := h.desk("", "shares", wang.Login, "--symbol", bank, "--quantity", "100"); err != nil {
+		t.Fatalf("%v %s", err, said)
+	}
+	h.order(maker, h.place(maker, limit("buy", bank, 100, "35.20")), "new")
+	small := h.order(wang, h.place(wang, limit("sell", bank, 100, "35.20")), "filled")
+	if least := feesOf("sell", 100*3520); text(small, "cn.fees.commission") != "5.00" ||
+		text(small, "cn.fees.total") != least.total().String() {
+		t.Errorf("a small sale costs %v, want %v", small["cn"], least)
+	}
+	little := fen(100*3520) - feesOf("sell", 100*3520).total()
+	cash, proceeds = cash+little, proceeds+little
+	check("sold a little", wang, object{"available": cash - bound, "receivable": proceeds})
+
 	// Activities: one line a fill, and the deposits.
 	fills := h.list(wang, "/v2/account/activities/FILL")
-	if len(fills) != 2 || text(fills[0], "side") != "sell" || text(fills[0], "qty") != "200" || text(fills[1],
-		"qty") != "300" ||
-		text(fills[1], "price") != "1690.01" {
+	if len(fills) != 3 || text(fills[1], "side") != "sell" || text(fills[1], "qty") != "200" ||
+		text(fills[2], "qty") != "300" || text(fills[2], "price") != "1690.01" {
 		t.Errorf("fills %v", fills)
 	}
 	if paid := h.list(wang, "/v2/account/activities/CSD"); len(paid) != 2 || text(paid[0],

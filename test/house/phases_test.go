@@ -134,7 +134,7 @@ func TestClose(t *testing.T) {
 	h.phase("CLOSED")
 	h.refused(buyer, "POST", "/v2/orders", limit("buy", symbol, 100, "10.00"), refusalRow{status: 422,
 		reason: "MARKET_CLOSED"})
-	if o := h.order(buyer, bid, "expired", "canceled"); text(o, "filled_qty") != "200" || text(o,
+	if o := h.order(buyer, bid, "expired"); text(o, "filled_qty") != "200" || text(o,
 		"cn.reason") != "EXPIRED_AT_CLOSE" {
 		t.Errorf("the bid ended with %v filled for %v, want 200 and EXPIRED_AT_CLOSE", text(o, "filled_qty"), text(o,
 			"cn.reason"))

@@ -42,6 +42,7 @@ func TestRefusals(t *testing.T) {
 	}
 	const symbol = "600000.SH"
 	good := limit("buy", symbol, 100, "10.00")
+	market := object{"symbol": symbol, "side": "buy", "qty": "100", "type": "market"}
 	rows := []refusalRow{
 		{"no JSON", `{"symbol":`, 400, "BAD_JSON", "", "", ""},
 		{"a list", `[1,2]`, 400, "BAD_JSON", "", "", ""},
@@ -87,15 +88,12 @@ func TestRefusals(t *testing.T) {
 		{"no cash", limit("buy", "600519.SH", 700, "1688.00"), 403, "INSUFFICIENT_CASH", "1181907.22", "1000000.00",
 			"1000000.00"},
 		{"nothing sellable", limit("sell", "601398.SH", 100, "5.42"), 403, "INSUFFICIENT_SELLABLE", "100", "0", ""},
-		{"fill or kill at Shanghai", object{"symbol": symbol, "side": "buy", "qty": "100", "type": "market",
-			"time_in_force": "fok"},
-			422, "TIME_IN_FORCE_NOT_AVAILABLE", "", "", ""},
-		{"market without a daily limit", object{"symbol": "301999.SZ", "side": "buy", "qty": "100", "type": "market"},
-			422,
-			"MARKET_ORDER_NO_LIMIT", "", "", ""},
-		{"after hours too early", object{"symbol": symbol, "side": "buy", "qty": "100", "type": "limit",
-			"limit_price": "10.00",
-			"cn":          object{"market_type": "FIXED_PRICE"}}, 422, "FIXED_PRICE_NOT_NOW", "", "", ""},
+		{"fill or kill at Shanghai", broken(market, "time_in_force", "fok"), 422, "TIME_IN_FORCE_NOT_AVAILABLE", "",
+			"", ""},
+		{"market without a daily limit", broken(market, "symbol", "301999.SZ"), 422, "MARKET_ORDER_NO_LIMIT", "", "",
+			""},
+		{"after hours too early", broken(good, "cn", object{"market_type": "FIXED_PRICE"}), 422, "FIXED_PRICE_NOT_NOW",
+			"", "", ""},
 		{"a name over 128 bytes", broken(good, "client_order_id", strings.Repeat("x", 129)), 422,
 			"CLIENT_ORDER_ID_TOO_LONG", "129", "128", "128"},
 	}
@@ -110,12 +108,11 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("refusals changed the account:\n%s", strings.Join(lines, "\n"))
 	}
 	for name, order := range map[string]object{
-		"STAR 200 and one": limit("buy", "688981.SH", 201, "52.66"), "BSE 100 and one": limit("buy", "920023.BJ", 101,
-			"3.64"),
-		"an odd lot whole": limit("sell", symbol, 50, "10.00"), "unknown members": broken(limit("buy", symbol, 100,
-			"9.95"), "colour", "red"),
-		"nulls and empty texts": {"symbol": symbol, "side": "buy", "qty": 100.0, "limit_price": "9.9",
-			"type":            "limit",
+		"STAR 200 and one": limit("buy", "688981.SH", 201, "52.66"),
+		"BSE 100 and one":  limit("buy", "920023.BJ", 101, "3.64"),
+		"an odd lot whole": limit("sell", symbol, 50, "10.00"),
+		"unknown members":  broken(limit("buy", symbol, 100, "9.95"), "colour", "red"),
+		"nulls and empty texts": {"symbol": symbol, "side": "buy", "qty": 100.0, "limit_price": "9.9", "type": "limit",
 			"client_order_id": "", "legs": nil, "notional": nil, "order_class": ""},
 	} {
 		t.Run(name, func(t *testing.T) {

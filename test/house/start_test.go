@@ -265,8 +265,8 @@ func TestExchangeElsewhere(t *testing.T) {
 func TestStopWhileStarting(t *testing.T) {
 	t.Parallel()
 	h := &house{t: t, dir: filepath.Join(t.TempDir(), "data"), args: []string{"--flow", "0"}}
-	for _, wait := range []time.Duration{20, 50, 100, 200, 300, 500, 800} {
-		wait *= time.Millisecond
+	for _, milliseconds := range []int{20, 50, 100, 200, 300, 500, 800} {
+		wait := time.Duration(milliseconds) * time.Millisecond
 		h.process = run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0", "--flow", "0")
 		select {
 		case <-time.After(wait): // not a pause for something to happen: where it is stopped is the point

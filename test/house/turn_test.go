@@ -62,7 +62,7 @@ func TestTheDayTurns(t *testing.T) {
 	if got := <-turned; len(got) == 3 && text(got[0], "order.cn.reason") != "EXPIRED_AT_CLOSE" {
 		t.Errorf("the night told %v", got)
 	}
-	expired := h.order(who, open, "expired", "canceled")
+	expired := h.order(who, open, "expired")
 	if text(expired, "cn.frozen_cash") != "0.00" {
 		t.Errorf("an expired order freezes %v", text(expired, "cn.frozen_cash"))
 	}
