@@ -74,6 +74,7 @@ func BenchmarkFold(b *testing.B) {
 			}
 			numbers := make([]uint64, accounts)
 			e := make([]trade.Event, 1)
+			client := []byte("904837e3-3b76-47ec-b432-046db621571b")
 			b.ReportAllocs()
 			began := processorTime()
 			for n := range b.N {
@@ -82,7 +83,7 @@ func BenchmarkFold(b *testing.B) {
 				e[0].Kind = []trade.EventKind{trade.OrderPlaced, trade.OrderAccepted, trade.OrderTraded}[n%3]
 				e[0].Account, e[0].Number, e[0].Day = trade.AccountID(at+1), numbers[at], days[0]
 				e[0].Order = trade.Order{ID: trade.OrderID(n/3 + 1), Account: e[0].Account, Day: days[0], Status: trade.Working,
-					ClientID: []byte("904837e3-3b76-47ec-b432-046db621571b")}
+					ClientID: client}
 				d.Fold(e)
 				if n%64 == 63 {
 					d.Commit(uint64(n))

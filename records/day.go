@@ -284,6 +284,9 @@ func (r *rows) takeOrder(e *trade.Event, seed maphash.Seed, from *stock) {
 		row := from.order()
 		*row = *o
 		row.ClientID = from.keep(o.ClientID)
+		if r.orders == nil {
+			r.orders = make([]*trade.Order, 0, 4)
+		}
 		r.orders = slices.Insert(r.orders, at, row)
 		r.index(row, seed)
 		return
