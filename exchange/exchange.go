@@ -160,7 +160,7 @@ func (s *Server) admitUnits(units []Unit) error {
 
 func (s *Server) start(ctx context.Context, clock *clock) (err error) {
 	if err = s.group.Inspect(ctx, func(m replica.Machine[core.Answer], _ uint64) {
-		s.machine = m.(*machine)
+		s.machine = m.(*machine) //nolint:errcheck // Open's New makes no other
 		s.machine.heard = s.hear
 		clock.resume(s.machine.core.Now())
 	}); err != nil {

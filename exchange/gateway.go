@@ -55,7 +55,7 @@ func (s *Server) serveBroker(ctx context.Context, conn net.Conn) {
 	b.stop(b.read(in), szse.LogoutDone)
 	<-done
 	s.forget(b)
-	why, _ := b.why()
+	_, why := b.why()
 	s.log.Info("broker logged off", "unit", b.unit.CompID, "reason", why)
 }
 
@@ -162,10 +162,10 @@ func (b *session) stop(why error, status int32) {
 }
 
 // why is why the session is over, nil while it is not.
-func (b *session) why() (error, int32) { //nolint:revive // the error is what is asked for
+func (b *session) why() (status int32, over error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.over, b.logout
+	return b.logout, b.over
 }
 
 // end is stop for a server that shuts down.

@@ -59,10 +59,10 @@ func (s *Server) pastOf(l *Listed, days []trade.Day, random *rand.Rand) []szse.B
 	days = days[:min(len(days), int(l.ListedDay)-1)]
 	whole := make([]szse.Bar, 0, len(days))
 	var minutes []szse.Bar
-	close := float64(l.PreviousClose)
+	last := float64(l.PreviousClose)
 	for i, day := range days {
-		open := close * math.Exp(random.NormFloat64()*dayVolatility)
-		bars := s.minutesOf(l, day, open, close, tick, random)
+		open := last * math.Exp(random.NormFloat64()*dayVolatility)
+		bars := s.minutesOf(l, day, open, last, tick, random)
 		b := bars[0]
 		b.Minutes, b.Start = szse.DayBar, rules.Join(day, 0)
 		for k := range bars[1:] {
@@ -76,7 +76,7 @@ func (s *Server) pastOf(l *Listed, days []trade.Day, random *rand.Rand) []szse.B
 		if i < madeMinuteDays {
 			minutes = append(bars, minutes...)
 		}
-		close = open * math.Exp(random.NormFloat64()*dayVolatility/3)
+		last = open * math.Exp(random.NormFloat64()*dayVolatility/3)
 	}
 	for i, k := 0, len(whole)-1; i < k; i, k = i+1, k-1 {
 		whole[i], whole[k] = whole[k], whole[i]
@@ -85,14 +85,14 @@ func (s *Server) pastOf(l *Listed, days []trade.Day, random *rand.Rand) []szse.B
 }
 
 // minutesOf is a day of 240 minutes from open to close: a random walk bent so that it ends at the close.
-func (s *Server) minutesOf(l *Listed, day trade.Day, open, close float64, tick money.Price,
+func (s *Server) minutesOf(l *Listed, day trade.Day, open, last float64, tick money.Price,
 	random *rand.Rand) []szse.Bar {
 	const count = 240
 	var path [count + 1]float64
 	for i := 1; i <= count; i++ {
 		path[i] = path[i-1] + random.NormFloat64()*dayVolatility/16
 	}
-	end := math.Log(close/open) - path[count]
+	end := math.Log(last/open) - path[count]
 	price := func(i int) money.Price {
 		p := open * math.Exp(path[i]+end*float64(i)/count)
 		return max(tick, money.Price(math.Round(p/float64(tick)))*tick)

@@ -3,6 +3,7 @@ package exchange
 import (
 	_ "embed"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -49,7 +50,7 @@ func ReadList(r io.Reader) ([]Listed, error) {
 	seen := map[core.Code]bool{}
 	for {
 		row, err := rows.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return list, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("read the list of securities: %w", err)

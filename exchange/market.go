@@ -211,16 +211,15 @@ func (s *Server) appendPast(frames []byte, m *core.Machine, t *tape, c *cursor) 
 		return s.appendDefinition(frames, m, c.number)
 	case c.stage == stageDays && c.want&szse.WantDayBars != 0:
 		q := m.Quote(c.number)
-		for i := range t.days[q.Listing.Code] {
-			frames = t.days[q.Listing.Code][i].Append(frames)
+		for _, b := range t.days[q.Listing.Code] { // a copy: Append tidies its message, and others read too
+			frames = b.Append(frames)
 		}
 	case c.stage == stageMinutes && c.want&szse.WantMinuteBars != 0:
 		q := m.Quote(c.number)
-		bars := t.minutes[q.Listing.Code]
-		for i := range bars {
+		for _, b := range t.minutes[q.Listing.Code] {
 			// Today's are of messages that are no longer in the stream: only who has nothing of today needs them.
-			if bars[i].Day != c.day || c.fresh {
-				frames = bars[i].Append(frames)
+			if b.Day != c.day || c.fresh {
+				frames = b.Append(frames)
 			}
 		}
 	}

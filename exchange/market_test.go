@@ -267,7 +267,7 @@ func TestHiddenValues(t *testing.T) {
 	p := newPlayers(s, Flow{Rate: 1, Seed: 3})
 	widest, sum, steps := 0.0, 0.0, 0
 	m := core.New(1)
-	s.View(func(real *core.Machine) { m = real })
+	s.View(func(machine *core.Machine) { m = machine })
 	for range 3000 {
 		p.clock = m.Now() - trade.Time(longest) // a minute a step
 		p.walk(m)

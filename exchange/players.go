@@ -276,12 +276,12 @@ func (p *players) walk(m *core.Machine) {
 
 // activity is how busy a time of day is: 1 on the average of a session, more at its ends.
 func activity(at time.Duration) float64 {
-	const open, close = 9.5, 15.0
+	const opens, closes = 9.5, 15.0
 	hour := at.Hours()
-	if hour < open || hour > close {
+	if hour < opens || hour > closes {
 		return 1
 	}
-	x := (hour-open)/(close-open)*2 - 1 // -1 at the open, 1 at the close
+	x := (hour-opens)/(closes-opens)*2 - 1 // -1 at the open, 1 at the close
 	return 0.6 + 1.2*x*x
 }
 

@@ -43,7 +43,7 @@ func (b *session) write(ctx context.Context) {
 			}
 			idle = idle && len(frames) == 0
 		}
-		if over, status := b.why(); over != nil {
+		if status, over := b.why(); over != nil {
 			m := szse.Logout{SessionStatus: status}
 			szse.ClipText(m.Text[:], over.Error())
 			b.send(m.Append(frames[:0]))
@@ -57,7 +57,7 @@ func (b *session) write(ctx context.Context) {
 
 func (b *session) send(frames []byte) bool {
 	limit := WriteTime
-	if over, _ := b.why(); over != nil {
+	if _, over := b.why(); over != nil {
 		limit = LogoutTime
 	}
 	_ = b.conn.SetWriteDeadline(time.Now().Add(limit))

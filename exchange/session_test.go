@@ -37,7 +37,7 @@ func TestLogonRefused(t *testing.T) {
 		} else if strings.Contains(szse.Text(got.Text[:]), "secret") {
 			t.Errorf("%s: the answer tells a password: %s", name, got.Text)
 		}
-		if _, err := b.read(); err != io.EOF {
+		if _, err := b.read(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: the connection stays: %v", name, err)
 		}
 	}

@@ -261,7 +261,7 @@ func compareOrder(t *testing.T, id trade.OrderID, o *brokerOrder, market *exchan
 		t.Errorf("%s: the broker has filled %d for %v, the exchange %d for %v", o.client, o.Filled, o.Amount,
 			e.filled, e.amount)
 	}
-	if e.last.Quantity != o.Quantity || trade.Side(e.last.Side) != o.Side || e.last.Price != o.Price {
+	if e.last.Quantity != o.Quantity || e.last.Side != o.Side || e.last.Price != o.Price {
 		t.Errorf("%s: the broker has %d at %v, the exchange %d at %v", o.client, o.Quantity, o.Price,
 			e.last.Quantity, e.last.Price)
 	}

@@ -58,7 +58,7 @@ func build(t *testing.T) string {
 		return name
 	}
 	name := filepath.Join(t.TempDir(), "evenkeel")
-	out, err := exec.Command("go", "build", "-o", name, "evenkeel").CombinedOutput() //nolint:gosec // ours
+	out, err := exec.Command("go", "build", "-o", name, "evenkeel").CombinedOutput()
 	if err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)
 	}
@@ -108,7 +108,7 @@ func openHouse(t *testing.T, flow int) *house {
 func address(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))) //nolint:gosec // any
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000)))
 		if err == nil {
 			defer l.Close()
 			return l.Addr().String()
@@ -135,7 +135,7 @@ func await(t *testing.T, what string, yes func() bool) {
 func (p *process) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.command = exec.Command(p.program, p.args...) //nolint:gosec // ours
+	p.command = exec.Command(p.program, p.args...)
 	p.command.Stdout, p.command.Stderr = &p.said, &p.said
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.command.Start(); err != nil {
@@ -283,7 +283,7 @@ func (h *house) settle() {
 // audit has the broker check its books.
 func (h *house) audit() {
 	h.t.Helper()
-	check := exec.Command(h.broker.program, "account", "check", "--data", h.broker.dir) //nolint:gosec // ours
+	check := exec.Command(h.broker.program, "account", "check", "--data", h.broker.dir)
 	out, err := check.CombinedOutput()
 	if err != nil {
 		h.t.Errorf("the books do not add up: %v\n%s", err, out)

@@ -53,12 +53,12 @@ func TestKill(t *testing.T) {
 	var work sync.WaitGroup
 	var investors []*investor
 	for n := range h.accounts {
-		choices := rand.New(rand.NewPCG(seed, uint64(n))) //nolint:gosec // a test
+		choices := rand.New(rand.NewPCG(seed, uint64(n)))
 		i := &investor{house: h, account: &h.accounts[n], number: n, random: choices}
 		investors = append(investors, i)
 		work.Go(func() { i.run(ctx) })
 	}
-	h.storm(kills, rand.New(rand.NewPCG(seed, 1<<32))) //nolint:gosec // a test
+	h.storm(kills, rand.New(rand.NewPCG(seed, 1<<32)))
 	stop()
 	work.Wait()
 	if t.Failed() {
