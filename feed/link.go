@@ -81,7 +81,7 @@ func (l *Link) follow(ctx context.Context) error {
 	go beat(conn, done)
 
 	in := szse.NewReader(conn)
-	c := conversation{whole: next <= 1}
+	c := conversation{whole: next <= 1, asked: max(1, next)}
 	for {
 		if !in.Buffered() { // what waits in the buffer was heard already
 			if err := conn.SetReadDeadline(time.Now().Add(2 * Heartbeat)); err != nil {
@@ -121,9 +121,11 @@ func beat(conn net.Conn, done <-chan struct{}) {
 
 // conversation is one connection. Its messages are decoded into again and again.
 type conversation struct {
-	whole bool // the stream was asked for from its beginning
-	begun bool // a message of the stream came
-	live  bool // the past has been told
+	whole bool   // the stream was asked for from its beginning, or comes from there
+	asked uint64 // the number that it was asked from
+	heard bool   // a message came
+	begun bool   // a message of the stream came
+	live  bool   // the past has been told
 
 	definition szse.SecurityDefinition
 	quote      szse.Quote
@@ -172,7 +174,9 @@ func (l *Link) take(c *conversation, f szse.Frame) (err error) {
 			l.Market.Bar(&c.bar)
 		}
 	case szse.TypeEndOfReplay:
-		if err = c.end.Decode(f.Body); err == nil {
+		if err = c.end.Decode(f.Body); err == nil && !c.heard && c.end.Next > c.asked {
+			l.begin(c)
+		} else if err == nil {
 			err = l.endOfReplay(c)
 		}
 	case szse.TypeHeartbeat:
@@ -182,7 +186,18 @@ func (l *Link) take(c *conversation, f szse.Frame) (err error) {
 	if err != nil {
 		return fmt.Errorf("read market data: %w", err)
 	}
+	c.heard = true
 	return nil
+}
+
+// begin takes an EndOfReplay in front of everything: the exchange no longer has the stream from where it was asked for.
+// What is known of the day is void; candles of what is gone come, and the stream from where the message says.
+func (l *Link) begin(c *conversation) {
+	if !c.whole {
+		l.Market.Restart(c.end.Day)
+		l.Market.Recall()
+	}
+	c.whole = true
 }
 
 // inOrder holds the day's stream to having no gap. An exchange keeps the newest of a long day: who asks from the

@@ -156,6 +156,26 @@ func TestLinkLongDay(t *testing.T) {
 	reach(t, m, firstDay+1, 301)
 }
 
+// TestLinkVoid: an exchange that no longer has the stream from where it is asked for says so in front of everything.
+func TestLinkVoid(t *testing.T) {
+	m, callers := exchangeOf(t)
+	c := next(t, callers, 0, 1)
+	c.say(t, end(firstDay, 500), bar(1, firstDay, at(firstDay, 9, 59, 0), 100), tick(firstDay, 500), end(firstDay, 501))
+	reach(t, m, firstDay, 501)
+	r := reader(t, m, TradeUpdate)
+	_ = c.conn.Close()
+	c = next(t, callers, firstDay, 501)
+	c.say(t, end(firstDay, 900), bar(1, firstDay, at(firstDay, 9, 59, 0), 100), bar(1, firstDay, at(firstDay, 10, 0, 0), 100),
+		tick(firstDay, 900), end(firstDay, 901), tick(firstDay, 901))
+	reach(t, m, firstDay, 902)
+	if _, err := drain(r); err != ErrRestarted {
+		t.Errorf("a reader who missed trades: %v", err)
+	}
+	if rows := m.Candles(symbol, Days, 1, Interval{}); len(rows) != 1 || rows[0].Trades != 12 {
+		t.Errorf("candles %s", show(rows))
+	}
+}
+
 // TestLinkNewExchange: the exchange was set up anew, on the same day or an earlier one, with or without a word.
 func TestLinkNewExchange(t *testing.T) {
 	m, callers := exchangeOf(t)
