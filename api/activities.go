@@ -266,7 +266,9 @@ func getPortfolioHistory(s *Server, c *call) (int, any, error) {
 		until = now + 1
 	}
 	if from == 0 {
-		from = trade.Time(span(time.Unix(0, int64(until))).UnixNano())
+		if began := span(time.Unix(0, int64(until))); inRange(began) { // else all there is
+			from = trade.Time(began.UnixNano())
+		}
 	}
 	events, err := s.events(c, records.EventFilter{Kinds: []trade.EventKind{trade.AccountDay}, From: from, Until: until,
 		Limit: records.MaxRows})

@@ -38,9 +38,11 @@ import (
 type Limits struct {
 	Body          int64         // 64 KiB: the largest request body
 	Streams       int           // 4,096: streams open at once, over all accounts
-	StreamMessage int64         // 1 MiB: the largest message that a client may send on a stream
+	PerAccount    int           // 64: streams of one account, as records has readers
+	Strangers     int           // 256: streams that have not said who they are
+	StreamMessage int64         // 1 MiB: the largest message that a client may send on a stream; 4 KiB before it is known
 	StreamWrite   time.Duration // 5 s: the longest that one write to a stream may take
-	StreamAuth    time.Duration // 10 s: how long a new data stream may stay unauthenticated
+	StreamAuth    time.Duration // 10 s: how long a WebSocket may stay unauthenticated
 	Symbols       int           // 10,000: symbols of one request or subscription
 	Session       time.Duration // 24 h: life of a login
 	Pace          time.Duration // 1 s: how long a new event stream is held when its key opens them too fast
@@ -51,6 +53,8 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	set(&l.Body, 64<<10)
 	set(&l.Streams, 4096)
+	set(&l.PerAccount, records.MaxWatchers)
+	set(&l.Strangers, 256)
 	set(&l.StreamMessage, 1<<20)
 	set(&l.StreamWrite, 5*time.Second)
 	set(&l.StreamAuth, 10*time.Second)
@@ -118,10 +122,7 @@ type Server struct {
 	stopping context.Context // ends when Drain begins
 	stop     context.CancelFunc
 	streams  sync.WaitGroup
-	open     chan struct{} // one element per open stream
-
-	countMu sync.Mutex
-	counts  map[trade.AccountID]int // data streams
+	seats    seats
 }
 
 // New returns a server. It starts nothing.
@@ -139,8 +140,7 @@ func New(p Parts) *Server {
 	}
 	s := &Server{
 		Parts: p, symbols: intake.NewSymbols(p.Listing), origins: http.NewCrossOriginProtection(),
-		paces: newPaces(p.Limits.Pace, p.Clock), open: make(chan struct{}, p.Limits.Streams),
-		counts: map[trade.AccountID]int{},
+		paces: newPaces(p.Limits.Pace, p.Clock), seats: seats{accounts: map[trade.AccountID]int{}},
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.measures = newMeasures(s, p.Gauges)
@@ -151,7 +151,9 @@ func New(p Parts) *Server {
 // Drain cuts every stream off, so that their clients come back elsewhere, and waits until they have ended or ctx has.
 // New streams are refused; other requests go on.
 func (s *Server) Drain(ctx context.Context) error {
+	s.seats.mu.Lock() // no stream is counted in behind this
 	s.stop()
+	s.seats.mu.Unlock()
 	ended := make(chan struct{})
 	go func() { s.streams.Wait(); close(ended) }()
 	select {

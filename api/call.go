@@ -76,6 +76,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(fault)
 		}
 	}()
+	if r.ContentLength > s.Limits.Body { // refused before it comes
+		c.fail(say(bodyTooLarge, s.Limits.Body))
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, s.Limits.Body)
 	s.dispatch(c)
 }
@@ -179,7 +183,7 @@ func (s *Server) identify(c *call) (auth.Principal, error) {
 	if id := h.Get("Apca-Api-Key-Id"); id != "" {
 		return s.Directory.ByKey(id, h.Get("Apca-Api-Secret-Key"))
 	}
-	if token, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer "); ok {
+	if scheme, token, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		return s.Directory.ByToken(token, s.now())
 	}
 	if id, secret, ok := c.r.BasicAuth(); ok {

@@ -228,3 +228,24 @@ func BenchmarkPostOrder(b *testing.B) {
 		}
 	}
 }
+
+// A chart's day is its date at midnight in UTC; what it cannot have, it is told in its own words.
+func TestChartDays(t *testing.T) {
+	h := traded(t)
+	midnight := time.Date(2026, 7, 8, 0, 0, 0, 0, time.UTC).Unix()
+	for _, resolution := range []string{"D", "W", "M"} {
+		r := h.send("GET", fmt.Sprintf("/udf/history?symbol=600000.SH&resolution=%s&from=%d&to=%d", resolution,
+			map[string]int64{"D": midnight, "W": -1000, "M": -1000}[resolution], midnight+1), "")
+		times, _ := r.json["t"].([]any)
+		if len(times) == 0 || int64(times[len(times)-1].(float64))%86_400 != 0 {
+			t.Errorf("%s: %d %s", resolution, r.status, r.raw)
+		}
+		if resolution == "D" && (len(times) != 1 || int64(times[0].(float64)) != midnight) {
+			t.Errorf("%s: %s", resolution, r.raw)
+		}
+	}
+	r := h.send("GET", "/udf/symbols?symbol=WHO", "")
+	if r.status != 404 || r.json["s"] != "error" || r.json["errmsg"] == "" {
+		t.Errorf("%d %s", r.status, r.raw)
+	}
+}

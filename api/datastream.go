@@ -12,7 +12,6 @@ import (
 	"github.com/coder/websocket"
 	"github.com/vmihailenco/msgpack/v5"
 
-	"evenkeel/auth"
 	"evenkeel/core/trade"
 	"evenkeel/feed"
 )
@@ -59,16 +58,14 @@ var feeds = []string{"iex", "sip", "otc", "boats", "overnight", "test"}
 // frameMessages bounds the messages of one frame.
 const frameMessages = 256
 
-// perAccount bounds the data streams of one account.
-const perAccount = 32
-
 // dataSession is one connection of the data stream.
 type dataSession struct {
 	s       *Server
+	c       *call
 	ws      *websocket.Conn
+	place   *seat
 	packed  bool
-	news    bool // the stream of news, which has no other channel
-	who     auth.Principal
+	news    bool                    // the stream of news, which has no other channel
 	wants   [len(channels)][]string // sorted
 	reader  *feed.Reader
 	pumped  chan struct{}
@@ -88,17 +85,20 @@ func streamData(s *Server, c *call) (int, any, error) {
 }
 
 func (s *Server) openData(c *call, news bool) (int, any, error) {
-	ctx, end, err := s.begin(c, "data")
+	if err := upgrade(c.r); err != nil {
+		return 0, nil, err
+	}
+	ctx, place, err := s.begin(c, "data")
 	if err != nil {
 		return 0, nil, err
 	}
-	defer end()
+	defer place.end()
 	ws, err := s.accept(c, true)
 	if err != nil {
 		return 0, nil, nil // the library has answered with the reason
 	}
 	defer func() { _ = ws.CloseNow() }()
-	d := &dataSession{s: s, ws: ws, packed: wantsMsgpack(c.r), news: news}
+	d := &dataSession{s: s, c: c, ws: ws, place: place, packed: wantsMsgpack(c.r), news: news}
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.leave()
 	defer cancel()
@@ -111,9 +111,6 @@ func (d *dataSession) leave() {
 	if d.reader != nil {
 		d.s.Market.Leave(d.reader)
 		<-d.pumped
-	}
-	if d.who.Account != 0 {
-		d.s.count(d.who.Account, -1)
 	}
 }
 
@@ -185,7 +182,7 @@ func (d *dataSession) take(ctx context.Context, m *dataMessage, late *time.Timer
 	switch {
 	case m.Action == "auth":
 		return d.authenticate(ctx, m, late)
-	case d.who.Account == 0:
+	case d.c.who.Account == 0:
 		return d.refuse(ctx, notAuthenticated)
 	case m.Action == "subscribe", m.Action == "unsubscribe":
 		return d.subscribe(ctx, m.lists(), m.Action == "subscribe")
@@ -194,7 +191,7 @@ func (d *dataSession) take(ctx context.Context, m *dataMessage, late *time.Timer
 }
 
 func (d *dataSession) authenticate(ctx context.Context, m *dataMessage, late *time.Timer) error {
-	if d.who.Account != 0 {
+	if d.c.who.Account != 0 {
 		return d.refuse(ctx, alreadyAuth)
 	}
 	who, err := d.s.Directory.ByKey(m.Key, m.Secret)
@@ -206,32 +203,29 @@ func (d *dataSession) authenticate(ctx context.Context, m *dataMessage, late *ti
 		return d.refuse(ctx, authFailed)
 	case !who.MayAny(trade.MayRead | trade.EveryBoard):
 		return d.refuse(ctx, insufficientScope)
-	case !d.s.count(who.Account, 1):
+	case d.place.know(who.Account) != nil:
 		return d.refuse(ctx, connectionLimit)
 	}
 	late.Stop()
-	d.who = who
+	d.c.who = who
+	d.s.listenTo(d.c, d.ws)
 	return d.send(ctx, func(w *wire) { success(w, "authenticated") })
 }
 
-// count counts the data streams of an account; false when it has too many already.
-func (s *Server) count(id trade.AccountID, by int) bool {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	if by > 0 && s.counts[id] >= perAccount {
-		return false
-	}
-	if s.counts[id] += by; s.counts[id] == 0 {
-		delete(s.counts, id)
-	}
-	return true
-}
+// longestSymbol bounds a text that may be a symbol, in bytes: what is not listed is kept and said back too.
+const longestSymbol = 32
 
 // subscribe changes what is wanted, says what is wanted now, and only then lets the data come.
 func (d *dataSession) subscribe(ctx context.Context, lists [len(channels)][]string, add bool) error {
 	next := d.wants
 	total := 0
 	for i := range channels {
+		switch {
+		case len(lists[i]) > d.s.Limits.Symbols:
+			return d.refuse(ctx, symbolLimit)
+		case slices.ContainsFunc(lists[i], func(symbol string) bool { return len(symbol) > longestSymbol }):
+			return d.refuse(ctx, invalidSyntax)
+		}
 		if d.news && i != newsChannel && len(lists[i]) > 0 {
 			return d.refuse(ctx, invalidForFeed)
 		}
@@ -329,6 +323,9 @@ func (d *dataSession) pump(ctx context.Context) {
 	defer close(d.pumped)
 	for {
 		updates, err := d.reader.Next(ctx)
+		if err == nil && !d.s.Directory.Holds(d.c.who, d.s.now()) {
+			err = errGone
+		}
 		if err == nil {
 			err = d.give(ctx, updates)
 		}

@@ -43,7 +43,9 @@ func (e *sse) flush() error {
 		return err
 	}
 	e.buffer.Reset()
-	return e.control.Flush()
+	err := e.control.Flush()
+	_ = e.control.SetWriteDeadline(time.Time{}) // HTTP/2 resets a stream whose deadline passes, written to or not
+	return err
 }
 
 // comment keeps the connection open.
@@ -122,11 +124,11 @@ func streamEvents(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, end, err := s.begin(c, "events")
+	ctx, place, err := s.begin(c, "events")
 	if err != nil {
 		return 0, nil, err
 	}
-	defer end()
+	defer place.end()
 	if err := s.pace(ctx, c); err != nil {
 		return 0, nil, abort(err)
 	}
@@ -303,12 +305,12 @@ func streamNative(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, end, err := s.begin(c, "native")
+	ctx, place, err := s.begin(c, "native")
 	if err != nil {
 		return 0, nil, err
 	}
-	defer end()
-	if c.r.Header.Get("Upgrade") != "" {
+	defer place.end()
+	if upgrade(c.r) == nil {
 		s.nativeSocket(ctx, c, after)
 		return 0, nil, nil
 	}
@@ -362,7 +364,7 @@ func (s *Server) nativeSocket(ctx context.Context, c *call, after uint64) {
 		ctx, cancel := context.WithTimeout(ctx, s.Limits.StreamWrite)
 		defer cancel()
 		return ws.Write(ctx, websocket.MessageText, b)
-	}, func() error { return ws.Ping(ctx) }) // whatever ended it, the connection is cut
+	}, func() error { return s.ping(ctx, ws) }) // whatever ended it, the connection is cut
 }
 
 // getEvents is GET /api/v1/events/list: a page of the account's events.

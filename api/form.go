@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,7 +52,31 @@ func parseForm(raw []byte) (*form, error) {
 		}
 		return nil, say(badJSON, "it cannot be read")
 	}
+	if name, twice := repeated(raw, len(f.bytes)); twice {
+		return nil, say(badJSON, strconv.Quote(clip(name))+" stands there twice")
+	}
 	return f, nil
+}
+
+// repeated finds a member that a JSON object, which is valid, has twice: readers differ in which of them counts
+// (RFC 8259, section 4), and nobody's order should hang on that. names is how many different members there are.
+func repeated(raw []byte, names int) (name string, twice bool) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	_, _ = d.Token()
+	seen := make(map[string]bool, names)
+	for d.More() {
+		token, _ := d.Token()
+		name, _ := token.(string)
+		if seen[name] {
+			return name, true
+		}
+		seen[name] = true
+		var skipped json.RawMessage
+		if d.Decode(&skipped) != nil {
+			return "", false
+		}
+	}
+	return "", false
 }
 
 func article(kind string) string {

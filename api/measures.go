@@ -2,12 +2,14 @@ package api
 
 import (
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"evenkeel/core/trade"
 	"evenkeel/intake"
 )
 
@@ -91,7 +93,19 @@ func ready(s *Server, _ *call) (int, any, error) {
 	return status, map[string]any{"ready": len(reasons) == 0, "reasons": reasons, "version": s.Version}, nil
 }
 
+// metrics tells how busy the house is: to this machine, and to who may operate it. Whatever came through a proxy came
+// from elsewhere.
 func metrics(s *Server, c *call) (int, any, error) {
+	from, err := netip.ParseAddrPort(c.r.RemoteAddr)
+	if err != nil || !from.Addr().Unmap().IsLoopback() || c.r.Header.Get("X-Forwarded-For") != "" {
+		who, err := s.identify(c)
+		if err == nil && !who.May(trade.MayOperate) {
+			err = say(notPermitted, "the measures are for who operates the house")
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+	}
 	c.status = http.StatusOK
 	s.measures.handler.ServeHTTP(c.w, c.r)
 	return 0, nil, nil

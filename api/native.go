@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	_ "embed"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"evenkeel/core/money"
 	"evenkeel/core/trade"
 	"evenkeel/intake"
+	"evenkeel/records"
 )
 
 // The native API is what Alpaca's lacks, in the house's own words. openapi.yaml describes it; a test holds real
@@ -24,6 +26,9 @@ const sessionCookie = "evenkeel_session"
 
 // postLogin is POST /api/v1/login.
 func postLogin(s *Server, c *call) (int, any, error) {
+	if s.origins.Check(c.r) != nil { // another site must not log its visitors in, to an account of its own
+		return 0, nil, say(crossOrigin)
+	}
 	f, err := readForm(c.r)
 	if err != nil {
 		return 0, nil, err
@@ -50,7 +55,10 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	expires := s.Clock().Add(s.Limits.Session)
 	command := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account,
 		TokenHash: hash, Expires: trade.Time(expires.UnixNano()), Label: []byte(strings.ToValidUTF8(label, ""))}}
-	answer, err := s.Door.Take(c.r.Context(), auth.Principal{Account: account, Via: auth.ByHouse}, &command)
+	answer, err := s.asHouse(c, account, &command)
+	if err == nil && answer.Reason == trade.TooManySessions {
+		answer, err = s.makeRoom(c, account, &command)
+	}
 	switch {
 	case err != nil:
 		return 0, nil, err
@@ -62,6 +70,22 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	return http.StatusOK, map[string]any{"token": token, "expires": stamp(trade.Time(expires.UnixNano())),
 		"account_id": accountID(account), "account_number": accountNumber(account), "login": known.Login,
 		"permissions": permissionList(known.Permissions), "session_id": sessionID(hash)}, nil
+}
+
+func (s *Server) asHouse(c *call, account trade.AccountID, command *trade.Command) (trade.Answer, error) {
+	return s.Door.Take(c.r.Context(), auth.Principal{Account: account, Via: auth.ByHouse}, command)
+}
+
+// makeRoom ends the session that would expire first, and opens the new one: who knows the password is never kept out.
+func (s *Server) makeRoom(c *call, account trade.AccountID, open *trade.Command) (trade.Answer, error) {
+	if list := s.Directory.Sessions(account, 0); len(list) > 0 {
+		first := slices.MinFunc(list, func(a, b auth.Session) int { return cmp.Compare(a.Expires, b.Expires) })
+		if _, err := s.asHouse(c, account, &trade.Command{Kind: trade.CloseSessionKind,
+			CloseSession: trade.CloseSession{Account: account, TokenHash: first.Hash}}); err != nil {
+			return trade.Answer{}, err
+		}
+	}
+	return s.asHouse(c, account, open)
 }
 
 func (s *Server) setCookie(c *call, token string, expires time.Time) {
@@ -115,8 +139,11 @@ func deleteSession(s *Server, c *call) (int, any, error) {
 	return 0, nil, say(notFound, "session "+clip(id))
 }
 
-// postPassword is POST /api/v1/password.
+// postPassword is POST /api/v1/password. All other sessions end: one of them may be why the password is changed.
 func postPassword(s *Server, c *call) (int, any, error) {
+	if c.who.Via != auth.BySession { // before anything is computed
+		return 0, nil, say(notPermitted, "changing the password needs a login")
+	}
 	f, err := readForm(c.r)
 	if err != nil {
 		return 0, nil, err
@@ -133,8 +160,20 @@ func postPassword(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusNoContent, nil, s.take(c, &trade.Command{Kind: trade.SetPasswordKind,
-		SetPassword: trade.SetPassword{Account: c.who.Account, PasswordHash: []byte(encoded)}})
+	if err := s.take(c, &trade.Command{Kind: trade.SetPasswordKind,
+		SetPassword: trade.SetPassword{Account: c.who.Account, PasswordHash: []byte(encoded)}}); err != nil {
+		return 0, nil, err
+	}
+	for _, other := range s.Directory.Sessions(c.who.Account, s.now()) {
+		if other.Hash == c.who.Session {
+			continue
+		}
+		if _, err := s.asHouse(c, c.who.Account, &trade.Command{Kind: trade.CloseSessionKind,
+			CloseSession: trade.CloseSession{Account: c.who.Account, TokenHash: other.Hash}}); err != nil {
+			return 0, nil, err
+		}
+	}
+	return http.StatusNoContent, nil, nil
 }
 
 // getKeys is GET /api/v1/keys.
@@ -296,12 +335,32 @@ func postCash(s *Server, c *call) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	if err := s.take(c, &trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: c.who.Account,
-		Amount: amount, Reference: []byte(reference)}}); err != nil {
+	answer, err := s.Door.Take(c.r.Context(), c.who, &trade.Command{Kind: trade.MoveCashKind,
+		MoveCash: trade.MoveCash{Account: c.who.Account, Amount: amount, Reference: []byte(reference)}})
+	switch {
+	case err != nil:
 		return 0, nil, err
+	case answer.Reason != trade.Accepted:
+		return 0, nil, refused(answer.Reason, answer.Numbers)
+	case answer.Replayed: // the books moved nothing: that is right only for the same movement
+		if !s.hasMoved(c, reference, amount) {
+			return 0, nil, say(referenceUsed, clip(reference))
+		}
+		c.w.Header().Set("Idempotent-Replay", "true")
 	}
 	b, _ := s.Day.Balance(c.who.Account)
 	return http.StatusOK, map[string]any{"amount": amount.String(), "reference": reference, "balance": balanceOf(b)}, nil
+}
+
+// hasMoved reports whether the newest movement of cash under a reference is of an amount.
+func (s *Server) hasMoved(c *call, reference string, amount money.Cash) bool {
+	rows, err := s.events(c, records.EventFilter{Kinds: []trade.EventKind{trade.CashMoved}, Limit: records.MaxRows})
+	for i := range rows {
+		if string(rows[i].Cash.Reference) == reference {
+			return err == nil && rows[i].Cash.Amount == amount
+		}
+	}
+	return false
 }
 
 func getOpenAPI(_ *Server, c *call) (int, any, error) {

@@ -84,12 +84,20 @@ func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, e
 		Quantity: w.Quantity, ClientID: []byte(w.ClientID)}}
 	answer, err := s.Door.Take(c.r.Context(), c.who, &command)
 	if err != nil {
-		return trade.Answer{}, err
+		return trade.Answer{}, findable(err, w.ClientID)
 	}
 	if answer.Reason != trade.Accepted {
 		return trade.Answer{}, s.explained(c, refused(answer.Reason, answer.Numbers), answer.Reason, &line)
 	}
 	return answer, nil
+}
+
+// findable adds the name by which a client can ask what became of an order, where that is not known: it may be ours.
+func findable(err error, clientID string) error {
+	if errors.Is(err, intake.ErrUnknown) {
+		return faultOf(err).with("client_order_id", clientID)
+	}
+	return err
 }
 
 // explained adds what Alpaca's clients read from a refusal for lack of cash or shares.
@@ -430,7 +438,7 @@ func patchOrder(s *Server, c *call) (int, any, error) {
 	}
 	answer, err := s.Door.Take(c.r.Context(), c.who, &trade.Command{Kind: trade.ReplaceOrderKind, ReplaceOrder: v})
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, findable(err, client)
 	}
 	if answer.Reason != trade.Accepted {
 		return 0, nil, refused(answer.Reason, answer.Numbers)

@@ -55,6 +55,8 @@ const (
 	draining         = "DRAINING"
 	crossOrigin      = "CROSS_ORIGIN"
 	nameTaken        = "NAME_TAKEN"
+	referenceUsed    = "REFERENCE_USED"
+	webSocketOnly    = "WEBSOCKET_ONLY"
 	internalError    = "INTERNAL"
 )
 
@@ -88,15 +90,19 @@ var edgeTexts = map[string]text{
 	tooManyLogins:  {"", 429_10001, "too many logins: come back in %d s", "登录过于频繁,请在 %d 秒后重试"},
 	tooManyStreams: {"", 429_10002, "this account has too many streams open", "该账户打开的推送连接过多"},
 	passwordLength: {"", 422_10011, "a password has %d to %d bytes", "密码长度应为 %d 至 %d 字节"},
-	outcomeUnknown: {"", 504_10000,
+	// Not 504: the published Python client repeats a POST then, and what has no client_order_id would be done twice.
+	outcomeUnknown: {"", 500_10010,
 		"the outcome is unknown: the request may have been carried out; ask for the order by its client_order_id, or repeat the same request",
 		"结果未知:请求可能已被执行;请按 client_order_id 查询,或重发相同请求"},
-	unavailable:  {"", 503_10000, "the books take no commands now", "系统暂时无法受理"},
-	historyDown:  {"", 503_10002, "history is not available now", "历史数据暂不可用"},
-	requestEnded: {"", 503_10003, "the request ended before it was handled", "请求在处理前已结束"},
-	draining:     {"", 503_10004, "this server is being stopped", "服务器正在停机"},
-	crossOrigin:  {"", 403_10002, "a request from another site was refused", "拒绝来自其他网站的请求"},
-	nameTaken:    {"", 422_10012, "the name %s is taken", "名称 %s 已被使用"},
+	unavailable:   {"", 503_10000, "the books take no commands now", "系统暂时无法受理"},
+	historyDown:   {"", 503_10002, "history is not available now", "历史数据暂不可用"},
+	requestEnded:  {"", 503_10003, "the request ended before it was handled", "请求在处理前已结束"},
+	draining:      {"", 503_10004, "this server is being stopped", "服务器正在停机"},
+	crossOrigin:   {"", 403_10002, "a request from another site was refused", "拒绝来自其他网站的请求"},
+	referenceUsed: {"", 422_10013, "the reference %s stands for another movement of today", "备注号 %s 已用于今日另一笔划转"},
+	webSocketOnly: {"", 426_10000, "this is a stream: ask for it as a WebSocket, over HTTP/1.1",
+		"此为推送连接,请使用 WebSocket(HTTP/1.1)"},
+	nameTaken: {"", 422_10012, "the name %s is taken", "名称 %s 已被使用"},
 	internalError: {"", codeInternal, "something went wrong on our side; the request_id helps us to find it",
 		"系统内部错误,请提供 request_id 以便查找"},
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -92,6 +93,9 @@ func (s *Server) follow(
 	ticker := time.NewTicker(keep)
 	defer ticker.Stop()
 	for {
+		if !s.Directory.Holds(c.who, s.now()) {
+			return errGone
+		}
 		rows, err := s.events(c, records.EventFilter{After: after, Direction: records.OldestFirst, Limit: records.MaxRows})
 		if err != nil {
 			return err
@@ -118,40 +122,6 @@ func (s *Server) follow(
 	}
 }
 
-// errDraining cuts a stream off because the server is being stopped.
-var errDraining = errors.New("the server is being stopped")
-
-// begin counts a stream in. Its context ends with the request and when the server drains.
-func (s *Server) begin(c *call, kind string) (ctx context.Context, end func(), err error) {
-	if s.stopping.Err() != nil {
-		f := say(draining)
-		f.After = time.Second
-		return nil, nil, f
-	}
-	select {
-	case s.open <- struct{}{}:
-	default:
-		f := say(tooManyStreams)
-		f.After = 10 * time.Second
-		return nil, nil, f
-	}
-	s.streams.Add(1)
-	gauge := s.measures.readers.WithLabelValues(kind)
-	gauge.Inc()
-	ctx, cancel := context.WithCancelCause(c.r.Context())
-	release := context.AfterFunc(s.stopping, func() { cancel(errDraining) })
-	var once sync.Once
-	return ctx, func() {
-		once.Do(func() {
-			release()
-			cancel(nil)
-			gauge.Dec()
-			<-s.open
-			s.streams.Done()
-		})
-	}, nil
-}
-
 // accept upgrades to a WebSocket. Browsers of other sites are let in only where credentials come in a message.
 func (s *Server) accept(c *call, anyOrigin bool) (*websocket.Conn, error) {
 	ws, err := websocket.Accept(c.w, c.r, &websocket.AcceptOptions{
@@ -161,8 +131,35 @@ func (s *Server) accept(c *call, anyOrigin bool) (*websocket.Conn, error) {
 		return nil, err
 	}
 	c.status = http.StatusSwitchingProtocols
-	ws.SetReadLimit(s.Limits.StreamMessage)
+	s.listenTo(c, ws)
 	return ws, nil
+}
+
+// strangerMessage is the largest message of who has not said who they are.
+const strangerMessage = 4 << 10
+
+// listenTo bounds what may be said on a stream.
+func (s *Server) listenTo(c *call, ws *websocket.Conn) {
+	most := s.Limits.StreamMessage
+	if c.who.Account == 0 {
+		most = min(most, strangerMessage)
+	}
+	ws.SetReadLimit(most)
+}
+
+// ping asks whether somebody is there. Nothing else is sent meanwhile, so it waits no longer than a write may take.
+func (s *Server) ping(ctx context.Context, ws *websocket.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.StreamWrite)
+	defer cancel()
+	return ws.Ping(ctx)
+}
+
+// upgrade refuses a request that is not for a WebSocket, in the words of every other refusal.
+func upgrade(r *http.Request) error {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.ProtoMajor != 1 {
+		return say(webSocketOnly)
+	}
+	return nil
 }
 
 // wantsMsgpack reports whether a stream is asked for in MessagePack.
@@ -175,6 +172,8 @@ type tradeSession struct {
 	s       *Server
 	c       *call
 	ws      *websocket.Conn
+	place   *seat
+	late    *time.Timer // ends it when nobody says who it is
 	msgpack bool
 	writing sync.Mutex
 	cancel  context.CancelFunc // of the updates under way
@@ -183,17 +182,22 @@ type tradeSession struct {
 
 // streamTrades is GET /stream: trade updates over a WebSocket, in binary frames that hold JSON (or MessagePack).
 func streamTrades(s *Server, c *call) (int, any, error) {
-	ctx, end, err := s.begin(c, "trade_updates")
+	if err := upgrade(c.r); err != nil {
+		return 0, nil, err
+	}
+	ctx, place, err := s.begin(c, "trade_updates")
 	if err != nil {
 		return 0, nil, err
 	}
-	defer end()
+	defer place.end()
 	ws, err := s.accept(c, true)
 	if err != nil {
 		return 0, nil, nil // the library has answered with the reason
 	}
 	defer func() { _ = ws.CloseNow() }()
-	t := &tradeSession{s: s, c: c, ws: ws, msgpack: wantsMsgpack(c.r)}
+	t := &tradeSession{s: s, c: c, ws: ws, place: place, msgpack: wantsMsgpack(c.r),
+		late: time.AfterFunc(s.Limits.StreamAuth, func() { place.cancel(errStranger) })}
+	defer t.late.Stop()
 	defer t.unlisten()
 	for {
 		_, message, err := ws.Read(ctx)
@@ -238,7 +242,7 @@ func (t *tradeSession) take(ctx context.Context, b []byte) error {
 	}
 	m, err := parseTradeMessage(b)
 	if err != nil {
-		return t.write(ctx, map[string]any{"action": "error", "data": map[string]any{"error_message": "invalid syntax"}})
+		return t.fault(ctx, "invalid syntax")
 	}
 	switch m.Action {
 	case "authenticate", "auth":
@@ -246,8 +250,11 @@ func (t *tradeSession) take(ctx context.Context, b []byte) error {
 	case "listen":
 		return t.listen(ctx, m.Data.Streams)
 	}
-	return t.write(ctx, map[string]any{"action": "error",
-		"data": map[string]any{"error_message": "unknown action " + clip(m.Action)}})
+	return t.fault(ctx, "unknown action "+clip(m.Action))
+}
+
+func (t *tradeSession) fault(ctx context.Context, message string) error {
+	return t.write(ctx, map[string]any{"action": "error", "data": map[string]any{"error_message": message}})
 }
 
 func (t *tradeSession) authenticate(ctx context.Context, m *tradeMessage) error {
@@ -264,7 +271,15 @@ func (t *tradeSession) authenticate(ctx context.Context, m *tradeMessage) error 
 		status, who = "unauthorized", auth.Principal{}
 	}
 	t.unlisten()
+	t.late.Stop()
+	if err := t.place.know(who.Account); err != nil {
+		return errors.Join(err, t.fault(ctx, faultOf(err).English)) // it ends the stream
+	}
+	if who.Account == 0 {
+		t.late.Reset(t.s.Limits.StreamAuth)
+	}
 	t.c.who = who
+	t.s.listenTo(t.c, t.ws)
 	return t.write(ctx, map[string]any{"stream": "authorization", "data": map[string]any{"status": status,
 		"action": "authenticate"}})
 }
@@ -316,7 +331,7 @@ func (t *tradeSession) run(ctx context.Context, after uint64, done chan struct{}
 			return nil
 		}
 		return t.write(ctx, map[string]any{"stream": tradeUpdates, "data": u})
-	}, func() error { return t.ws.Ping(ctx) })
+	}, func() error { return t.s.ping(ctx, t.ws) })
 	if err != nil && ctx.Err() == nil {
 		t.s.measures.cutOff.WithLabelValues(tradeUpdates).Inc()
 		_ = t.ws.CloseNow()

@@ -93,29 +93,53 @@ func resolution(text string) (span feed.Span, n int, ok bool) {
 	return feed.Minutes, n, err == nil && n > 0 && n <= minutesOfDay && minutesOfDay%n == 0
 }
 
-// udfMost bounds the candles of one answer.
-const udfMost = 10_000
+// udfMost bounds the candles of one answer, udfFar the times of a question, in seconds from 1970.
+const (
+	udfMost = 10_000
+	udfFar  = 1 << 33
+)
+
+// udfDay lies between the beginning of a day in Shanghai and that of its date in UTC, which is the time that UDF wants
+// of the candles of days, weeks and months: they have a date, and no time.
+const udfDay = trade.Time(8 * time.Hour)
+
+// udfAnswer says what is wrong as charts read it, too.
+func udfAnswer(e endpoint) endpoint {
+	return func(s *Server, c *call) (int, any, error) {
+		status, body, err := e(s, c)
+		if err != nil {
+			f := faultOf(err)
+			return 0, nil, f.with("s", "error").with("errmsg", f.English)
+		}
+		return status, body, nil
+	}
+}
 
 func udfHistory(s *Server, c *call) (int, any, error) {
 	q := c.query()
 	line, err := s.security(q.text("symbol"))
 	if err != nil {
-		return http.StatusOK, map[string]string{"s": "error", "errmsg": err.Error()}, nil //nolint:nilerr // UDF says it so
+		return http.StatusOK, map[string]string{"s": "error", "errmsg": faultOf(err).English}, nil // UDF says it so
 	}
 	span, n, ok := resolution(q.text("resolution"))
 	if !ok {
 		return http.StatusOK, map[string]string{"s": "error", "errmsg": "unknown resolution"}, nil
 	}
-	from, to := q.integer("from", 0, 0, 1<<40), q.integer("to", int(s.Clock().Unix()), 0, 1<<33)
+	// Charts go back before 1970 when they look for the beginning.
+	from, to := q.integer("from", 0, -udfFar, udfFar), q.integer("to", int(s.Clock().Unix()), -udfFar, udfFar)
 	back := q.integer("countback", 0, 0, udfMost)
 	if q.err != nil {
 		return 0, nil, q.err
 	}
-	in := feed.Interval{Until: trade.Time(to) * trade.Time(time.Second), Newest: true, Limit: udfMost}
+	shift := trade.Time(0)
+	if span != feed.Minutes {
+		shift = udfDay
+	}
+	in := feed.Interval{Until: max(1, trade.Time(to)*trade.Time(time.Second)-shift), Newest: true, Limit: udfMost}
 	if back > 0 {
 		in.Limit = back
 	} else {
-		in.From = trade.Time(from) * trade.Time(time.Second)
+		in.From = max(0, trade.Time(from)*trade.Time(time.Second)-shift)
 	}
 	rows := s.Market.Candles(string(line.Symbol), span, n, in)
 	if len(rows) == 0 {
@@ -125,7 +149,7 @@ func udfHistory(s *Server, c *call) (int, any, error) {
 	var t, v []int64
 	var o, h, l, closes []number
 	for i := range rows {
-		t, v = append(t, int64(rows[i].Start)/int64(time.Second)), append(v, int64(rows[i].Volume))
+		t, v = append(t, int64(rows[i].Start+shift)/int64(time.Second)), append(v, int64(rows[i].Volume))
 		o, h = append(o, priceNumber(rows[i].Open)), append(h, priceNumber(rows[i].High))
 		l, closes = append(l, priceNumber(rows[i].Low)), append(closes, priceNumber(rows[i].Close))
 	}
@@ -170,9 +194,9 @@ func udfQuotes(s *Server, c *call) (int, any, error) {
 // udfRoutes are TradingView's paths.
 var udfRoutes = []route{
 	{"GET /udf/config", anyone, intake.Query, udfConfig, false},
-	{"GET /udf/symbols", chart, intake.Query, udfSymbols, false},
-	{"GET /udf/search", chart, intake.Query, udfSearch, false},
-	{"GET /udf/history", chart, intake.Query, udfHistory, false},
-	{"GET /udf/quotes", chart, intake.Query, udfQuotes, false},
+	{"GET /udf/symbols", chart, intake.Query, udfAnswer(udfSymbols), false},
+	{"GET /udf/search", chart, intake.Query, udfAnswer(udfSearch), false},
+	{"GET /udf/history", chart, intake.Query, udfAnswer(udfHistory), false},
+	{"GET /udf/quotes", chart, intake.Query, udfAnswer(udfQuotes), false},
 	{"GET /udf/time", anyone, intake.Query, udfTime, false},
 }

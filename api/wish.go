@@ -45,7 +45,12 @@ func readWish(f *form) (w wish, err error) {
 	}
 	w.Quantity = f.quantity("qty")
 	w.Price = f.price("limit_price")
-	if word := f.object("cn").text("market_type"); word != "" {
+	cn := f.object("cn")
+	word := cn.text("market_type")
+	if cn.err != nil {
+		f.wrong("cn.market_type", "must be a string")
+	}
+	if word != "" {
 		t, known := marketType(strings.ToUpper(word))
 		if !known {
 			f.wrong("cn.market_type", "must be BEST5_IOC, BEST5_TO_LIMIT, IOC, FOK, OWN_BEST, OPPOSITE_BEST or FIXED_PRICE")
@@ -91,6 +96,12 @@ func refuseUnavailable(f *form, w *wish) {
 	}
 	if f.has("notional") {
 		f.fail(say(featureNot, "notional", "orders are for whole shares: give qty"))
+	}
+	if f.has("advanced_instructions") {
+		f.fail(say(featureNot, "advanced_instructions", "an order goes to the exchange as it is"))
+	}
+	if intent := f.text("position_intent"); intent == "buy_to_close" || intent == "sell_to_open" {
+		f.fail(say(featureNot, "position_intent "+intent, "shares that are not held cannot be sold"))
 	}
 	if f.boolean("extended_hours", false) {
 		f.fail(say(featureNot, "extended_hours", "after hours there is cn.market_type FIXED_PRICE"))

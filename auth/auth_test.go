@@ -324,3 +324,35 @@ func BenchmarkPassword(b *testing.B) {
 		}
 	}
 }
+
+// What was proved holds until the key is revoked, the session closed, or its time over.
+func TestHolds(t *testing.T) {
+	d := NewDirectory()
+	id, secret, hash := NewKey()
+	token, session := NewToken()
+	d.Fold([]trade.Event{opened(1, "ann", ""), opened(2, "bob", ""),
+		{Kind: trade.KeyAdded, Account: 1, Credential: trade.Credential{KeyID: []byte(id), Hash: hash,
+			Permissions: trade.MayRead}},
+		{Kind: trade.SessionOpened, Account: 1, Credential: trade.Credential{Hash: session, Expires: 100}}})
+	byKey, err := d.ByKey(id, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bySession, err := d.ByToken(token, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.Holds(byKey, 1000) || !d.Holds(bySession, 99) || d.Holds(bySession, 100) {
+		t.Error("a key has no end, a session has one")
+	}
+	stolen := byKey
+	stolen.Account = 2
+	if d.Holds(Principal{}, 0) || d.Holds(stolen, 0) {
+		t.Error("nothing was proved")
+	}
+	d.Fold([]trade.Event{{Kind: trade.KeyRevoked, Account: 1, Credential: trade.Credential{KeyID: []byte(id)}},
+		{Kind: trade.SessionClosed, Account: 1, Credential: trade.Credential{Hash: session}}})
+	if d.Holds(byKey, 0) || d.Holds(bySession, 0) {
+		t.Error("it still holds")
+	}
+}

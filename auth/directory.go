@@ -272,6 +272,22 @@ func (d *Directory) ByToken(token string, now trade.Time) (Principal, error) {
 	return Principal{Account: s.account, Permissions: p.permissions, Via: BySession, Session: hash}, nil
 }
 
+// Holds reports whether what somebody proved who they are with still is there: the key was not revoked, the session
+// was neither closed nor has it expired. Streams ask it, since they outlive the request that they began with.
+func (d *Directory) Holds(p Principal, now trade.Time) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	switch p.Via {
+	case ByKey:
+		at, known := d.keys[p.Key]
+		return known && d.keyRows.at(at).account == p.Account
+	case BySession:
+		at, known := d.sessions[p.Session]
+		return known && d.openRows.at(at).account == p.Account && d.openRows.at(at).expires > now
+	}
+	return p.Via == ByHouse
+}
+
 // Key is an API key as its owner may see it.
 type Key struct {
 	ID          string

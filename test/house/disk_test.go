@@ -252,7 +252,7 @@ func TestFullDisk(t *testing.T) {
 			continue
 		}
 		refusals[fmt.Sprintf("%d %s", status, text(answer, "reason"))]++
-		if status != 503 && status != 504 && status != 429 {
+		if status != 503 && status != 429 && text(answer, "reason") != "OUTCOME_UNKNOWN" {
 			t.Errorf("status %d: %v", status, answer)
 		}
 	}
