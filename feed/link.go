@@ -190,8 +190,8 @@ func (l *Link) take(c *conversation, f szse.Frame) (err error) {
 	return nil
 }
 
-// begin takes an EndOfReplay in front of everything: the exchange no longer has the stream from where it was asked for.
-// What is known of the day is void; candles of what is gone come, and the stream from where the message says.
+// begin takes an EndOfReplay in front of everything: the exchange no longer has the stream from where it was asked
+// for. What is known of the day is void; candles of what is gone come, and the stream from where the message says.
 func (l *Link) begin(c *conversation) {
 	if !c.whole {
 		l.Market.Restart(c.end.Day)

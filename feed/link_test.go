@@ -165,8 +165,15 @@ func TestLinkVoid(t *testing.T) {
 	r := reader(t, m, TradeUpdate)
 	_ = c.conn.Close()
 	c = next(t, callers, firstDay, 501)
-	c.say(t, end(firstDay, 900), bar(1, firstDay, at(firstDay, 9, 59, 0), 100), bar(1, firstDay, at(firstDay, 10, 0, 0), 100),
-		tick(firstDay, 900), end(firstDay, 901), tick(firstDay, 901))
+	c.say(
+		t,
+		end(firstDay, 900),
+		bar(1, firstDay, at(firstDay, 9, 59, 0), 100),
+		bar(1, firstDay, at(firstDay, 10, 0, 0), 100),
+		tick(firstDay, 900),
+		end(firstDay, 901),
+		tick(firstDay, 901),
+	)
 	reach(t, m, firstDay, 902)
 	if _, err := drain(r); err != ErrRestarted {
 		t.Errorf("a reader who missed trades: %v", err)

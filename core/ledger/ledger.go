@@ -44,8 +44,8 @@ const (
 // Number is the dense number of an account in the books, from 0.
 type Number uint32
 
-// Card is what the broker asks of an account whenever it asks for its cash, and the books never do. It lies here so that
-// both are in one line of the processor's cache.
+// Card is what the broker asks of an account whenever it asks for its cash, and the books never do. It lies here so
+// that both are in one line of the processor's cache.
 type Card struct {
 	Number      uint64 // of the account's last event
 	Permissions trade.Permissions
@@ -53,7 +53,8 @@ type Card struct {
 	Settings    trade.Settings
 }
 
-// entry is one account, of 64 bytes: a line of the cache. Entries hold no pointers, so a million of them cost the garbage collector nothing.
+// entry is one account, of 64 bytes: a line of the cache. Entries hold no pointers, so a million of them cost the
+// garbage collector nothing.
 type entry struct {
 	available  money.Cash
 	frozen     money.Cash
