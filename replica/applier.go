@@ -8,8 +8,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// An applier owns the machine: it applies agreed entries in order, answers those who proposed them, and between entries
-// runs what asks to look. All answers are given here, those of lost commands too.
+// An applier owns the machine: it applies agreed entries in order, answers those who proposed them, and between
+// entries runs what asks to look. All answers are given here, those of lost commands too.
 type applier[A any] struct {
 	group    uint64
 	machine  Machine[A]
@@ -22,12 +22,12 @@ type applier[A any] struct {
 	time     int64             // of the last entry applied
 	commands [][]byte          // reused
 	answers  []A               // reused
-	looking  atomic.Int64      // inspections waiting
+	looking  atomic.Int64      // inspections and requests of snapshots waiting
 
 	mutex sync.Mutex
 	place position // last entry applied, for others to read
 
-	bytes atomic.Uint64 // of entries applied since the group was opened
+	bytes atomic.Uint64 // of entries applied behind the snapshot that the group started from
 }
 
 // applierWork is one of: agreed entries, lost commands, somebody who wants to look, a snapshot to mark, the end.
@@ -54,9 +54,17 @@ type inspection[A any] struct {
 	done  chan struct{}
 }
 
-// A markRequest asks for a snapshot; done (nil, or of capacity one) hears how it went.
+// A markRequest asks for a snapshot; done (nil, or of capacity one) hears how it went, and waiting is then one less.
 type markRequest struct {
-	done chan error
+	done    chan error
+	waiting *atomic.Int64
+}
+
+func (r *markRequest) tell(err error) {
+	if r.done != nil {
+		r.waiting.Add(-1)
+		r.done <- err
+	}
 }
 
 // A mark is where a snapshot is to be made, and what the live machine was there.
@@ -65,9 +73,9 @@ type mark struct {
 	time    int64
 	hash    uint64
 	hashed  bool
-	bytes   uint64 // of entries applied so far
+	bytes   uint64 // applier.bytes there
 	members *raftpb.ConfState
-	done    chan error
+	*markRequest
 }
 
 func (a *applier[A]) run() {
@@ -111,18 +119,19 @@ func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
 			a.lose(batches, ErrUnknown)
 			return err
 		}
+		var answers []A
 		if ok {
 			a.commands = entry.Commands
-			answers := a.step(entry)
-			if len(batches) > 0 && batches[0].index == place.index {
-				a.answer(batches[0], answers)
-				batches = batches[1:]
-			}
+			answers = a.step(entry)
 		}
 		a.bytes.Add(uint64(len(e.Data)))
 		a.mutex.Lock()
-		a.place = place
+		a.place = place // before the answers: who has one finds the entry in Status and Replay
 		a.mutex.Unlock()
+		if ok && len(batches) > 0 && batches[0].index == place.index {
+			a.answer(batches[0], answers)
+			batches = batches[1:]
+		}
 	}
 	a.applied(appliedWork{message: message, own: own})
 	return nil
@@ -166,6 +175,20 @@ func (a *applier[A]) inspect(i *inspection[A]) {
 	}
 }
 
+// admit counts one more who waits, if that many may.
+func (a *applier[A]) admit(limits Limits) error {
+	select {
+	case <-a.stopped:
+		return ErrClosed
+	default:
+	}
+	if a.looking.Add(1) > int64(limits.Inspections) {
+		a.looking.Add(-1)
+		return ErrFull
+	}
+	return nil
+}
+
 // await waits for an inspection to run, or abandons it when ctx ends first or the applier has ended.
 func (a *applier[A]) await(ctx context.Context, i *inspection[A]) error {
 	var why error
@@ -185,7 +208,7 @@ func (a *applier[A]) await(ctx context.Context, i *inspection[A]) error {
 }
 
 func (a *applier[A]) newMark(r *markRequest) mark {
-	m := mark{at: a.place, time: a.time, bytes: a.bytes.Load(), done: r.done}
+	m := mark{at: a.place, time: a.time, bytes: a.bytes.Load(), markRequest: r}
 	if h, ok := a.machine.(Hasher); ok {
 		m.hash, m.hashed = h.Hash(), true
 	}
@@ -197,8 +220,8 @@ func (a *applier[A]) refuse(work []applierWork[A]) {
 	for _, w := range work {
 		a.lose(w.batches, ErrUnknown)
 		a.lose(w.lost, w.why)
-		if w.mark != nil && w.mark.done != nil {
-			w.mark.done <- ErrClosed
+		if w.mark != nil {
+			w.mark.tell(ErrClosed)
 		}
 	}
 }

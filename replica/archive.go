@@ -56,9 +56,9 @@ func openCommitted(logDir string, identity []byte, after position) (*committedRe
 
 func (c *committedReader) close() { c.records.close() }
 
-// read calls visit with each agreed entry after the first until the log ends or, when until is not zero, that entry was
-// visited. The data of an entry is valid during the call. At the end of the log, leftover is what was not known to be
-// agreed.
+// read calls visit with each agreed entry after the first until the log ends or, when until is not zero, that entry
+// was visited. The data of an entry is valid during the call. At the end of the log, leftover is what was not known
+// to be agreed.
 func (c *committedReader) read(until position, visit func(logEntry) error) error {
 	for {
 		rec, err := c.records.next()
@@ -186,7 +186,13 @@ func visitPayloads(group uint64, visit func(Entry) error) func(logEntry) error {
 }
 
 // unpack makes an Entry of an entry of the log; ok is false for entries of the log's own.
-func unpack(group uint64, kind raftpb.EntryType, index uint64, data []byte, into [][]byte) (e Entry, ok bool, err error) {
+func unpack(
+	group uint64,
+	kind raftpb.EntryType,
+	index uint64,
+	data []byte,
+	into [][]byte,
+) (e Entry, ok bool, err error) {
 	if kind != raftpb.EntryNormal {
 		return Entry{}, false, fmt.Errorf("entry %d of group %d changes the members, which this release does not know",
 			index, group)
@@ -205,8 +211,8 @@ func unpack(group uint64, kind raftpb.EntryType, index uint64, data []byte, into
 }
 
 // laterState looks behind the end of a log for proof that more of it was once written: two records that follow each
-// other with matching checksums, of which the second says that entries after index last were agreed. An unfinished write
-// of a group with one voter cannot leave that behind, as it agrees on an entry only after a sync of it.
+// other with matching checksums, of which the second says that entries after index last were agreed. An unfinished
+// write of a group with one voter cannot leave that behind, as it agrees on an entry only after a sync of it.
 func laterState(tail logTail, last uint64) (found bool, err error) {
 	file, err := os.Open(tail.path)
 	if err != nil {
@@ -218,40 +224,26 @@ func laterState(tail logTail, last uint64) (found bool, err error) {
 		return false, err
 	}
 	reader := newRecordReader([]segment{{path: tail.path}})
+	chunk := make([]byte, readAhead)
 	// Records begin at multiples of 8; the end may lie within one.
-	for at := (tail.offset + 7) &^ 7; at < info.Size(); at += frameBytes {
-		zero, err := nextNonzero(file, at)
-		if err != nil || zero < 0 {
+	for at := (tail.offset + 7) &^ 7; at < info.Size(); {
+		n, err := file.ReadAt(chunk, at)
+		if err != nil && !errors.Is(err, io.EOF) {
 			return false, err
 		}
-		at = zero
-		if reader.statesAt(file, at, last) {
-			return true, nil
+		whole := n - frameBytes - recordPrefix // what begins later is not wholly in the chunk
+		place := 0
+		for ; place <= whole; place += frameBytes {
+			if _, _, ok := frameOf(chunk[place:n]); ok && reader.statesAt(file, at+int64(place), last) {
+				return true, nil
+			}
 		}
+		if err != nil || place == 0 {
+			return false, nil
+		}
+		at += int64(place)
 	}
 	return false, nil
-}
-
-// nextNonzero is the first multiple of 8 from at on whose 8 bytes are not all zero, -1 when there is none.
-func nextNonzero(file *os.File, at int64) (int64, error) {
-	chunk := make([]byte, 1<<16)
-	for {
-		n, err := file.ReadAt(chunk, at)
-		if !allZero(chunk[:n]) {
-			i := 0
-			for allZero(chunk[i:min(i+8, n)]) {
-				i += 8
-			}
-			return at + int64(i), nil
-		}
-		if errors.Is(err, io.EOF) {
-			return -1, nil
-		}
-		if err != nil {
-			return -1, err
-		}
-		at += int64(n)
-	}
 }
 
 // statesAt reports whether at offset at a record is followed by a state that agrees on entries after last.
@@ -274,8 +266,8 @@ func (r *recordReader) recordAt(file *os.File, at int64) (rec record, size int64
 	if n, _ := file.ReadAt(head[:], at); n < len(head) {
 		return record{}, 0, false
 	}
-	length, padding, ok := splitFrame(binary.LittleEndian.Uint64(head[:]))
-	if !ok || length < 4 || !plausible(head[frameBytes:], length) {
+	length, padding, ok := frameOf(head[:])
+	if !ok {
 		return record{}, 0, false
 	}
 	if length > int64(len(r.buffer)) {
@@ -286,6 +278,12 @@ func (r *recordReader) recordAt(file *os.File, at int64) (rec record, size int64
 	}
 	rec, err := decodeRecord(r.buffer[:length])
 	return rec, frameBytes + length + padding, err == nil
+}
+
+// frameOf is the length and the padding of the record that may begin at b, a frame and the head of a record.
+func frameOf(b []byte) (length, padding int64, ok bool) {
+	length, padding, ok = splitFrame(binary.LittleEndian.Uint64(b))
+	return length, padding, ok && length >= 4 && plausible(b[frameBytes:frameBytes+recordPrefix], length)
 }
 
 // plausible reports whether the head of a record agrees with its length, when the record is long enough to say.

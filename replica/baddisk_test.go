@@ -1,7 +1,9 @@
 package replica
 
 import (
+	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -104,4 +106,56 @@ func TestFullDiskOnlyStopsSnapshots(t *testing.T) {
 		t.Fatalf("left over: %v, %v", leftover, err)
 	}
 	propose(t, g, "orders go on")
+}
+
+func TestOnlyTicksMakeAStall(t *testing.T) {
+	limits := Limits{Tick: 10 * time.Millisecond, StalledSync: time.Second}
+	l := &loop[uint64]{limits: limits, journal: &journal{started: time.Now().Add(-time.Hour)}}
+	for _, began := range []int64{1, 2} { // each an hour ago: the process was stopped meanwhile
+		l.journal.busySince.Store(began)
+		ticks := 1
+		for !l.stalled() {
+			if ticks++; ticks > 200 {
+				t.Fatal("a write that does not end is not noticed")
+			}
+		}
+		if ticks != 101 {
+			t.Fatalf("noticed at tick %d", ticks)
+		}
+	}
+	l.journal.busySince.Store(0)
+	if l.stalled() {
+		t.Fatal("no write is under way")
+	}
+}
+
+// A stuck is a machine whose snapshot stands still until it is released.
+type stuck struct {
+	diary
+	begun, release chan struct{}
+}
+
+func (s *stuck) Snapshot(io.Writer) error {
+	close(s.begun)
+	<-s.release
+	return nil
+}
+
+func TestCloseDoesNotWaitForASnapshotThatHangs(t *testing.T) {
+	o := testOptions(t.TempDir())
+	begun, release := make(chan struct{}), make(chan struct{})
+	o.New = func() Machine[uint64] { return &stuck{begun: begun, release: release} }
+	g := open(t, o)
+	propose(t, g, "a")
+	go g.Snapshot(context.Background()) //nolint:errcheck // nobody waits for it
+	<-begun
+	g.limits.StalledSync = 20 * time.Millisecond // for Close alone: the log must not stall
+	if err := g.Close(); err == nil || !strings.Contains(err.Error(), snapshotsName) {
+		t.Fatalf("close: %v", err)
+	}
+	if _, err := Open(o); !errors.Is(err, ErrLocked) {
+		t.Fatalf("opened under a snapshot that hangs: %v", err)
+	}
+	close(release)
+	<-g.keeper.stopped
 }

@@ -68,8 +68,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// TestThreeVoters shows that nothing in the interface changes with more voters: leadership moves, what was in flight is
-// unknown, an old leader's uncommitted entries are replaced, and all logs tell one history.
+// TestThreeVoters shows that nothing in the interface changes with more voters: leadership moves, what was in flight
+// is unknown, an old leader's uncommitted entries are replaced, and all logs tell one history.
 func TestThreeVoters(t *testing.T) {
 	c := &cluster{groups: map[uint64]*Group[uint64]{}}
 	dirs := map[uint64]string{}

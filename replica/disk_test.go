@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // copyTree copies a directory as it is at the moment.
@@ -22,8 +24,8 @@ func copyTree(t testing.TB, from, to string) {
 	}
 }
 
-// liveCopy makes a group with commands and returns a copy of its directory from before it was closed: its last record is
-// the last command.
+// liveCopy makes a group with commands and returns a copy of its directory from before it was closed: its last entry
+// is the last command.
 func liveCopy(t testing.TB, commands ...string) (o Options[uint64], want []string) {
 	t.Helper()
 	live := testOptions(t.TempDir())
@@ -37,7 +39,8 @@ func liveCopy(t testing.TB, commands ...string) (o Options[uint64], want []strin
 	return o, commands
 }
 
-// lastSegment is the newest segment, and where its last record begins and ends.
+// lastSegment is the newest segment, and where its last entry begins and ends. A state may follow it, when the one
+// before was saved with it.
 func lastSegment(t testing.TB, o Options[uint64]) (path string, begin, end int64) {
 	t.Helper()
 	segments, err := listSegments(filepath.Join(homeDir(o.Dir, o.Group), logName))
@@ -48,12 +51,16 @@ func lastSegment(t testing.TB, o Options[uint64]) (path string, begin, end int64
 	defer reader.close()
 	for {
 		before := reader.offset
-		if _, err := reader.next(); errors.Is(err, io.EOF) {
-			return reader.path(), begin, reader.offset
-		} else if err != nil {
+		rec, err := reader.next()
+		if errors.Is(err, io.EOF) {
+			return reader.path(), begin, end
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		begin = before
+		if rec.kind == entryRecord {
+			begin, end = before, reader.offset
+		}
 	}
 }
 
@@ -268,5 +275,90 @@ func TestMarkerIsReadBack(t *testing.T) {
 		if err := back.readMarker(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
+	}
+}
+
+func TestProcessesThatCreateAtOnce(t *testing.T) {
+	for range 20 {
+		o := testOptions(filepath.Join(t.TempDir(), "above", "data"))
+		var openers sync.WaitGroup
+		for range 3 {
+			openers.Go(func() {
+				g, err := Open(o)
+				if err == nil {
+					err = g.Close()
+				}
+				if err != nil && !errors.Is(err, ErrLocked) {
+					t.Error(err)
+				}
+			})
+		}
+		openers.Wait()
+		propose(t, open(t, o), "a")
+	}
+}
+
+func TestPreparedSegmentIsNotReused(t *testing.T) {
+	o, _ := liveCopy(t, "a")
+	log := filepath.Join(homeDir(o.Dir, o.Group), logName)
+	for _, name := range []string{"0.tmp", "1.tmp"} { // a cut that was killed before it gave the segment its name
+		if err := os.WriteFile(filepath.Join(log, name), bytes.Repeat([]byte{7}, 1<<20), fileMode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := open(t, o)
+	for range 25 {
+		propose(t, g, strings.Repeat("x", 100_000))
+	}
+	killed := testOptions(t.TempDir())
+	copyTree(t, o.Dir, killed.Dir)
+	if got, _, err := recovered(t, killed); err != nil || len(got) != 26 {
+		t.Fatalf("%d commands came back, %v", len(got), err)
+	}
+}
+
+func TestLongUnfinishedEndIsReadOnce(t *testing.T) {
+	o, want := liveCopy(t, "first", "second")
+	path, _, end := lastSegment(t, o)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := end + 2*sectorBytes; at < int64(len(whole)); at++ { // a sector is missing, the rest of a save is there
+		whole[at] = byte(at)%250 + 1
+	}
+	whole = append(whole, bytes.Repeat([]byte{9}, 8<<20)...)
+	if err := os.WriteFile(path, whole, fileMode); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if got, _, err := recovered(t, o); err != nil || !slices.Equal(got, want) {
+		t.Fatalf("%d commands came back, %v", len(got), err)
+	}
+	if took := time.Since(began); took > 4*time.Second { // it was 10 s when each word was sought with a read of its own
+		t.Fatalf("looking through 9 MB took %v", took)
+	}
+}
+
+func TestFinishedSegmentsAreClosed(t *testing.T) {
+	o := testOptions(t.TempDir())
+	g := open(t, o)
+	for range 60 {
+		propose(t, g, strings.Repeat("x", 100_000))
+	}
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	held := 0
+	for _, file := range files {
+		path, _ := os.Readlink(filepath.Join("/proc/self/fd", file.Name()))
+		if strings.HasPrefix(path, o.Dir) && strings.HasSuffix(path, ".wal") {
+			held++
+		}
+	}
+	segments, err := listSegments(g.home.log())
+	if err != nil || len(segments) < 5 || held > 3 {
+		t.Fatalf("%d of %d segments are open, %v", held, len(segments), err)
 	}
 }

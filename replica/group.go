@@ -37,9 +37,10 @@ type outcome[A any] struct {
 	err    error
 }
 
-// Open opens or creates the group of o in o.Dir: it verifies and mends the directory, restores the newest good snapshot
-// and replays the log behind it. A group of one voter takes commands when Open returns.
-// Errors: ErrLocked, ErrNoMarker, ErrForeign, ErrLogLost, *CorruptError, or what the disk or the machine's Restore says.
+// Open opens or creates the group of o in o.Dir: it verifies and mends the directory, restores the newest good
+// snapshot and replays the log behind it. A group of one voter takes commands when Open returns.
+// Errors: ErrLocked, ErrNoMarker, ErrForeign, ErrLogLost, *CorruptError, or what the disk or the machine's Restore
+// says.
 func Open[A any](o Options[A]) (*Group[A], error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("opening a group: %w", err)
@@ -96,6 +97,7 @@ func openIn[A any](h *home, o *Options[A]) (*Group[A], error) {
 		marked:  func(m mark) { in.post(loopWork{mark: &m}) },
 		broken:  func(err error) { in.post(loopWork{failure: err}) },
 	}
+	g.applier.bytes.Store(r.grown)
 	g.keeper = &keeper[A]{
 		home: h, fresh: o.New, in: newMailbox[mark](), journal: g.journal, limits: o.Limits, dropLog: o.DropOldLog,
 		log: o.Log, stopping: make(chan struct{}), stopped: make(chan struct{}), newest: r.head, newestAt: r.headPath,
@@ -161,15 +163,14 @@ func (g *Group[A]) Propose(ctx context.Context, command []byte) (A, error) {
 }
 
 // Inspect runs look on the apply goroutine between two entries, with the machine and the last index applied. look must
-// not change the machine, keep it, or block. What was answered before Inspect was called is applied. A failed group can
-// still be inspected. Errors: ErrFull, ErrClosed, ctx's; look has not run then and will not.
+// not change the machine, keep it, or block. What was answered before Inspect was called is applied. A failed group
+// can still be inspected. Errors: ErrFull, ErrClosed, ctx's; look has not run then and will not.
 func (g *Group[A]) Inspect(ctx context.Context, look func(m Machine[A], index uint64)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if g.applier.looking.Add(1) > int64(g.limits.Inspections) {
-		g.applier.looking.Add(-1)
-		return ErrFull
+	if err := g.applier.admit(g.limits); err != nil {
+		return err
 	}
 	i := &inspection[A]{look: look, done: make(chan struct{})}
 	g.applier.in.post(applierWork[A]{look: i})
@@ -180,13 +181,14 @@ func (g *Group[A]) Inspect(ctx context.Context, look func(m Machine[A], index ui
 // Errors: *DivergedError, *CorruptError, ErrFailed, ErrClosed, ctx's (the snapshot is then made all the same), ErrFull
 // when Limits.Inspections wait already, or the disk's.
 func (g *Group[A]) Snapshot(ctx context.Context) error {
-	if g.applier.looking.Add(1) > int64(g.limits.Inspections) {
-		g.applier.looking.Add(-1)
-		return ErrFull
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	defer g.applier.looking.Add(-1)
+	if err := g.applier.admit(g.limits); err != nil {
+		return err
+	}
 	done := make(chan error, 1)
-	g.applier.in.post(applierWork[A]{mark: &markRequest{done: done}})
+	g.applier.in.post(applierWork[A]{mark: &markRequest{done: done, waiting: &g.applier.looking}})
 	select {
 	case err := <-done:
 		return err
@@ -202,9 +204,9 @@ func (g *Group[A]) Snapshot(ctx context.Context) error {
 	}
 }
 
-// Replay visits the entries after index after that are applied now, in order, from the archive on disk, while the group
-// works. Entries of the log's own are skipped. It ends early with the error that visit returns. ErrGone says that the
-// archive no longer goes back that far.
+// Replay visits the entries after index after that are applied now, in order, from the archive on disk, while the
+// group works. Entries of the log's own are skipped. It ends early with the error that visit returns. ErrGone says
+// that the archive no longer goes back that far.
 func (g *Group[A]) Replay(after uint64, visit func(Entry) error) error {
 	until := g.applier.applies()
 	if after >= until.index {
@@ -270,13 +272,13 @@ func (g *Group[A]) Status() Status {
 	return s
 }
 
-// Failed delivers at most one error: why the group stopped taking commands, naming the file and what to do. The machine
-// can still be inspected; the group works again after Close and Open.
+// Failed delivers at most one error: why the group stopped taking commands, naming the file and what to do. The
+// machine can still be inspected; the group works again after Close and Open.
 func (g *Group[A]) Failed() <-chan error { return g.loop.failures }
 
-// Close stops the group. Commands in flight are answered ErrUnknown, those not yet proposed ErrClosed; when Close returns
-// all are answered. It returns an error, and leaves the directory locked, when a write that hangs keeps the log open. It
-// must not be called from a done function or from within Apply.
+// Close stops the group. Commands in flight are answered ErrUnknown, those not yet proposed ErrClosed; when Close
+// returns all are answered. A snapshot under way is given up. It returns an error, and leaves the directory locked,
+// when a write that hangs keeps a file open. It must not be called from a done function or from within Apply.
 func (g *Group[A]) Close() error {
 	g.closing.Do(func() { g.closeErr = g.close() })
 	return g.closeErr
@@ -288,14 +290,25 @@ func (g *Group[A]) close() error {
 	close(g.keeper.stopping)
 	close(g.journal.stopping)
 	<-g.applier.stopped
-	<-g.keeper.stopped
-	patience := time.NewTimer(g.limits.StalledSync)
-	defer patience.Stop()
-	select {
-	case <-g.journal.stopped:
-		g.home.release()
-		return nil
-	case <-patience.C:
-		return fmt.Errorf("closing the group: a write to %s does not return; its directory stays locked", g.home.log())
+	for _, owner := range []struct {
+		stopped  chan struct{}
+		patience time.Duration
+		dir      string
+	}{
+		{g.journal.stopped, g.limits.StalledSync, g.home.log()},
+		{g.keeper.stopped, snapshotPatience * g.limits.StalledSync, g.home.snapshots()},
+	} {
+		patience := time.NewTimer(owner.patience)
+		defer patience.Stop()
+		select {
+		case <-owner.stopped:
+		case <-patience.C:
+			return fmt.Errorf("closing the group: a write to %s does not return; its directory stays locked", owner.dir)
+		}
 	}
+	g.home.release()
+	return nil
 }
+
+// snapshotPatience is how many times longer than for a save of the log Close waits for the sync of a snapshot.
+const snapshotPatience = 10

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -251,5 +252,67 @@ func TestStatusAgrees(t *testing.T) {
 	if s.Leader != 1 || !s.Leading || s.Group != 7 || s.Term == 0 || s.Applied < 5 || s.Committed < s.Applied ||
 		s.Durable < s.Committed || s.Syncs < 5 || s.Failure != "" {
 		t.Fatalf("status %+v", s)
+	}
+}
+
+func TestClosedStaysClosed(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Limits.Inspections = 2
+	g := open(t, o)
+	closeGroup(t, g)
+	for range 5 {
+		if err := g.Inspect(t.Context(), nil); !errors.Is(err, ErrClosed) {
+			t.Fatalf("inspect: %v", err)
+		}
+		if err := g.Snapshot(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Fatalf("snapshot: %v", err)
+		}
+	}
+	if g.Status().Leading {
+		t.Fatal("a closed group says that it takes commands")
+	}
+}
+
+// The queue's word of refusal changes under those who ask: a command must be taken, or refused with a reason. Under
+// the race detector this test saw the reason read without the lock.
+func TestRefusalAlwaysHasAReason(t *testing.T) {
+	o := testOptions(t.TempDir())
+	if err := o.complete(); err != nil {
+		t.Fatal(err)
+	}
+	q := newQueue[uint64](o.Limits)
+	var taken, answered atomic.Int64
+	end := make(chan struct{})
+	var submitters sync.WaitGroup
+	for range 2 {
+		submitters.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				if q.submit([]byte("x"), func(uint64, error) { answered.Add(1) }) == nil {
+					taken.Add(1)
+				}
+			}
+		})
+	}
+	answer := func(batches []*batch[uint64]) {
+		for _, b := range batches {
+			for _, done := range b.dones {
+				done(0, nil)
+			}
+		}
+	}
+	for range 300_000 {
+		q.accept()
+		answer(q.refuse(ErrNotLeader))
+	}
+	close(end)
+	submitters.Wait()
+	answer(q.refuse(ErrClosed))
+	if taken.Load() != answered.Load() {
+		t.Fatalf("%d commands were taken and %d answered", taken.Load(), answered.Load())
 	}
 }

@@ -75,12 +75,23 @@ func openHome(dir string, group, node uint64, voters []uint64, create bool) (*ho
 }
 
 // createIfAbsent makes a complete directory under another name and then renames it: it is there wholly or not at all.
+// Of processes that do so at the same moment, one does and the others find it done.
 func (h *home) createIfAbsent(dir string) error {
-	content, err := os.ReadDir(h.dir)
-	if err == nil && len(content) > 0 {
-		return nil
+	if absent, err := isEmpty(h.dir); !absent {
+		return err
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	parent, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer parent.Close() //nolint:errcheck // synced below; closing unlocks
+	if err := syscall.Flock(int(parent.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	if absent, err := isEmpty(h.dir); !absent {
 		return err
 	}
 	fresh := h.dir + newSuffix
@@ -106,7 +117,52 @@ func (h *home) createIfAbsent(dir string) error {
 	if err := os.Rename(fresh, h.dir); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return parent.Sync()
+}
+
+// isEmpty reports whether nothing is in dir, or there is no dir.
+func isEmpty(dir string) (bool, error) {
+	content, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return err == nil && len(content) == 0, err
+}
+
+// makeDir makes a directory and those above it that are missing, so that their names outlive a loss of power.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := makeDir(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, directoryMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(above)
+}
+
+// settle makes definite what a crash left half done. A file that the start has seen may have a name that is in memory
+// only: it must be on disk before anything is added to the file. A segment that was being prepared is prepared anew:
+// what is in it would follow the log's end.
+func (h *home) settle() error {
+	prepared, err := filesOf(h.log(), ".tmp")
+	if err != nil {
+		return err
+	}
+	for _, path := range prepared {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{h.log(), h.snapshots(), h.dir, filepath.Dir(h.dir)} {
+		if err := syncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *home) marker() string {

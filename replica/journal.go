@@ -40,6 +40,7 @@ type journal struct {
 	dead     chan struct{} // closed when the log cannot go on
 	stopped  chan struct{} // closed when the goroutine has ended and the log is closed
 
+	written   int64        // bytes of entries since the finished segments were closed
 	busySince atomic.Int64 // when the write under way began, ns since started; 0 when there is none
 	started   time.Time
 	syncs     atomic.Uint64
@@ -56,8 +57,8 @@ type journalWork struct {
 }
 
 // openJournal opens a verified and mended log for appending. Asked for what follows the last index there can be, the
-// log's package reads its last segment only, keeps none of it, reports that it met no snapshot record of that index, and
-// is ready to append.
+// log's package reads its last segment only, keeps none of it, reports that it met no snapshot record of that index,
+// and is ready to append.
 func openJournal(dir string, state hardState) (*wal.WAL, error) {
 	w, err := wal.Open(nil, dir, &walpb.Snapshot{Index: new(uint64(math.MaxUint64)), Term: new(uint64(0))})
 	if err != nil {
@@ -128,7 +129,10 @@ func (j *journal) save(work []journalWork) error {
 	var state *raftpb.HardState
 	for i, w := range work {
 		messages[i] = w.message
-		entries = append(entries, w.message.Entries...)
+		for _, e := range w.message.Entries {
+			entries = append(entries, e)
+			j.written += int64(len(e.Data))
+		}
 		if w.message.Term != nil {
 			state = &raftpb.HardState{Term: w.message.Term, Vote: w.message.Vote, Commit: w.message.Commit}
 		}
@@ -138,7 +142,13 @@ func (j *journal) save(work []journalWork) error {
 		return err
 	}
 	j.saved(messages)
-	return nil
+	if j.written < wal.SegmentSizeBytes {
+		return nil
+	}
+	// The log's package keeps each segment that it finished open, and locked, until it is told to let go: without this
+	// the process runs out of files.
+	j.written = 0
+	return j.wal.ReleaseLockTo(entries[len(entries)-1].GetIndex())
 }
 
 func (j *journal) other(w journalWork) error {
@@ -182,8 +192,8 @@ func (j *journal) busyFor() time.Duration {
 	return time.Since(j.started) - time.Duration(since-1)
 }
 
-// deleteBefore deletes the segments whose entries are all before index. It deletes from the oldest, so that what is left
-// has no gap.
+// deleteBefore deletes the segments whose entries are all before index. It deletes from the oldest, so that what is
+// left has no gap.
 func (j *journal) deleteBefore(index uint64) error {
 	segments, err := listSegments(j.dir)
 	if err != nil {

@@ -56,16 +56,13 @@ func (k *keeper[A]) run() {
 		for _, m := range marks {
 			began := time.Now()
 			err := k.keep(m)
+			if err != nil && k.closing() != nil && !errors.Is(err, ErrClosed) {
+				err = fmt.Errorf("%w: %w", ErrClosed, err) // a machine may have told it in its own words
+			}
 			k.account(m, err, time.Since(began))
 			k.finished(m, err)
 			m.tell(err)
 		}
-	}
-}
-
-func (m mark) tell(err error) {
-	if m.done != nil {
-		m.done <- err
 	}
 }
 
@@ -104,7 +101,8 @@ func (k *keeper[A]) keep(m mark) error {
 	}
 	head := snapshotHead{group: k.home.group, at: m.at, time: m.time, voters: m.members.GetVoters(),
 		learners: m.members.GetLearners()}
-	if head, err = writeSnapshot(k.home.snapshots(), head, shadow.Snapshot); err != nil {
+	write := func(w io.Writer) error { return shadow.Snapshot(untilClose{k.closing, nil, w}) }
+	if head, err = writeSnapshot(k.home.snapshots(), head, write); err != nil {
 		return fmt.Errorf("writing a snapshot to %s: %w", k.home.snapshots(), err)
 	}
 	k.newest, k.newestAt = head, snapshotPath(k.home.snapshots(), m.at)
@@ -120,7 +118,8 @@ func (k *keeper[A]) keep(m mark) error {
 func (k *keeper[A]) shadow(at position) (Machine[A], error) {
 	machine := k.fresh()
 	if k.newestAt != "" {
-		if _, err := readSnapshot(k.newestAt, k.home.group, machine.Restore); err != nil {
+		read := func(r io.Reader) error { return machine.Restore(untilClose{k.closing, r, nil}) }
+		if _, err := readSnapshot(k.newestAt, k.home.group, read); err != nil {
 			return nil, err
 		}
 	}
@@ -131,10 +130,8 @@ func (k *keeper[A]) shadow(at position) (Machine[A], error) {
 	defer reader.close()
 	var answers []A
 	visit := visitPayloads(k.home.group, func(e Entry) error {
-		select {
-		case <-k.stopping:
-			return ErrClosed
-		default:
+		if err := k.closing(); err != nil {
+			return err
 		}
 		if len(answers) < len(e.Commands) {
 			answers = make([]A, max(len(e.Commands), k.limits.EntryCommands))
@@ -151,6 +148,37 @@ func (k *keeper[A]) shadow(at position) (Machine[A], error) {
 			Cause: fmt.Errorf("%w: the log ends at index %d, applied is %d", io.ErrUnexpectedEOF, reader.after, at.index)}
 	}
 	return machine, nil
+}
+
+// closing is ErrClosed when the group closes: what is under way is given up.
+func (k *keeper[A]) closing() error {
+	select {
+	case <-k.stopping:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// An untilClose reads or writes until the group closes.
+type untilClose struct {
+	closing func() error
+	from    io.Reader
+	to      io.Writer
+}
+
+func (u untilClose) Read(p []byte) (int, error) {
+	if err := u.closing(); err != nil {
+		return 0, err
+	}
+	return u.from.Read(p)
+}
+
+func (u untilClose) Write(p []byte) (int, error) {
+	if err := u.closing(); err != nil {
+		return 0, err
+	}
+	return u.to.Write(p)
 }
 
 // note has the journal do something and waits for it.

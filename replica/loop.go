@@ -14,8 +14,8 @@ import (
 	"evenkeel/core/must"
 )
 
-// A loop owns the protocol: it packs commands into proposals, carries the protocol's work to the journal and the applier
-// in order, and their results back. It never waits for either, so its clock ticks whatever they do.
+// A loop owns the protocol: it packs commands into proposals, carries the protocol's work to the journal and the
+// applier in order, and their results back. It never waits for either, so its clock ticks whatever they do.
 type loop[A any] struct {
 	group     uint64
 	node      uint64
@@ -46,6 +46,9 @@ type loop[A any] struct {
 	appending int         // messages with entries at the journal
 	applied   uint64      // what raft knows to be applied
 
+	watched int64 // the write of the journal that the last tick saw, by when it began; 0: none
+	ticks   int   // for how many ticks it was under way
+
 	keeping   bool      // a snapshot of the group's own accord is under way
 	keptBytes uint64    // applier.bytes at the last snapshot
 	keptAt    time.Time // when it was tried
@@ -63,8 +66,8 @@ type loopReport struct {
 	failure                          string
 }
 
-// loopWork is one of: messages whose writes are durable, entries applied, a message from another voter, where to make a
-// snapshot, how it went, a failure.
+// loopWork is one of: messages whose writes are durable, entries applied, a message from another voter, where to make
+// a snapshot, how it went, a failure.
 type loopWork struct {
 	saved    []*raftpb.Message
 	applied  *appliedWork
@@ -329,9 +332,9 @@ func (l *loop[A]) tick() {
 		return
 	}
 	l.raft.Tick()
-	if busy := l.journal.busyFor(); busy > l.limits.StalledSync {
+	if l.stalled() {
 		l.fail(fmt.Errorf("writing the log %s has taken %v and the limit is %v; check the disk, then start again: what was "+
-			"acknowledged is kept", l.journal.dir, busy.Round(time.Millisecond), l.limits.StalledSync))
+			"acknowledged is kept", l.journal.dir, l.journal.busyFor().Round(time.Millisecond), l.limits.StalledSync))
 		return
 	}
 	grown := l.applier.bytes.Load() - l.keptBytes
@@ -341,6 +344,18 @@ func (l *loop[A]) tick() {
 		l.keeping = true
 		l.applier.in.post(applierWork[A]{mark: &markRequest{}})
 	}
+}
+
+// stalled reports whether one write of the journal has gone on for too many ticks. Ticks are counted, not time: when
+// the process itself stood still (stopped, or on a machine that was), the disk is not to blame.
+func (l *loop[A]) stalled() bool {
+	now := l.journal.busySince.Load()
+	if now == 0 || now != l.watched {
+		l.watched, l.ticks = now, 0
+		return false
+	}
+	l.ticks++
+	return time.Duration(l.ticks)*l.limits.Tick >= l.limits.StalledSync
 }
 
 // fail stops taking commands for good. What is in flight is unknown: it may be on disk.
@@ -362,6 +377,9 @@ func (l *loop[A]) fail(err error) {
 
 // finish answers everything that waits and ends the applier.
 func (l *loop[A]) finish() {
+	l.mutex.Lock()
+	l.public.leading = false
+	l.mutex.Unlock()
 	l.lose(l.queue.refuse(ErrClosed), ErrClosed)
 	l.abandon()
 	for _, w := range l.in.take(nil) {
@@ -387,8 +405,9 @@ func (l *loop[A]) reports() loopReport {
 }
 
 // protocolConfig is the configuration of the protocol. Settings with their reasons:
-// pre-vote and check-quorum keep a voter that comes back, or is cut off, from disturbing a working leader; proposals are
-// not forwarded, because the leader stamps their time; applying may run ahead of its answers by all that is in flight.
+// pre-vote and check-quorum keep a voter that comes back, or is cut off, from disturbing a working leader; proposals
+// are not forwarded, because the leader stamps their time; applying may run ahead of its answers by all that is in
+// flight.
 func protocolConfig(node uint64, memory *logMemory, applied uint64, limits Limits, log *slog.Logger) *raft.Config {
 	return &raft.Config{
 		ID:                        node,

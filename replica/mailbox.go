@@ -3,7 +3,8 @@ package replica
 import "sync"
 
 // A mailbox carries values to the one goroutine that owns it, in order. Posting never blocks: what may be in a mailbox
-// is bounded by its senders (entries in flight, inspections, one answer each), so that no two owners wait for each other.
+// is bounded by its senders (entries in flight, inspections, one answer each), so that no two owners wait for each
+// other.
 type mailbox[T any] struct {
 	mutex  sync.Mutex
 	values []T

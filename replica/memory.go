@@ -65,8 +65,8 @@ func (m *logMemory) add(entries []*raftpb.Entry) {
 	must.Hold(err == nil, "memory takes what follows its last entry")
 }
 
-// trim lets the oldest entries go when there are more than the limits allow, a quarter of them at once, but none behind
-// index keep.
+// trim lets the oldest entries go when there are more than the limits allow, a quarter of them at once, but none
+// behind index keep.
 func (m *logMemory) trim(limits Limits, keep uint64) {
 	if len(m.sizes) <= limits.MemoryEntries && m.bytes <= limits.MemoryBytes {
 		return

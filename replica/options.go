@@ -17,9 +17,9 @@ type Limits struct {
 	InFlight      int           // 64: entries proposed and not yet applied
 	QueueCommands int           // 65,536: commands waiting to be proposed; one more is ErrFull
 	QueueBytes    int           // 64 MiB: bytes waiting to be proposed; more is ErrFull
-	MemoryEntries int           // 4,096: applied entries kept in memory behind the newest, for voters that are a little behind
+	MemoryEntries int           // 4,096: applied entries kept in memory, for voters that are a little behind
 	MemoryBytes   int           // 64 MiB: bytes of them
-	Inspections   int           // 1,024: calls of Inspect waiting; one more is ErrFull
+	Inspections   int           // 1,024: calls of Inspect and Snapshot waiting; one more is ErrFull
 	SnapshotsKept int           // 3: snapshot files kept
 	SnapshotBytes int           // 256 MiB: a snapshot is made after so many bytes of log
 	SnapshotEvery time.Duration // 10 min: and after so much time, when anything was applied

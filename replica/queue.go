@@ -41,9 +41,9 @@ func (q *queue[A]) submit(command []byte, done func(A, error)) error {
 		return ErrTooLarge
 	}
 	q.mutex.Lock()
-	if q.refusal != nil {
+	if refusal := q.refusal; refusal != nil {
 		q.mutex.Unlock()
-		return q.refusal
+		return refusal
 	}
 	if q.commands >= q.limits.QueueCommands || q.bytes+size > q.limits.QueueBytes {
 		q.mutex.Unlock()

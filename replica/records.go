@@ -99,5 +99,10 @@ func (s hardState) proto() *raftpb.HardState {
 
 // proto makes an entry of its own for the log in memory.
 func (e logEntry) proto() *raftpb.Entry {
-	return &raftpb.Entry{Type: e.kind.Enum(), Term: new(e.term), Index: new(e.index), Data: append([]byte(nil), e.data...)}
+	return &raftpb.Entry{
+		Type:  e.kind.Enum(),
+		Term:  new(e.term),
+		Index: new(e.index),
+		Data:  append([]byte(nil), e.data...),
+	}
 }

@@ -23,6 +23,7 @@ type recovery[A any] struct {
 	time     int64 // of the newest entry
 	applying int64 // of the last entry applied
 	replayed uint64
+	grown    uint64 // bytes of the entries behind the snapshot
 	cut      int64
 	took     time.Duration
 }
@@ -45,7 +46,10 @@ func (r *recovery[A]) recover() error {
 	if err := r.checkTail(tail, last); err != nil {
 		return err
 	}
-	if r.cut, err = mend(tail); err != nil {
+	if r.cut, err = mend(tail); err == nil {
+		err = r.home.settle()
+	}
+	if err != nil {
 		return diskError(r.home.log(), err)
 	}
 	if r.cut > 0 {
@@ -132,6 +136,7 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 		}
 		r.remember(e)
 		r.applied = position{e.index, e.term}
+		r.grown += uint64(len(e.data))
 		r.memory.trim(r.options.Limits, r.keepFrom())
 		return nil
 	}
@@ -167,12 +172,22 @@ func (r *recovery[A]) keepFrom() uint64 {
 // checkTail refuses a log that ends before what it is known to have had.
 func (r *recovery[A]) checkTail(tail logTail, last position) error {
 	if last.index < r.head.at.index {
-		return fmt.Errorf("%w: it ends at index %d in %s, and the newest snapshot is of %d; restore the missing segments from "+
-			"a backup", ErrLogLost, last.index, tail.path, r.head.at.index)
+		return fmt.Errorf(
+			"%w: it ends at index %d in %s, and the newest snapshot is of %d; restore the missing segments from "+
+				"a backup",
+			ErrLogLost,
+			last.index,
+			tail.path,
+			r.head.at.index,
+		)
 	}
 	if last.index < r.state.commit {
-		return &CorruptError{File: tail.path, Offset: tail.offset, Cause: fmt.Errorf("it ends at index %d, and entries up to "+
-			"%d were agreed", last.index, r.state.commit)}
+		return &CorruptError{
+			File:   tail.path,
+			Offset: tail.offset,
+			Cause: fmt.Errorf("it ends at index %d, and entries up to "+
+				"%d were agreed", last.index, r.state.commit),
+		}
 	}
 	if !r.home.alone() {
 		return nil
@@ -182,8 +197,12 @@ func (r *recovery[A]) checkTail(tail logTail, last position) error {
 		return fmt.Errorf("reading the log: %w", err)
 	}
 	if found {
-		return &CorruptError{File: tail.path, Offset: tail.offset, Cause: fmt.Errorf("%w: entries after index %d follow it, "+
-			"so it is no unfinished end", errNotRecord, last.index)}
+		return &CorruptError{
+			File:   tail.path,
+			Offset: tail.offset,
+			Cause: fmt.Errorf("%w: entries after index %d follow it, "+
+				"so it is no unfinished end", errNotRecord, last.index),
+		}
 	}
 	return nil
 }

@@ -1,12 +1,12 @@
-// Package replica is one log on all machines, applied in order: whoever proposes a command is answered after the command
-// is on disk at a quorum and has been applied to the machine.
+// Package replica is one log on all machines, applied in order: whoever proposes a command is answered after the
+// command is on disk at a quorum and has been applied to the machine.
 //
 // Units: indexes count the entries of one group from 1, an entry holds 1..Limits.EntryCommands commands, times are
 // nanoseconds since 1970 in UTC, sizes are bytes.
 //
 // Invariants:
-//   - A command is answered without error only after its entry was synced (fdatasync) and applied; after any crash it is
-//     there again, at the same index and in the same order.
+//   - A command is answered without error only after its entry was synced (fdatasync) and applied; after any crash it
+//     is there again, at the same index and in the same order.
 //   - Entries are applied once each, in the order of their indexes; Entry.Time never decreases. Indexes may skip:
 //     the log has entries of its own (a new leader's first, changes of membership) that no machine sees.
 //   - Every queue has a bound with a name (Limits). Full is refused at once, nothing waits without bound.

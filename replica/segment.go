@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -128,6 +129,9 @@ func (r *recordReader) corrupt(cause error) error {
 // open opens the segment at place.
 func (r *recordReader) open() error {
 	file, err := os.Open(r.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s was deleted before it was read", ErrGone, r.path())
+	}
 	if err != nil {
 		return fmt.Errorf("reading the log: %w", err)
 	}
@@ -145,8 +149,8 @@ func (r *recordReader) open() error {
 	return nil
 }
 
-// next reads the next record. At the end of the log it is io.EOF, or errTornFrame when a record was begun; the place is
-// then r.path() and r.offset. Damage is a CorruptError.
+// next reads the next record. At the end of the log it is io.EOF, or errTornFrame when a record was begun; the place
+// is then r.path() and r.offset. Damage is a CorruptError.
 func (r *recordReader) next() (record, error) {
 	for {
 		if r.file == nil {
@@ -261,8 +265,8 @@ func (r *recordReader) judge(cause error, size int64) error {
 	return r.corrupt(cause)
 }
 
-// nonzeroSector reports whether anything follows a zero frame in its own sector: as sectors are written wholly, that is
-// no unfinished write.
+// nonzeroSector reports whether anything follows a zero frame in its own sector: as sectors are written wholly, that
+// is no unfinished write.
 func (r *recordReader) nonzeroSector() bool {
 	after := r.offset + frameBytes
 	rest := make([]byte, (sectorBytes-after%sectorBytes)%sectorBytes)

@@ -1,7 +1,9 @@
 package replica
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -223,5 +225,105 @@ func TestArchiveEqualsWhatWasApplied(t *testing.T) {
 	got = collect(func(visit func(Entry) error) error { return Replay(o, 0, visit) })
 	if !slices.Equal(got, want) {
 		t.Fatalf("closed: %d commands of %d", len(got), len(want))
+	}
+}
+
+func TestLogOfManyShortRunsIsKept(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Limits.SnapshotBytes = 1000
+	for range 2 { // neither run writes enough for a snapshot
+		g := open(t, o)
+		propose(t, g, strings.Repeat("x", 700))
+		closeGroup(t, g)
+	}
+	g := open(t, o)
+	deadline := time.Now().Add(10 * time.Second)
+	for g.Status().SnapshotIndex == 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("no snapshot: %+v", g.Status())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A writer is a machine whose snapshot never ends by itself.
+type writer struct {
+	diary
+	begun chan struct{}
+}
+
+func (w *writer) Snapshot(to io.Writer) error {
+	close(w.begun)
+	for {
+		if _, err := to.Write([]byte("x")); err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestCloseGivesUpASnapshot(t *testing.T) {
+	o := testOptions(t.TempDir())
+	begun := make(chan struct{})
+	o.New = func() Machine[uint64] { return &writer{begun: begun} }
+	g := open(t, o)
+	propose(t, g, "a")
+	kept := make(chan error, 1)
+	go func() { kept <- g.Snapshot(t.Context()) }()
+	<-begun
+	closeGroup(t, g)
+	if err := <-kept; !errors.Is(err, ErrClosed) {
+		t.Fatalf("snapshot: %v", err)
+	}
+	o.New = newDiary
+	if got := lines(t, open(t, o)); !slices.Equal(got, []string{"a"}) {
+		t.Fatalf("%q came back", got)
+	}
+}
+
+func TestSnapshotsAskedForAreBounded(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Limits.Inspections = 3
+	g := open(t, o)
+	begun, release := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(release) })
+	defer goOn()
+	look := func(Machine[uint64], uint64) { close(begun); <-release }
+	go g.Inspect(context.Background(), look) //nolint:errcheck // it stands in the way, that is all
+	<-begun
+	var err error
+	for range 4 { // whoever stops waiting has still asked
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		err = g.Snapshot(ctx)
+		cancel()
+	}
+	if !errors.Is(err, ErrFull) {
+		t.Fatalf("the fourth of three: %v", err)
+	}
+	goOn()
+	for errors.Is(err, ErrFull) {
+		err = g.Snapshot(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReplayOfDroppedLogSaysSo(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.DropOldLog, o.Limits.SnapshotsKept = true, 1
+	g := open(t, o)
+	for range 40 {
+		propose(t, g, strings.Repeat("x", 100_000))
+	}
+	visited := 0
+	err := g.Replay(0, func(Entry) error {
+		if visited++; visited == 3 {
+			return g.Snapshot(t.Context())
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrGone) {
+		t.Fatalf("after %d entries: %v", visited, err)
 	}
 }
