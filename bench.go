@@ -58,6 +58,7 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		tuneMemory()
 		n, err := node.Start(ctx, node.Config{Dir: dir, Listen: "127.0.0.1:0", Demo: true, DemoN: benchAccounts,
 			Version: Version,
 			Flow:    exchange.Flow{Rate: 60, Seed: 1}})

@@ -147,6 +147,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 const farewell = 5 * time.Second
 
 func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
+	tuneMemory()
 	n, err := node.Start(ctx, c)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		_, _ = fmt.Fprintln(out, "stopped before it was up")
