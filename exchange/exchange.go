@@ -266,8 +266,8 @@ func (s *Server) accept(ctx context.Context, l net.Listener, most int, serve fun
 			continue
 		}
 		s.work.Go(func() {
-			defer func() { <-places }()
 			defer func() { _ = conn.Close() }()
+			defer func() { <-places }() // first: who sees his connection end may take the place
 			serve(ctx, conn)
 		})
 	}
