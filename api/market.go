@@ -308,13 +308,19 @@ func listed[R any](name string, a *ask, rows map[string][]R, next *string) (int,
 	return http.StatusOK, body, nil
 }
 
-func getTrades(s *Server, c *call) (int, any, error) {
+// readRows reads a question that asks of which securities and when, and nothing else.
+func (s *Server) readRows(c *call) (a ask, v spread, err error) {
 	q := c.query()
-	a, err := s.readAsk(c, q)
-	v := s.readSpread(q, &a)
+	a, err = s.readAsk(c, q)
+	v = s.readSpread(q, &a)
 	if err == nil {
 		err = q.err
 	}
+	return a, v, err
+}
+
+func getTrades(s *Server, c *call) (int, any, error) {
+	a, v, err := s.readRows(c)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -324,12 +330,7 @@ func getTrades(s *Server, c *call) (int, any, error) {
 }
 
 func getQuotes(s *Server, c *call) (int, any, error) {
-	q := c.query()
-	a, err := s.readAsk(c, q)
-	v := s.readSpread(q, &a)
-	if err == nil {
-		err = q.err
-	}
+	a, v, err := s.readRows(c)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -402,12 +403,7 @@ func parseTimeframe(text string) (span feed.Span, n int, err error) {
 
 // getAuctions is GET /v2/stocks/auctions: the call auctions whose trades are still kept.
 func getAuctions(s *Server, c *call) (int, any, error) {
-	q := c.query()
-	a, err := s.readAsk(c, q)
-	v := s.readSpread(q, &a)
-	if err == nil {
-		err = q.err
-	}
+	a, v, err := s.readRows(c)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -79,6 +79,8 @@ func (n *Node) gauges() []prometheus.Collector {
 			func() float64 { return float64(n.link.Status().Outbox) }),
 		count("exchange_reports_total", "Reports that the books took.",
 			func() float64 { return float64(n.link.Status().Applied) }),
+		count("exchange_unwanted_reports_total", "Reports, phases and days that the books refused: look into each.",
+			func() float64 { return float64(n.link.Status().Unwanted) }),
 		count("exchange_reconnects_total", "Sessions with the exchange that ended.",
 			func() float64 { return float64(n.link.Status().Reconnects) }),
 		gauge("records_lag_entries", "Log entries that the history has not taken.", func() float64 {

@@ -31,7 +31,6 @@ type views struct {
 	outbox    *venue.Outbox
 	tail      *records.Tail
 	documents *records.Documents
-	house     func(*trade.Event) // told of events about the house
 }
 
 func newBooks(shard uint16) *books {
@@ -121,11 +120,7 @@ func (v *views) fold(out *trade.Output) {
 	v.listing.Fold(out.Events)
 	v.directory.Fold(out.Events)
 	for i := range out.Events {
-		e := &out.Events[i]
-		v.documents.Describe(e)
-		if e.Account == 0 && v.house != nil {
-			v.house(e)
-		}
+		v.documents.Describe(&out.Events[i])
 	}
 	v.outbox.Fold(out)
 }
