@@ -11,8 +11,9 @@ import (
 
 // Garbage collection of a server. Most of the heap lives for a day, and what a request leaves is little: collecting at
 // four times the live heap instead of twice takes a quarter to a half off the slowest orders (measured with `evenkeel
-// bench` at 1,000 a second, 2 processors, GOGC 400 beside 100; 300 leaves more memory to others). A soft limit below the machine's memory makes the collector work harder
-// before the machine runs out. GOGC and GOMEMLIMIT, where they are set, win.
+// bench` at 1,000 a second, 2 processors, GOGC 400 beside 100; 300 leaves more memory to others). A soft limit below
+// the machine's memory makes the collector work harder before the machine runs out. GOGC and GOMEMLIMIT, where they
+// are set, win.
 const (
 	garbagePercent = 300
 	memoryShare    = 4 // all but one part in so many of the machine's memory
