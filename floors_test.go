@@ -29,12 +29,13 @@ replica        1  core/must
 szse           2  core/money core/must core/trade
 auth           2  core/money core/must core/trade
 records        2  core/must core/trade
+books          6  core/broker core/must core/trade records replica
 venue          3  core/money core/must core/trade szse + core/broker core/exchange core/rules exchange
 feed           3  core/money core/trade szse
 intake         3  auth core/trade records replica
 exchange       6  core/book core/exchange core/money core/rules core/trade replica szse
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
-node           8  api auth core/broker core/money core/must core/rules core/trade exchange feed intake records replica
+node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records replica
                   szse venue
 .              9  core/money core/trade exchange node venue
 

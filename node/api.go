@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"evenkeel/api"
+	"evenkeel/books"
 	"evenkeel/core/rules"
 )
 
@@ -18,7 +19,7 @@ const quietMarket = 10 * time.Second
 // api makes the front door.
 func (n *Node) api() *api.Server {
 	return api.New(api.Parts{
-		Door: n.door, Directory: n.views.directory, Passwords: n.passwords, Day: n.books.day,
+		Door: n.door, Directory: n.views.directory, Passwords: n.passwords, Day: n.books.Day(),
 		Listing: n.views.listing,
 		Market:  n.market, Documents: n.views.documents, History: n.history,
 		Rules: func() *rules.Rules { return n.rules },
@@ -84,7 +85,7 @@ func (n *Node) gauges() []prometheus.Collector {
 		count("exchange_reconnects_total", "Sessions with the exchange that ended.",
 			func() float64 { return float64(n.link.Status().Reconnects) }),
 		gauge("records_lag_entries", "Log entries that the history has not taken.", func() float64 {
-			return max(0, float64(n.books.day.Index())-float64(n.history.Index()))
+			return max(0, float64(n.books.Day().Index())-float64(n.history.Index()))
 		}),
 		gauge("records_waiting_bytes", "Bytes that wait for the history.",
 			func() float64 { return float64(n.views.tail.Waiting()) }),
@@ -93,7 +94,7 @@ func (n *Node) gauges() []prometheus.Collector {
 
 // check reads the books' own audit, between two commands.
 func (n *Node) check(ctx context.Context) (err error) {
-	if looked := n.inspect(ctx, func(b *books) { err = b.state.Check() }); looked != nil {
+	if looked := n.inspect(ctx, func(b *books.Books) { err = b.State().Check() }); looked != nil {
 		return looked
 	}
 	return err

@@ -268,7 +268,7 @@ func (n *Node) deskList() (a DeskAnswer) {
 }
 
 func (n *Node) standing(id trade.AccountID, login string) DeskStanding {
-	s, _ := n.books.day.Standing(id)
+	s, _ := n.books.Day().Standing(id)
 	d := DeskStanding{Account: uint64(id), Login: login, Available: s.Balance.Available.String(),
 		Frozen: s.Balance.Frozen.String(), Withdrawable: s.Balance.Withdrawable().String()}
 	for _, p := range s.Positions {

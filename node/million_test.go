@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evenkeel/auth"
+	"evenkeel/books"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 	"evenkeel/records"
@@ -35,18 +36,18 @@ func allViews() *views {
 		tail: records.NewTail(), documents: records.NewDocuments()}
 }
 
-func openBooksIn(t testing.TB, dir string) (*replica.Group[trade.Answer], *books, *views) {
+func openBooksIn(t testing.TB, dir string) (*replica.Group[trade.Answer], *books.Books, *views) {
 	t.Helper()
 	g, err := replica.Open(replica.Options[trade.Answer]{Dir: dir, Group: brokerGroup, Node: brokerNode,
-		New: func() replica.Machine[trade.Answer] { return newBooks(0) }})
+		New: func() replica.Machine[trade.Answer] { return books.New(0) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := allViews()
-	var live *books
+	var live *books.Books
 	if err := g.Inspect(context.Background(), func(m replica.Machine[trade.Answer], index uint64) {
-		live = m.(*books)
-		live.attach(v, index)
+		live = books.Of(m)
+		attach(live, v, index)
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -90,11 +91,11 @@ func measureAccounts(t testing.TB, count int) {
 	if n := v.directory.Accounts(); n != count {
 		t.Fatalf("%d accounts after a cold start, %d were opened", n, count)
 	}
-	if b, ok := live.day.Balance(trade.AccountID(count)); !ok || b.Available != demoCash {
+	if b, ok := live.Day().Balance(trade.AccountID(count)); !ok || b.Available != demoCash {
 		t.Fatalf("the last account has %v, %v were paid in", b.Available, demoCash)
 	}
 	if err := g.Inspect(t.Context(), func(replica.Machine[trade.Answer], uint64) {
-		if err := live.state.Check(); err != nil {
+		if err := live.State().Check(); err != nil {
 			t.Error(err)
 		}
 	}); err != nil {

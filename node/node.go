@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"evenkeel/auth"
+	"evenkeel/books"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 	"evenkeel/exchange"
@@ -77,7 +78,7 @@ type Node struct {
 	config    Config
 	log       *slog.Logger
 	group     *replica.Group[trade.Answer]
-	books     *books
+	books     *books.Books
 	views     *views
 	rules     *rules.Rules
 	market    *feed.Market
@@ -146,9 +147,9 @@ func (n *Node) openBooks(ctx, _ context.Context) (err error) {
 	n.group, err = replica.Open(replica.Options[trade.Answer]{
 		Dir: filepath.Join(n.config.Dir, brokerData), Group: brokerGroup, Node: brokerNode, Log: n.log,
 		New: func() replica.Machine[trade.Answer] {
-			b := newBooks(0)
+			b := books.New(0)
 			if !opened.Load() {
-				b.day.Feed(tail)
+				b.Day().Feed(tail)
 			}
 			return b
 		},
@@ -165,8 +166,8 @@ func (n *Node) openBooks(ctx, _ context.Context) (err error) {
 	n.views = &views{listing: records.NewListing(), directory: auth.NewDirectory(), outbox: venue.NewOutbox(),
 		tail: tail, documents: records.NewDocuments()}
 	if err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], index uint64) {
-		n.books = booksOf(m)
-		n.books.attach(n.views, index)
+		n.books = books.Of(m)
+		attach(n.books, n.views, index)
 	}); err != nil {
 		return fmt.Errorf("open the books: %w", err)
 	}
@@ -250,7 +251,7 @@ func (n *Node) openDoor(_, _ context.Context) error {
 			return s.Board, ok
 		},
 		OrderSecurity: func(a trade.AccountID, id trade.OrderID) trade.SecurityID {
-			o, _ := n.books.day.Order(a, id)
+			o, _ := n.books.Day().Order(a, id)
 			return o.Security
 		},
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"evenkeel/books"
 	"evenkeel/core/broker"
 	"evenkeel/core/must"
 	"evenkeel/core/trade"
@@ -48,8 +49,8 @@ func (n *Node) replay(ctx context.Context, after uint64, visit func(records.Entr
 }
 
 // inspect runs look on the books between two entries.
-func (n *Node) inspect(ctx context.Context, look func(*books)) error {
-	err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], _ uint64) { look(booksOf(m)) })
+func (n *Node) inspect(ctx context.Context, look func(*books.Books)) error {
+	err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], _ uint64) { look(books.Of(m)) })
 	if err != nil {
 		return fmt.Errorf("look at the books: %w", err)
 	}
