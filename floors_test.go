@@ -35,8 +35,8 @@ feed           3  core/money core/trade szse
 intake         3  auth core/trade records replica
 exchange       6  core/book core/exchange core/money core/rules core/trade replica szse
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
-node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records replica
-                  szse venue
+node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records
+                  replica szse venue
 .              9  core/money core/trade exchange node venue
 
 test/house     9
