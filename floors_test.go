@@ -26,6 +26,7 @@ core/broker    5  core/ledger core/money core/must core/risk core/rules core/tra
 core/exchange  5  core/book core/money core/must core/rules core/trade
 
 replica        1  core/must
+peer           1
 szse           2  core/money core/must core/trade
 auth           2  core/money core/must core/trade
 records        2  core/must core/trade
@@ -37,7 +38,7 @@ exchange       6  core/book core/exchange core/money core/rules core/trade repli
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records
                   replica szse venue
-.              9  core/money core/trade exchange node venue
+.              9  core/money core/trade exchange node peer venue
 
 test/house     9
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse

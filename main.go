@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -27,6 +28,7 @@ func commands() []command {
 		{"serve", "run everything on this machine: books, API, and a simulated exchange", serve},
 		{"exchange", "run the simulated exchange alone", runExchange},
 		{"account", "open accounts, move cash and shares, make keys, on a running server", account},
+		{"ca", "make the certificates by which the machines of a cluster know each other", ca},
 		{"replay", "play a recorded day through the exchange's gateway and compare the fills", replay},
 		{"bench", "measure order to acknowledgement over REST, at a fixed rate", bench},
 		{"version", "print the version", func(_ context.Context, args []string, out io.Writer) error {
@@ -163,6 +165,17 @@ func parseFlags(f *flagSet, args []string) error {
 		return wrong(f, err.Error())
 	}
 	return nil
+}
+
+// strayFlag names a flag that was given and is not among those that are taken; "" when there is none.
+func strayFlag(f *flagSet, takes []string) string {
+	stray := ""
+	f.Visit(func(one *flag.Flag) {
+		if !slices.Contains(takes, one.Name) {
+			stray = one.Name
+		}
+	})
+	return stray
 }
 
 // wrong refuses a command line and says where to read more.

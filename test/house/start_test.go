@@ -27,6 +27,7 @@ func TestWrongCommandLines(t *testing.T) {
 			"none of open"},
 		{"account show", "login of an account"}, {"account deposit alice", "--amount"}, {"account list alice",
 			`unexpected "alice"`},
+		{"ca", "what to do is missing"}, {"ca node", "needs --node"}, {"ca show --node 3", "does not take --node"},
 		{"bench --rate 0", "--rate 1 to"}, {"bench --url http://127.0.0.1:1", "--demo"}, {"version now",
 			"unexpected"},
 	} {
@@ -40,7 +41,7 @@ func TestWrongCommandLines(t *testing.T) {
 			}
 		})
 	}
-	for _, command := range []string{"", "serve", "exchange", "account", "replay", "bench", "version"} {
+	for _, command := range []string{"", "serve", "exchange", "account", "ca", "replay", "bench", "version"} {
 		t.Run(command+" --help", func(t *testing.T) {
 			said, err := exec.Command(binary, strings.Fields(command+" --help")...).CombinedOutput()
 			if err != nil || len(said) < 20 {
