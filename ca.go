@@ -17,18 +17,19 @@ import (
 	"evenkeel/peer"
 )
 
-const caUsage = `Make the certificates by which the machines of a cluster know each other. The authority is private: its
-key signs, and is needed on no node. Keep the directory off the nodes and back it up; copy to each node its own
-directory only.
+const caUsage = `Make the certificates by which the machines of a cluster know each other. The authority is private:
+its key signs, and is needed on no node. Keep its directory off the nodes, back it up, and copy to each node that
+node's directory alone.
 
-  evenkeel ca init --dir pki                                     a new cluster's authority: ca.pem and ca.key
-  evenkeel ca node --dir pki --node 2 --host 10.0.0.2,node2.example    node 2's ca.pem, node.pem, node.key in pki/node-2
-  evenkeel ca node --dir pki --node 2 --out renewed              the same node again, before its certificate ends
-  evenkeel ca exchange --dir pki --host 10.0.0.9                 the simulated exchange's, in pki/exchange
-  evenkeel ca show --dir pki                                     what is there, and when it ends
+  evenkeel ca init --dir pki                           a new cluster's authority: ca.pem and ca.key
+  evenkeel ca node --dir pki --node 2                  node 2's ca.pem, node.pem and node.key, in pki/node-2
+  evenkeel ca node --node 2 --host 10.0.0.2,n2.example    the same, also good for clients of its API at these hosts
+  evenkeel ca node --node 2 --out renewed              node 2 again, before its certificate ends
+  evenkeel ca exchange --host 10.0.0.9                 the simulated exchange's, in pki/exchange
+  evenkeel ca show                                     what is there, and when it ends
 
-Nodes know each other by node id and cluster, wherever they are; --host names are for clients that speak TLS to a
-node's API. Nothing is ever overwritten. A node id is never used twice: a machine that replaces another gets a new one.`
+Nodes know each other by node id and cluster, wherever they are. Nothing is ever overwritten. A node id is never used
+twice: a machine that replaces another gets a new one.`
 
 // caWorks are the words of `evenkeel ca`, with the flags that each takes.
 var caWorks = map[string][]string{
