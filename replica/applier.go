@@ -18,11 +18,14 @@ type applier[A any] struct {
 	applied  func(appliedWork) // called after each message, with its response
 	marked   func(mark)        // called with what a snapshot is to be made of
 	broken   func(error)       // called once, when an entry cannot be understood
-	stopped  chan struct{}     // closed when the goroutine has ended
-	time     int64             // of the last entry applied
-	commands [][]byte          // reused
-	answers  []A               // reused
-	looking  atomic.Int64      // inspections and requests of snapshots waiting
+	stopped  chan struct{}     // closed when the applier has ended
+	spent    []applierWork[A]  // reused
+	failed   bool              // an entry could not be understood
+	ended    bool
+	time     int64        // of the last entry applied
+	commands [][]byte     // reused
+	answers  []A          // reused
+	looking  atomic.Int64 // inspections and requests of snapshots waiting
 
 	mutex sync.Mutex
 	place position // last entry applied, for others to read
@@ -54,16 +57,16 @@ type inspection[A any] struct {
 	done  chan struct{}
 }
 
-// A markRequest asks for a snapshot; done (nil, or of capacity one) hears how it went, and waiting is then one less.
+// A markRequest asks for a snapshot; done (which may be nil) hears how it went, and waiting is then one less.
 type markRequest struct {
-	done    chan error
+	done    func(error)
 	waiting *atomic.Int64
 }
 
 func (r *markRequest) tell(err error) {
 	if r.done != nil {
 		r.waiting.Add(-1)
-		r.done <- err
+		r.done(err)
 	}
 }
 
@@ -78,34 +81,48 @@ type mark struct {
 	*markRequest
 }
 
+// run is the applier's goroutine.
 func (a *applier[A]) run() {
-	defer close(a.stopped)
-	var work []applierWork[A]
-	failed := false
-	for {
+	for !a.ended {
 		<-a.in.wake
-		work = a.in.take(work)
-		for i := range work {
-			w := &work[i]
-			switch {
-			case w.message != nil:
-				if failed {
-					a.lose(w.batches, ErrUnknown)
-				} else if err := a.apply(w.message, w.batches); err != nil {
-					failed = true
-					a.broken(err)
-				}
-			case w.lost != nil:
-				a.lose(w.lost, w.why)
-			case w.look != nil:
-				a.inspect(w.look)
-			case w.mark != nil:
-				a.marked(a.newMark(w.mark))
-			case w.stop:
-				a.refuse(work[i+1:])
-				return
-			}
+		a.step()
+	}
+}
+
+// step does what lies in the mailbox and reports whether there was anything.
+func (a *applier[A]) step() bool {
+	work := a.in.take(a.spent)
+	a.spent = work
+	for i := range work {
+		w := &work[i]
+		switch {
+		case w.message != nil:
+			a.take(w)
+		case w.lost != nil:
+			a.lose(w.lost, w.why)
+		case w.look != nil:
+			a.inspect(w.look)
+		case w.mark != nil:
+			a.marked(a.newMark(w.mark))
+		case w.stop:
+			a.refuse(work[i+1:])
+			a.ended = true
+			close(a.stopped)
+			return true
 		}
+	}
+	return len(work) > 0
+}
+
+// take applies the entries of a message, unless an earlier one could not be understood.
+func (a *applier[A]) take(w *applierWork[A]) {
+	if a.failed {
+		a.lose(w.batches, ErrUnknown)
+		return
+	}
+	if err := a.apply(w.message, w.batches); err != nil {
+		a.failed = true
+		a.broken(err)
 	}
 }
 
@@ -122,7 +139,7 @@ func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
 		var answers []A
 		if ok {
 			a.commands = entry.Commands
-			answers = a.step(entry)
+			answers = a.fold(entry)
 		}
 		a.bytes.Add(uint64(len(e.Data)))
 		a.mutex.Lock()
@@ -137,8 +154,8 @@ func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
 	return nil
 }
 
-// step applies one entry and returns the answers, which are valid until the next.
-func (a *applier[A]) step(e Entry) []A {
+// fold applies one entry and returns the answers, which are valid until the next.
+func (a *applier[A]) fold(e Entry) []A {
 	n := len(e.Commands)
 	if cap(a.answers) < n {
 		a.answers = make([]A, n)

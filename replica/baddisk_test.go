@@ -15,7 +15,7 @@ import (
 
 // A badDisk stands still or refuses to write when it is told to.
 type badDisk struct {
-	writeAhead
+	WriteAhead
 	refuse atomic.Bool
 	stall  atomic.Pointer[chan struct{}]
 }
@@ -27,12 +27,12 @@ func (d *badDisk) Save(state *raftpb.HardState, entries []*raftpb.Entry) error {
 	if d.refuse.Load() && len(entries) > 0 {
 		return syscall.EIO
 	}
-	return d.writeAhead.Save(state, entries)
+	return d.WriteAhead.Save(state, entries)
 }
 
 func onBadDisk(o *Options[uint64]) *badDisk {
 	d := &badDisk{}
-	o.disk = func(good writeAhead) writeAhead { d.writeAhead = good; return d }
+	o.Disk = func(good WriteAhead) WriteAhead { d.WriteAhead = good; return d }
 	return d
 }
 
@@ -56,7 +56,7 @@ func TestFailingSyncFailsTheGroup(t *testing.T) {
 		t.Fatalf("snapshot: %v", err)
 	}
 	closeGroup(t, g)
-	o.disk = nil
+	o.Disk = nil
 	if got := lines(t, open(t, o)); len(got) != 1 || got[0] != "good" {
 		t.Fatalf("%q came back", got)
 	}
@@ -110,7 +110,7 @@ func TestFullDiskOnlyStopsSnapshots(t *testing.T) {
 
 func TestOnlyTicksMakeAStall(t *testing.T) {
 	limits := Limits{Tick: 10 * time.Millisecond, StalledSync: time.Second}
-	l := &loop[uint64]{limits: limits, journal: &journal{started: time.Now().Add(-time.Hour)}}
+	l := &loop[uint64]{limits: limits, journal: &journal{started: time.Now().Add(-time.Hour), now: time.Now}}
 	for _, began := range []int64{1, 2} { // each an hour ago: the process was stopped meanwhile
 		l.journal.busySince.Store(began)
 		ticks := 1

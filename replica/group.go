@@ -43,18 +43,17 @@ type outcome[A any] struct {
 // says.
 func Open[A any](o Options[A]) (*Group[A], error) {
 	if err := o.complete(); err != nil {
-		return nil, fmt.Errorf("opening a group: %w", err)
+		return nil, openError(err)
 	}
-	h, err := openHome(o.Dir, o.Group, o.Node, o.voters, true)
+	g, err := build(&o, time.Now)
 	if err != nil {
 		return nil, err
 	}
-	g, err := openIn(h, &o)
-	if err != nil {
-		h.release()
-		return nil, err
-	}
-	if h.alone() {
+	go g.journal.run()
+	go g.applier.run()
+	go g.keeper.run()
+	go g.loop.run()
+	if g.home.alone() {
 		select {
 		case <-g.loop.ready:
 		case err := <-g.loop.failures:
@@ -64,70 +63,7 @@ func Open[A any](o Options[A]) (*Group[A], error) {
 	return g, nil
 }
 
-// openIn recovers the group of a locked directory and starts its goroutines.
-func openIn[A any](h *home, o *Options[A]) (*Group[A], error) {
-	r := &recovery[A]{home: h, options: o}
-	if err := r.recover(); err != nil {
-		return nil, err
-	}
-	log, err := openJournal(h.log(), r.state)
-	if err != nil {
-		return nil, err
-	}
-	node, err := raft.NewRawNode(protocolConfig(o.Node, r.memory, r.applied.index, o.Limits, o.Log))
-	if err != nil {
-		return nil, errors.Join(err, log.Close())
-	}
-	g := &Group[A]{home: h, limits: o.Limits, queue: newQueue[A](o.Limits)}
-	in := newMailbox[loopWork]()
-	var ahead writeAhead = log
-	if o.disk != nil {
-		ahead = o.disk(log)
-	}
-	g.journal = &journal{
-		dir: h.log(), wal: ahead, in: newMailbox[journalWork](), slow: o.Limits.SlowSync, log: o.Log,
-		stopping: make(chan struct{}), stopped: make(chan struct{}), dead: make(chan struct{}), started: time.Now(),
-		saved:  func(messages []*raftpb.Message) { in.post(loopWork{saved: messages}) },
-		broken: func(err error) { in.post(loopWork{failure: err}) },
-	}
-	g.applier = &applier[A]{
-		group: o.Group, machine: r.machine, in: newMailbox[applierWork[A]](), recycle: g.queue.recycle,
-		stopped: make(chan struct{}), time: r.applying, place: r.applied,
-		applied: func(w appliedWork) { in.post(loopWork{applied: &w}) },
-		marked:  func(m mark) { in.post(loopWork{mark: &m}) },
-		broken:  func(err error) { in.post(loopWork{failure: err}) },
-	}
-	g.applier.bytes.Store(r.grown)
-	g.keeper = &keeper[A]{
-		home: h, fresh: o.New, in: newMailbox[mark](), journal: g.journal, limits: o.Limits, dropLog: o.DropOldLog,
-		log: o.Log, stopping: make(chan struct{}), stopped: make(chan struct{}), newest: r.head, newestAt: r.headPath,
-		report:   keeperReport{index: r.head.at.index, bytes: int64(r.head.bytes)},
-		finished: func(m mark, err error) { in.post(loopWork{kept: &m, keptErr: err}) },
-	}
-	g.loop = &loop[A]{
-		group: o.Group, node: o.Node, raft: node, memory: r.memory, queue: g.queue, journal: g.journal,
-		applier: g.applier, keeper: g.keeper, transport: o.Transport, limits: o.Limits, clock: o.Clock, log: o.Log, in: in,
-		stopping: make(chan struct{}), stopped: make(chan struct{}), ready: make(chan struct{}),
-		failures: make(chan error, 1), term: r.state.term, time: r.time, applied: r.applied.index,
-	}
-	last, err := r.memory.LastIndex()
-	if err != nil {
-		return nil, errors.Join(err, log.Close())
-	}
-	g.loop.public.durable = last
-	g.start = Status{Group: o.Group, Node: o.Node, StartReplayed: r.replayed, StartCut: r.cut, StartTook: r.took}
-	r.logStart(o.Log)
-	if h.alone() { // nobody else could be elected: do not wait for the election timeout
-		if err := node.Campaign(); err != nil {
-			return nil, errors.Join(err, log.Close())
-		}
-	}
-	go g.journal.run()
-	go g.applier.run()
-	go g.keeper.run()
-	go g.loop.run()
-	return g, nil
-}
+func openError(err error) error { return fmt.Errorf("opening a group: %w", err) }
 
 // Submit hands a command to the log. The command is copied. When Submit returns nil, done is called exactly once, from
 // the apply goroutine, with the answer or an error (ErrUnknown, ErrNotLeader, ErrClosed, ErrFailed); done must not
@@ -177,6 +113,26 @@ func (g *Group[A]) Inspect(ctx context.Context, look func(m Machine[A], index ui
 	return g.applier.await(ctx, i)
 }
 
+// Look is Inspect without waiting: look runs later, on the apply goroutine, unless the group closes before. Errors:
+// ErrFull, ErrClosed; look will not run then.
+func (g *Group[A]) Look(look func(m Machine[A], index uint64)) error {
+	if err := g.applier.admit(g.limits); err != nil {
+		return err
+	}
+	g.applier.in.post(applierWork[A]{look: &inspection[A]{look: look, done: make(chan struct{})}})
+	return nil
+}
+
+// Keep is Snapshot without waiting: done hears how it went, from a goroutine of the group, and must not block. When
+// Keep returns an error (ErrFull, ErrClosed), done is never called.
+func (g *Group[A]) Keep(done func(error)) error {
+	if err := g.applier.admit(g.limits); err != nil {
+		return err
+	}
+	g.applier.in.post(applierWork[A]{mark: &markRequest{done: done, waiting: &g.applier.looking}})
+	return nil
+}
+
 // Snapshot makes a snapshot of what is applied now, or waits for one under way and makes none when that covers it.
 // Errors: *DivergedError, *CorruptError, ErrFailed, ErrClosed, ctx's (the snapshot is then made all the same), ErrFull
 // when Limits.Inspections wait already, or the disk's.
@@ -184,11 +140,10 @@ func (g *Group[A]) Snapshot(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := g.applier.admit(g.limits); err != nil {
+	done := make(chan error, 1)
+	if err := g.Keep(func(err error) { done <- err }); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	g.applier.in.post(applierWork[A]{mark: &markRequest{done: done, waiting: &g.applier.looking}})
 	select {
 	case err := <-done:
 		return err

@@ -16,44 +16,56 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// A writeAhead is the write-ahead log opened for appending: etcd's, or one of a test that plays a bad disk.
-type writeAhead interface {
+// A WriteAhead is the write-ahead log opened for appending: etcd's, or one that plays a bad disk (Options.Disk). Save
+// returns when what it was given is durable; a state alone need not be, unless its term or vote is new.
+type WriteAhead interface {
 	Save(state *raftpb.HardState, entries []*raftpb.Entry) error
 	SaveSnapshot(snapshot *walpb.Snapshot) error
 	ReleaseLockTo(index uint64) error
 	Close() error
 }
 
-// A journal owns the write-ahead log: one goroutine saves what the raft loop hands it, in order, and reports back only
-// what is on disk. Everything that came in during one sync goes into the next as one save.
+// SegmentBytes sets how large a segment of the log is, for all groups of this process; the default is 64 MB. Each
+// group keeps one segment in use and one prepared, so a simulation with many groups wants small ones. It must be
+// called before the first group is opened.
+func SegmentBytes(n int64) { wal.SegmentSizeBytes = n }
+
+// A journal owns the write-ahead log: it saves what the raft loop hands it, in order, and reports back only what is on
+// disk. Everything that came in during one sync goes into the next as one save.
 //
 // After an error the log is never written again: what the failed write left is decided by the next start.
 type journal struct {
 	dir      string
-	wal      writeAhead
+	wal      WriteAhead
 	in       *mailbox[journalWork]
+	under    []journalWork           // begun and not finished
+	spent    []journalWork           // reused
+	failed   bool                    // the log cannot go on
 	saved    func([]*raftpb.Message) // called in order with what is durable
 	broken   func(error)             // called once, when the log cannot go on
 	slow     time.Duration
 	log      *slog.Logger
 	stopping chan struct{}
-	dead     chan struct{} // closed when the log cannot go on
 	stopped  chan struct{} // closed when the goroutine has ended and the log is closed
 
-	written   int64        // bytes of entries since the finished segments were closed
-	busySince atomic.Int64 // when the write under way began, ns since started; 0 when there is none
+	written   int64 // bytes of entries since the finished segments were closed
+	now       func() time.Time
 	started   time.Time
+	began     time.Duration // when the write under way began, since started
+	marked    bool          // it did so in begin
+	busySince atomic.Int64  // names the write under way: ns since started, never twice the same; 0 when there is none
+	latest    int64         // last name given
 	syncs     atomic.Uint64
 	slowSyncs atomic.Uint64
 	longest   atomic.Int64
 }
 
-// journalWork is one of: a message to append, a snapshot to note, segments to delete.
+// journalWork is one of: a message to append, a snapshot to note, segments to delete. done hears of the latter two.
 type journalWork struct {
 	message  *raftpb.Message
 	snapshot *walpb.Snapshot
 	keepFrom uint64 // delete segments that lie wholly before this index
-	done     chan error
+	done     func(error)
 }
 
 // openJournal opens a verified and mended log for appending. Asked for what follows the last index there can be, the
@@ -77,50 +89,77 @@ func openJournal(dir string, state hardState) (*wal.WAL, error) {
 	return w, nil
 }
 
+// run is the journal's goroutine.
 func (j *journal) run() {
-	defer close(j.stopped)
-	var work []journalWork
 	for {
 		select {
 		case <-j.stopping:
-			// Closing writes what is buffered: states without entries, which need not be durable.
-			if err := j.wal.Close(); err != nil {
-				j.log.Error("closing the log", "dir", j.dir, "error", err)
-			}
+			j.end()
 			return
 		case <-j.in.wake:
 		}
-		work = j.in.take(work)
-		if err := j.perform(work); err != nil {
-			close(j.dead)
-			j.broken(diskError(j.dir, err))
-			<-j.stopping
-			_ = j.wal.Close() // its error is known
-			return
-		}
+		j.begin()
+		j.finish()
 	}
 }
 
-// perform does the work in order, appends that follow each other as one save.
-func (j *journal) perform(work []journalWork) error {
-	for len(work) > 0 {
-		n := 0
-		for n < len(work) && work[n].message != nil {
-			n++
-		}
-		if n > 0 {
-			if err := j.save(work[:n]); err != nil {
-				return err
-			}
-			work = work[n:]
-			continue
-		}
-		if err := j.other(work[0]); err != nil {
-			return err
-		}
-		work = work[1:]
+// end closes the log. That writes what is buffered: states without entries, which need not be durable.
+func (j *journal) end() {
+	if err := j.wal.Close(); err != nil && !j.failed {
+		j.log.Error("closing the log", "dir", j.dir, "error", err)
 	}
-	return nil
+	close(j.stopped)
+}
+
+// begin takes what lies in the mailbox, unless a write is under way: from now on one is. It reports whether one is.
+func (j *journal) begin() bool {
+	if len(j.under) > 0 {
+		return true
+	}
+	j.under = j.in.take(j.spent)
+	j.spent = nil
+	if len(j.under) == 0 {
+		return false
+	}
+	j.mark()
+	j.marked = true
+	return true
+}
+
+// finish carries out what begin took and reports whether there was anything.
+func (j *journal) finish() bool {
+	work := j.under
+	if len(work) == 0 {
+		return false
+	}
+	j.under, j.spent = nil, work
+	for !j.failed && len(work) > 0 {
+		n, err := j.perform(work)
+		work = work[n:]
+		if err != nil {
+			j.failed = true
+			j.broken(diskError(j.dir, err))
+		}
+	}
+	for _, w := range work {
+		if w.done != nil {
+			w.done(ErrFailed)
+		}
+	}
+	j.marked = false
+	j.busySince.Store(0)
+	return true
+}
+
+// perform does the first of the work, appends that follow each other as one save, and returns how much that was.
+func (j *journal) perform(work []journalWork) (n int, err error) {
+	for n < len(work) && work[n].message != nil {
+		n++
+	}
+	if n > 0 {
+		return n, j.save(work[:n])
+	}
+	return 1, j.other(work[0])
 }
 
 func (j *journal) save(work []journalWork) error {
@@ -158,16 +197,25 @@ func (j *journal) other(w journalWork) error {
 	} else {
 		err = j.deleteBefore(w.keepFrom)
 	}
-	w.done <- err
+	w.done(err)
 	return err
 }
 
-// timed runs one write and measures it; the raft loop watches it from outside.
+// mark notes that a write is under way: the raft loop watches it from outside.
+func (j *journal) mark() {
+	j.began = j.now().Sub(j.started)
+	j.latest = max(int64(j.began)+1, j.latest+1)
+	j.busySince.Store(j.latest)
+}
+
+// timed runs one write and measures it.
 func (j *journal) timed(synced bool, write func() error) error {
-	began := time.Since(j.started)
-	j.busySince.Store(int64(began) + 1)
+	if !j.marked {
+		j.mark()
+	}
+	j.marked = false
 	err := write()
-	took := time.Since(j.started) - began
+	took := j.now().Sub(j.started) - j.began
 	j.busySince.Store(0)
 	if !synced {
 		return err
@@ -189,7 +237,7 @@ func (j *journal) busyFor() time.Duration {
 	if since == 0 {
 		return 0
 	}
-	return time.Since(j.started) - time.Duration(since-1)
+	return j.now().Sub(j.started) - time.Duration(since-1)
 }
 
 // deleteBefore deletes the segments whose entries are all before index. It deletes from the oldest, so that what is

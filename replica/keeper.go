@@ -13,22 +13,40 @@ import (
 )
 
 // A keeper makes snapshots, one at a time, each on a machine of its own: the newest snapshot on disk is restored, the
-// log behind it is replayed from disk up to the mark, the state is compared with the live machine's, and written.
+// log behind it is replayed from disk up to the mark, the state is compared with the live machine's, and written. Then
+// the journal notes it, and drops what is no longer needed, and the keeper hears of it by its mailbox.
 type keeper[A any] struct {
 	home     *home
 	fresh    func() Machine[A]
-	in       *mailbox[mark]
+	in       *mailbox[keeperWork]
 	journal  *journal
 	limits   Limits
 	dropLog  bool
 	log      *slog.Logger
+	now      func() time.Time
 	finished func(at mark, err error) // called after each try
 	stopping chan struct{}
 	stopped  chan struct{}
 	newest   snapshotHead // of the newest snapshot on disk; index 0 when there is none
 	newestAt string       // its path
+	waiting  []mark       // not yet made
+	noting   *noting      // what the journal does for the snapshot under way, nil when it does nothing
 	mutex    sync.Mutex
 	report   keeperReport
+}
+
+// keeperWork is one of: where to make a snapshot, what the journal says of what it was asked.
+type keeperWork struct {
+	mark  *mark
+	noted bool
+	err   error
+}
+
+// A noting is a snapshot that is written, while the journal does what goes with it.
+type noting struct {
+	mark
+	began time.Time
+	then  func() (more bool, err error) // after the journal's answer; more says that it was asked again
 }
 
 // A keeperReport is what others may know of snapshots.
@@ -40,30 +58,79 @@ type keeperReport struct {
 	failed string
 }
 
+// run is the keeper's goroutine.
 func (k *keeper[A]) run() {
-	defer close(k.stopped)
-	var marks []mark
 	for {
+		for k.closing() == nil && k.step() {
+		}
 		select {
 		case <-k.stopping:
-			for _, m := range k.in.take(nil) {
-				m.tell(ErrClosed)
-			}
+			k.end()
 			return
 		case <-k.in.wake:
 		}
-		marks = k.in.take(marks)
-		for _, m := range marks {
-			began := time.Now()
-			err := k.keep(m)
-			if err != nil && k.closing() != nil && !errors.Is(err, ErrClosed) {
-				err = fmt.Errorf("%w: %w", ErrClosed, err) // a machine may have told it in its own words
-			}
-			k.account(m, err, time.Since(began))
-			k.finished(m, err)
-			m.tell(err)
+	}
+}
+
+// end refuses what waits.
+func (k *keeper[A]) end() {
+	if k.noting != nil {
+		k.settle(k.noting.mark, k.noting.began, ErrClosed)
+	}
+	for _, w := range k.in.take(nil) {
+		if w.mark != nil {
+			k.waiting = append(k.waiting, *w.mark)
 		}
 	}
+	for _, m := range k.waiting {
+		m.tell(ErrClosed)
+	}
+	close(k.stopped)
+}
+
+// step does the next thing that can be done and reports whether there was any.
+func (k *keeper[A]) step() bool {
+	for _, w := range k.in.take(nil) {
+		if w.mark != nil {
+			k.waiting = append(k.waiting, *w.mark)
+		} else if w.noted {
+			k.noted(w.err)
+		}
+	}
+	if k.noting != nil || len(k.waiting) == 0 {
+		return false
+	}
+	m := k.waiting[0]
+	k.waiting = k.waiting[1:]
+	began := k.now()
+	more, err := k.keep(m, began)
+	if !more {
+		k.settle(m, began, err)
+	}
+	return true
+}
+
+// noted goes on after the journal's answer.
+func (k *keeper[A]) noted(err error) {
+	n := k.noting
+	k.noting = nil
+	more := false
+	if err == nil && n.then != nil {
+		more, err = n.then()
+	}
+	if !more {
+		k.settle(n.mark, n.began, err)
+	}
+}
+
+// settle tells everybody how a try went.
+func (k *keeper[A]) settle(m mark, began time.Time, err error) {
+	if err != nil && k.closing() != nil && !errors.Is(err, ErrClosed) {
+		err = fmt.Errorf("%w: %w", ErrClosed, err) // a machine may have told it in its own words
+	}
+	k.account(m, err, k.now().Sub(began))
+	k.finished(m, err)
+	m.tell(err)
 }
 
 func (k *keeper[A]) account(m mark, err error, took time.Duration) {
@@ -78,40 +145,39 @@ func (k *keeper[A]) account(m mark, err error, took time.Duration) {
 		return
 	}
 	if k.report.index != k.newest.at.index {
-		k.report = keeperReport{index: k.newest.at.index, bytes: int64(k.newest.bytes), at: time.Now(), took: took}
+		k.report = keeperReport{index: k.newest.at.index, bytes: int64(k.newest.bytes), at: k.now(), took: took}
 	}
 }
 
-// keep makes the snapshot of a mark, unless there is one of it or of something later.
-func (k *keeper[A]) keep(m mark) error {
+// keep makes the snapshot of a mark, unless there is one of it or of something later; more says that the journal was
+// asked to do its part.
+func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 	if m.at.index <= k.newest.at.index {
-		return nil
+		return false, nil
 	}
 	if len(m.members.GetVotersOutgoing()) > 0 || len(m.members.GetLearnersNext()) > 0 {
-		return fmt.Errorf("the group is changing its members at index %d; the snapshot waits until that is done", m.at.index)
+		return false, fmt.Errorf("the group is changing its members at index %d; the snapshot waits until that is done", m.at.index)
 	}
 	shadow, err := k.shadow(m.at)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if h, ok := shadow.(Hasher); ok && m.hashed {
 		if hash := h.Hash(); hash != m.hash {
-			return &DivergedError{Index: m.at.index, Live: m.hash, Shadow: hash}
+			return false, &DivergedError{Index: m.at.index, Live: m.hash, Shadow: hash}
 		}
 	}
 	head := snapshotHead{group: k.home.group, at: m.at, time: m.time, voters: m.members.GetVoters(),
 		learners: m.members.GetLearners()}
 	write := func(w io.Writer) error { return shadow.Snapshot(untilClose{k.closing, nil, w}) }
 	if head, err = writeSnapshot(k.home.snapshots(), head, write); err != nil {
-		return fmt.Errorf("writing a snapshot to %s: %w", k.home.snapshots(), err)
+		return false, fmt.Errorf("writing a snapshot to %s: %w", k.home.snapshots(), err)
 	}
 	k.newest, k.newestAt = head, snapshotPath(k.home.snapshots(), m.at)
-	err = k.note(journalWork{snapshot: &walpb.Snapshot{Index: new(m.at.index), Term: new(m.at.term),
-		ConfState: head.members()}})
-	if err != nil {
-		return err
-	}
-	return k.prune()
+	note := journalWork{snapshot: &walpb.Snapshot{Index: new(m.at.index), Term: new(m.at.term),
+		ConfState: head.members()}}
+	k.note(note, noting{mark: m, began: began, then: func() (bool, error) { return k.prune(m, began) }})
+	return true, nil
 }
 
 // shadow makes a machine with the state at a position, from disk alone.
@@ -181,41 +247,36 @@ func (u untilClose) Write(p []byte) (int, error) {
 	return u.to.Write(p)
 }
 
-// note has the journal do something and waits for it.
-func (k *keeper[A]) note(w journalWork) error {
-	w.done = make(chan error, 1)
+// note has the journal do something; noted goes on from there.
+func (k *keeper[A]) note(w journalWork, n noting) {
+	k.noting = &n
+	w.done = func(err error) { k.in.post(keeperWork{noted: true, err: err}) }
 	k.journal.in.post(w)
-	select {
-	case err := <-w.done:
-		return err
-	case <-k.journal.dead:
-		return ErrFailed
-	case <-k.stopping:
-		return ErrClosed
-	}
 }
 
-// prune deletes the snapshots that are too many and, when that is wanted, the log behind the oldest that stays.
-func (k *keeper[A]) prune() error {
+// prune deletes the snapshots that are too many and, when that is wanted, has the journal delete the log behind the
+// oldest that stays.
+func (k *keeper[A]) prune(m mark, began time.Time) (more bool, err error) {
 	paths, err := snapshotFiles(k.home.snapshots())
 	if err != nil {
-		return err
+		return false, err
 	}
 	for len(paths) > k.limits.SnapshotsKept {
 		last := len(paths) - 1
 		if err := os.Remove(paths[last]); err != nil {
-			return err
+			return false, err
 		}
 		paths = paths[:last]
 	}
 	if !k.dropLog {
-		return nil
+		return false, nil
 	}
 	oldest, err := readSnapshot(paths[len(paths)-1], k.home.group, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return k.note(journalWork{keepFrom: oldest.at.index + 1})
+	k.note(journalWork{keepFrom: oldest.at.index + 1}, noting{mark: m, began: began})
+	return true, nil
 }
 
 func (k *keeper[A]) reports() keeperReport {

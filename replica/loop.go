@@ -27,9 +27,11 @@ type loop[A any] struct {
 	keeper    *keeper[A]
 	transport Transport
 	limits    Limits
-	clock     func() time.Time
+	clock     func() time.Time // what entries are stamped with
+	now       func() time.Time // what durations are measured by
 	log       *slog.Logger
 	in        *mailbox[loopWork]
+	spent     []loopWork // reused
 	stopping  chan struct{}
 	stopped   chan struct{}
 	ready     chan struct{} // closed when this node leads and has applied all that came before
@@ -78,54 +80,62 @@ type loopWork struct {
 	failure  error
 }
 
+// run is the raft loop's goroutine.
 func (l *loop[A]) run() {
-	defer close(l.stopped)
 	ticker := time.NewTicker(l.limits.Tick)
 	defer ticker.Stop()
-	l.keptAt = time.Now()
-	var work []loopWork
 	for {
-		l.advance()
+		l.step()
 		select {
 		case <-l.stopping:
-			l.finish()
+			l.end()
 			return
 		case <-ticker.C:
 			l.tick()
 		case <-l.queue.wake:
 		case <-l.in.wake:
-			work = l.in.take(work)
-			for i := range work {
-				l.take(&work[i])
-			}
 		}
 	}
 }
 
-// advance proposes what may be proposed and carries out what the protocol asks for, until neither is left.
-func (l *loop[A]) advance() {
-	if l.failure != nil {
-		return
+// step does what lies in the mailbox and the queue, and reports whether there was anything.
+func (l *loop[A]) step() bool {
+	work := l.in.take(l.spent)
+	l.spent = work
+	for i := range work {
+		l.take(&work[i])
 	}
-	l.propose()
+	return l.advance() || len(work) > 0
+}
+
+// advance proposes what may be proposed and carries out what the protocol asks for, until neither is left. It reports
+// whether there was anything.
+func (l *loop[A]) advance() bool {
+	if l.failure != nil {
+		return false
+	}
+	did := l.propose()
 	for l.raft.HasReady() {
+		did = true
 		l.carryOut(l.raft.Ready())
 		if l.failure != nil {
-			return
+			return did
 		}
 		l.propose()
 	}
 	l.publish()
+	return did
 }
 
 // propose hands batches to the protocol: full ones while the limit allows, another only when no sync is under way, so
-// that what comes in during a sync shares the next.
-func (l *loop[A]) propose() {
+// that what comes in during a sync shares the next. It reports whether there was one.
+func (l *loop[A]) propose() (any bool) {
 	for l.leading && l.inFlight < l.limits.InFlight {
 		b := l.queue.take(l.appending == 0 && len(l.proposed) == 0)
 		if b == nil {
-			return
+			return any
 		}
+		any = true
 		l.time = max(l.time, l.clock().UnixNano())
 		stampPayload(b.payload, l.group, l.time, len(b.dones))
 		err := l.raft.Propose(b.payload) // copies the payload
@@ -138,6 +148,7 @@ func (l *loop[A]) propose() {
 		l.proposed = append(l.proposed, b)
 		l.inFlight++
 	}
+	return any
 }
 
 func (l *loop[A]) lose(lost []*batch[A], why error) {
@@ -261,7 +272,7 @@ func (l *loop[A]) take(w *loopWork) {
 		_ = l.raft.Step(w.received) // a message that does not fit is ignored, as if it had been lost
 	case w.mark != nil:
 		w.mark.members = l.memory.members
-		l.keeper.in.post(*w.mark)
+		l.keeper.in.post(keeperWork{mark: w.mark})
 	case w.kept != nil:
 		l.onKept(w.kept, w.keptErr)
 	case w.failure != nil:
@@ -317,10 +328,10 @@ func (l *loop[A]) onApplied(w *appliedWork) {
 func (l *loop[A]) onKept(m *mark, err error) {
 	l.keeping = false
 	if err != nil {
-		l.retryAt = time.Now().Add(l.limits.SnapshotRetry)
+		l.retryAt = l.now().Add(l.limits.SnapshotRetry)
 		return
 	}
-	l.keptBytes, l.keptAt = m.bytes, time.Now()
+	l.keptBytes, l.keptAt = m.bytes, l.now()
 	if m.at.index > l.memory.snapshot.GetIndex() {
 		l.memory.snapshot = &raftpb.SnapshotMetadata{ConfState: m.members, Index: new(m.at.index), Term: new(m.at.term)}
 	}
@@ -338,7 +349,7 @@ func (l *loop[A]) tick() {
 		return
 	}
 	grown := l.applier.bytes.Load() - l.keptBytes
-	now := time.Now()
+	now := l.now()
 	due := grown >= uint64(l.limits.SnapshotBytes) || grown > 0 && now.Sub(l.keptAt) >= l.limits.SnapshotEvery
 	if due && !l.keeping && !now.Before(l.retryAt) {
 		l.keeping = true
@@ -375,8 +386,8 @@ func (l *loop[A]) fail(err error) {
 	l.failures <- err
 }
 
-// finish answers everything that waits and ends the applier.
-func (l *loop[A]) finish() {
+// end answers everything that waits and ends the applier.
+func (l *loop[A]) end() {
 	l.mutex.Lock()
 	l.public.leading = false
 	l.mutex.Unlock()
@@ -388,6 +399,7 @@ func (l *loop[A]) finish() {
 		}
 	}
 	l.applier.in.post(applierWork[A]{stop: true})
+	close(l.stopped)
 }
 
 func (l *loop[A]) publish() {

@@ -40,12 +40,13 @@ type Options[A any] struct {
 	DropOldLog bool
 	Limits     Limits
 	Transport  Transport               // nil: nobody to send to, right for one voter
-	Clock      func() time.Time        // nil: time.Now. Called from the raft loop only
+	Clock      func() time.Time        // nil: time.Now. It stamps entries, from the raft loop only
 	Progress   func(done, total int64) // nil, or called now and then by Open with bytes of log replayed
 	Log        *slog.Logger            // nil: silent. Told of cut tails, bad snapshots, slow disks, failures
-	voters     []uint64                // who votes in a new group; nil: Node alone
-
-	disk func(writeAhead) writeAhead // for tests that play a bad disk
+	// Disk, when not nil, is put between the group and its log, each time that the log is opened: a disk that a
+	// simulation or a test plays.
+	Disk   func(WriteAhead) WriteAhead
+	voters []uint64 // who votes in a new group; nil: Node alone
 }
 
 // maxEntryBytes is the largest Limits.EntryBytes.

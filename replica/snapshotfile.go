@@ -185,7 +185,8 @@ func readSnapshot(path string, group uint64, read func(io.Reader) error) (snapsh
 	}
 	sum := &checksummer{to: io.Discard}
 	body := func() *io.SectionReader { return io.NewSectionReader(file, h.size(), int64(h.bytes)) }
-	if _, err := io.CopyBuffer(sum, onlyReader{body()}, make([]byte, snapshotBuffer)); err != nil {
+	buffer := int(min(info.Size(), snapshotBuffer)) // opening many small groups must be cheap
+	if _, err := io.CopyBuffer(sum, onlyReader{body()}, make([]byte, buffer)); err != nil {
 		return h, fmt.Errorf("reading a snapshot: %w", err)
 	}
 	if sum.crc != h.crc {
@@ -194,7 +195,7 @@ func readSnapshot(path string, group uint64, read func(io.Reader) error) (snapsh
 	if read == nil {
 		return h, nil
 	}
-	if err := read(bufio.NewReaderSize(body(), snapshotBuffer)); err != nil {
+	if err := read(bufio.NewReaderSize(body(), buffer)); err != nil {
 		return h, fmt.Errorf("restoring snapshot %s: %w", path, err)
 	}
 	return h, nil
