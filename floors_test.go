@@ -17,12 +17,13 @@ import (
 const floors = `
 core/must      0
 core/money     0
+core/digest    0
 core/trade     1  core/money
 core/book      2  core/money core/must core/trade
 core/rules     2  core/money core/must core/trade
-core/ledger    3  core/money core/must core/rules core/trade
+core/ledger    3  core/digest core/money core/must core/rules core/trade
 core/risk      4  core/ledger core/money core/rules core/trade
-core/broker    5  core/ledger core/money core/must core/risk core/rules core/trade
+core/broker    5  core/digest core/ledger core/money core/must core/risk core/rules core/trade
 core/exchange  5  core/book core/money core/must core/rules core/trade
 
 replica        1  core/must

@@ -46,7 +46,8 @@ func (s *State) openAccount(c *trade.OpenAccount) trade.Answer {
 	n := s.books.Open(c.Commission)
 	_, a := s.accounts.Add()
 	a.login, a.password = s.texts.keep(c.Login), s.texts.keep(c.PasswordHash)
-	s.books.Card(n).Permissions = c.Permissions
+	s.books.SetCard(n, ledger.Card{Permissions: c.Permissions})
+	s.sums.papers += s.loginHash(n, a)
 	s.logins.put(xxh3.Hash(c.Login), uint32(n)+1)
 	e := s.accountEvent(trade.AccountOpened, n)
 	s.describeAccount(e, n, a)
@@ -94,8 +95,10 @@ func (s *State) setPassword(c *trade.SetPassword) trade.Answer {
 	case len(c.PasswordHash) > trade.MaxHash:
 		return refuse(trade.CommandUnreadable)
 	}
+	s.sums.papers -= s.loginHash(n, a)
 	s.texts.drop(a.password)
 	a.password = s.texts.keep(c.PasswordHash)
+	s.sums.papers += s.loginHash(n, a)
 	e := s.accountEvent(trade.PasswordSet, n)
 	s.describeAccount(e, n, a)
 	s.settled(e)
@@ -128,6 +131,7 @@ func (s *State) addKey(c *trade.AddKey) trade.Answer {
 		permissions: c.Permissions & s.books.Card(n).Permissions,
 	}
 	s.keyIDs.put(xxh3.Hash(c.KeyID), i)
+	s.sums.papers += s.keyHash(n, k)
 	s.keyEvent(trade.KeyAdded, n, a, k)
 	return s.done(n)
 }
@@ -170,6 +174,7 @@ func (s *State) revokeKey(c *trade.RevokeKey) trade.Answer {
 		return refuse(trade.UnknownKey)
 	}
 	k := s.keys.at(i).value
+	s.sums.papers -= s.keyHash(n, &k)
 	s.keyIDs.remove(xxh3.Hash(c.KeyID), i)
 	s.keys.remove(&a.keys, i)
 	s.keyEvent(trade.KeyRevoked, n, a, &k)
@@ -208,6 +213,7 @@ func (s *State) openSession(c *trade.OpenSession) trade.Answer {
 	}
 	_, one := s.sessions.add(&a.sessions)
 	*one = session{token: c.TokenHash, expires: c.Expires, label: s.texts.keep(c.Label)}
+	s.sums.papers += s.sessionHash(n, one)
 	s.sessionEvent(trade.SessionOpened, n, a, one)
 	s.tidy()
 	return s.done(n)
@@ -229,6 +235,7 @@ func (s *State) describeSession(e *trade.Event, n ledger.Number, a *account, one
 
 func (s *State) dropSession(n ledger.Number, a *account, i uint32) {
 	one := s.sessions.at(i).value
+	s.sums.papers -= s.sessionHash(n, &one)
 	s.sessions.remove(&a.sessions, i)
 	s.sessionEvent(trade.SessionClosed, n, a, &one)
 	s.texts.drop(one.label)
@@ -259,7 +266,9 @@ func (s *State) setSettings(c *trade.SetSettings) trade.Answer {
 	case s.books.Card(n).Settings == c.Settings:
 		return s.replayed(n)
 	}
-	s.books.Card(n).Settings = c.Settings
+	card := s.books.Card(n)
+	card.Settings = c.Settings
+	s.books.SetCard(n, card)
 	e := s.accountEvent(trade.SettingsChanged, n)
 	e.Settings = c.Settings
 	s.settled(e)
@@ -291,11 +300,15 @@ func (s *State) putDocument(c *trade.PutDocument) trade.Answer {
 		var d *document
 		_, d = s.documents.add(&a.documents)
 		d.name, d.body = s.texts.keep(c.Name), s.texts.keep(c.Body)
+		s.sums.papers += s.documentHash(n, d)
 	default:
 		d := &s.documents.at(i).value
+		s.sums.papers -= s.documentHash(n, d)
 		s.texts.drop(d.body)
 		d.body = s.texts.keep(c.Body)
-		if len(c.Body) == 0 {
+		if len(c.Body) > 0 {
+			s.sums.papers += s.documentHash(n, d)
+		} else {
 			s.texts.drop(d.name)
 			s.documents.remove(&a.documents, i)
 		}

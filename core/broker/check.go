@@ -12,7 +12,8 @@ import (
 var ErrBroken = errors.New("the broker's state contradicts itself")
 
 // Check verifies all invariants of the whole house, independently of how they were kept: what each order needs frozen
-// is computed again, sums are taken again, queues are walked. It costs time in proportion to accounts and orders.
+// is computed again, sums are taken again, queues are walked, and at last Verify looks for rows that no command
+// changed. It costs time in proportion to accounts and orders.
 func (s *State) Check() error {
 	open := make([]uint32, s.accounts.Len())
 	for i := seat(1); int(i) <= s.orders.Len(); i++ {
@@ -46,13 +47,17 @@ func (s *State) Check() error {
 		return fmt.Errorf("%w: %d accounts, %d ledgers, %d logins", ErrBroken, s.accounts.Len(), s.books.Accounts(),
 			s.logins.used)
 	}
-	return s.books.Check(func(visit func(ledger.Number, *ledger.Claim)) {
+	err := s.books.Check(func(visit func(ledger.Number, *ledger.Claim)) {
 		for i := seat(1); int(i) <= s.orders.Len(); i++ {
 			if o := s.at(i); o.target == 0 {
 				visit(o.account, &o.Claim)
 			}
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return s.Verify()
 }
 
 // within reports whether a seat is one of today's, or none.

@@ -25,6 +25,8 @@ func (s *State) startDay(day trade.Day) trade.Answer {
 	s.moved.clear()
 	s.clientIDs.clear()
 	s.chains = [queues]chain{}
+	s.sums.orders.Clear()
+	s.sums.day = 0
 	s.tariffs = s.tariffs[:0]
 	s.day, s.ended, s.seed = day, false, s.digest
 	s.lookAll()
@@ -98,6 +100,7 @@ func (s *State) expire() {
 		s.pull(i, o)
 		o.cancel = 0
 		if o.target != 0 || o.status.Done() {
+			s.settleOrder(i, o)
 			continue
 		}
 		s.end(i, o, trade.Expired, trade.ExpiredAtClose)

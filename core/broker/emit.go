@@ -29,9 +29,7 @@ func (s *State) accountEvent(kind trade.EventKind, n ledger.Number) *trade.Event
 	e := s.emit(kind)
 	e.Account = s.accountID(n)
 	if kind.Numbered() {
-		card := s.books.Card(n)
-		card.Number++
-		e.Number = card.Number
+		e.Number = s.books.NextNumber(n)
 	}
 	return e
 }
@@ -42,6 +40,7 @@ func (s *State) orderEvent(kind trade.EventKind, i seat, o *order) *trade.Event 
 	s.describe(&e.Order, i, o)
 	s.books.Show(o.account, o.Security, &e.Balance, &e.Position)
 	s.hashOrder(e)
+	s.settleOrder(i, o)
 	return e
 }
 
@@ -119,10 +118,6 @@ func (s *State) taken(partition uint32, index uint64) {
 	words = binary.LittleEndian.AppendUint64(words, index)
 	s.digest = xxh3.HashSeed(words, s.digest)
 }
-
-// Hash returns the digest of all events and requests so far: equal on replicas that applied the same log. It is kept
-// in snapshots.
-func (s *State) Hash() uint64 { return s.digest }
 
 // drain hands a long output over in the middle of a command.
 func (s *State) drain() {

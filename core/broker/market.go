@@ -31,11 +31,13 @@ func (s *State) adoptRules(rulesText []byte) trade.Answer {
 		return refuseWith(trade.RulesInvalid, MaxTariffs+1, MaxTariffs, 0)
 	}
 	s.rules, s.rulesText = parsed, slices.Clone(rulesText)
+	s.sums.rules = s.rulesHash()
 	s.settled(s.emit(trade.RulesAdopted))
 	s.terms = s.terms[:0]
 	for i := range s.securities {
 		y := s.lines[i]
 		s.look(&s.securities[i])
+		s.settleSecurity(&s.securities[i])
 		if s.lines[i].upper != y.upper || s.lines[i].lower != y.lower {
 			s.securityEvent(&s.securities[i])
 			s.drain()
@@ -67,6 +69,7 @@ func (s *State) lookAll() {
 	s.terms = s.terms[:0]
 	for i := range s.securities {
 		s.look(&s.securities[i])
+		s.settleSecurity(&s.securities[i])
 	}
 }
 
@@ -142,6 +145,7 @@ func (s *State) listSecurity(c *trade.Security) trade.Answer {
 	y.Security = *c
 	y.ID, y.Symbol, y.Name, y.Pinyin = id, nil, nil, nil
 	s.look(y)
+	s.settleSecurity(y)
 	s.securityEvent(y)
 	s.tidy()
 	return trade.Answer{Security: id}
@@ -229,6 +233,7 @@ func (s *State) haltSecurity(c *trade.HaltSecurity) trade.Answer {
 		return trade.Answer{Replayed: true, Security: c.Security}
 	}
 	y.halted = c.Halted
+	s.settleSecurity(s.security(c.Security))
 	e := s.emit(trade.SecurityHalt)
 	e.Security.ID, e.Halted = c.Security, c.Halted
 	s.settled(e)

@@ -85,5 +85,7 @@ func (s *State) hasMoved(n ledger.Number, shares bool, reference []byte) bool {
 func (s *State) remember(n ledger.Number, shares bool, reference []byte) {
 	i, m := s.movements.Add()
 	*m = movement{account: n, shares: shares, reference: s.clientIDs.keep(reference)}
-	s.moved.put(s.movementHash(n, shares, reference), i+1)
+	hash := s.movementHash(n, shares, reference)
+	s.moved.put(hash, i+1)
+	s.sums.day += movedHash(i, hash)
 }

@@ -46,6 +46,7 @@ type order struct {
 	updated    trade.Time
 	acceptedAt trade.Time
 	doneAt     trade.Time
+	mark       uint64 // what State.sums has of it
 }
 
 // chain is a queue's ends.
@@ -93,6 +94,7 @@ func (s *State) push(i seat, o *order, q queue) {
 	} else {
 		s.at(c.last).next = i
 	}
+	s.sums.queues += link(q, o.prev, i)
 	c.last = i
 	if q == outbox {
 		n := len(s.out.Outgoing)
@@ -111,6 +113,7 @@ func (s *State) pull(i seat, o *order) {
 		return
 	}
 	c := &s.chains[o.queue]
+	s.sums.queues -= link(o.queue, o.prev, i)
 	if o.prev == 0 {
 		c.first = o.next
 	} else {
@@ -119,6 +122,7 @@ func (s *State) pull(i seat, o *order) {
 	if o.next == 0 {
 		c.last = o.prev
 	} else {
+		s.sums.queues += link(o.queue, o.prev, o.next) - link(o.queue, i, o.next)
 		s.at(o.next).prev = o.prev
 	}
 	if o.queue == outbox {
@@ -180,9 +184,7 @@ func (s *State) end(i seat, o *order, status trade.OrderStatus, reason trade.Rea
 	s.books.Release(o.account, &o.Claim)
 	s.pull(i, o)
 	o.status, o.reason, o.doneAt, o.updated = status, reason, s.now, s.now
-	card := s.books.Card(o.account)
-	must.Hold(card.Open > 0, "open orders are counted")
-	card.Open--
+	s.books.OrderClosed(o.account)
 }
 
 // dropCancel takes back a cancel that was not sent, because it waits for the venue; one that may be at the exchange

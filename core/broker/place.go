@@ -122,7 +122,8 @@ func (s *State) newOrder(
 	o.price, o.whole, o.kind, o.channel, o.tariff = asked.Price, asked.Quantity, asked.Type, by, s.line(of).tariff
 	o.clientID = s.clientIDs.keep(id)
 	s.clients.put(hash, uint32(i))
-	s.books.Card(n).Open++
+	s.sums.day += clientIDHash(i, hash)
+	s.books.OrderOpened(n)
 	return i, o
 }
 
@@ -210,6 +211,7 @@ func (s *State) requestCancel(i seat, o *order) trade.Reason {
 	} else {
 		s.push(at, request, outbox)
 	}
+	s.settleOrder(at, request)
 	return trade.Accepted
 }
 

@@ -238,6 +238,7 @@ func (s *State) cancelRejected(i seat, o *order, request seat, reason trade.Reas
 	o.reason, o.numbers = reason, numbers // for the event: the order itself has nothing to explain
 	s.orderEvent(trade.CancelRefused, i, o)
 	o.reason, o.numbers = kept, keptNumbers
+	s.settleOrder(i, o)
 	if waits {
 		s.refuseReplacement(by, reason)
 	}

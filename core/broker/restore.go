@@ -111,6 +111,7 @@ func (s *State) Restore(r io.Reader) error {
 		return fmt.Errorf("read snapshot: %w: frame %d is of kind %d where the end is missing", ErrDamaged, f.frames-1,
 			f.kind)
 	}
+	fresh.resum()
 	if err := fresh.Check(); err != nil {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
@@ -145,14 +146,13 @@ func (s *State) checkHouse(shard uint16) func(*opener, *counts) error {
 				return fmt.Errorf("%w: tariff %d has a negative rate, or one above the whole", ErrDamaged, i)
 			}
 		}
-		if len(s.rulesText) == 0 {
-			return nil
+		if len(s.rulesText) > 0 {
+			parsed, err := rules.Parse(string(s.rulesText))
+			if err != nil {
+				return fmt.Errorf("its rules: %w", err)
+			}
+			s.rules = parsed
 		}
-		parsed, err := rules.Parse(string(s.rulesText))
-		if err != nil {
-			return fmt.Errorf("its rules: %w", err)
-		}
-		s.rules = parsed
 		for v := range s.markets {
 			s.lookPhase(trade.Venue(v))
 		}
@@ -250,7 +250,7 @@ func (s *State) readOrders(f *opener, have *counts) error {
 		}
 		s.clients.put(hash, at+1)
 		if !o.status.Done() {
-			s.books.Card(o.account).Open++
+			s.books.OrderOpened(o.account)
 		}
 	}
 	return nil

@@ -244,6 +244,9 @@ func (s *State) walkAccount(c *trade.Coder, n ledger.Number) {
 	trade.Int32(c, &card.Permissions)
 	c.Bool(&card.Settings.SuspendTrading)
 	c.Bool(&card.Settings.ConfirmByMail)
+	if c.Reading() {
+		s.books.SetCard(n, card)
+	}
 	s.books.Walk(c, n)
 	walkList(c, &s.keys, &a.keys, MaxKeys, func(k *key) {
 		k.account = n

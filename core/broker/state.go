@@ -5,6 +5,7 @@
 //
 // Invariants, verified by Check (with those of core/ledger):
 //   - Same commands, same state, same events, same snapshot bytes.
+//   - The sum of the hashes of all rows, kept up to date by every command, is what a walk over the rows finds.
 //   - A refused command changes nothing but the clock; its Answer says why. Two exceptions, because a link must not
 //     stall on them: a report for an unknown request (ReportUnknownRequest) and one that contradicts the books
 //     (ReportUntrue) use up their index.
@@ -61,6 +62,7 @@ type security struct {
 	symbol         text
 	name           text
 	pinyin         text
+	mark           uint64 // what State.sums has of it
 }
 
 // line is what an order asks of a security, kept apart because it is asked so often: the lines of all securities fit
@@ -105,7 +107,8 @@ type State struct {
 	now     trade.Time
 	day     trade.Day
 	ended   bool
-	digest  uint64
+	digest  uint64 // of all events and requests so far: each seeds the next
+	sums    sums   // of the rows as they are now
 	untrue  uint64 // reports that could not be true
 	seed    uint64 // of the hashes of client ids and references: unknown to clients, new every day
 	out     *trade.Output
@@ -144,7 +147,9 @@ type State struct {
 
 // New returns the empty state of a shard: no accounts, no rules, no day.
 func New(shard uint16) *State {
-	return &State{shard: shard}
+	s := &State{shard: shard}
+	s.sums.rules = s.rulesHash()
+	return s
 }
 
 // Apply carries out one command of the log and appends what came of it to out; now is the time of the log entry. An
@@ -153,6 +158,7 @@ func New(shard uint16) *State {
 func (s *State) Apply(now trade.Time, c *trade.Command, out *trade.Output) trade.Answer {
 	s.now, s.out = max(s.now, now), out
 	answer := s.apply(c)
+	s.books.Settle()
 	s.out = nil
 	return answer
 }

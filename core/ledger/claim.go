@@ -88,8 +88,11 @@ func (b *Books) Freeze(n Number, c *Claim, cash money.Cash, shares money.Quantit
 		if p == nil || p.sellable < shares {
 			return false
 		}
+		b.open(n)
+		b.openPosition(p)
 		p.sellable, p.frozen = p.sellable-shares, p.frozen+shares
 	}
+	b.open(n)
 	e.available, e.frozen = e.available-cash, e.frozen+cash
 	c.Cash, c.Shares = cash, shares
 	return true
@@ -97,7 +100,7 @@ func (b *Books) Freeze(n Number, c *Claim, cash money.Cash, shares money.Quantit
 
 // Release gives back all that is frozen for a claim.
 func (b *Books) Release(n Number, c *Claim) {
-	e := b.accounts.At(uint32(n))
+	e := b.open(n)
 	if c.Cash != 0 {
 		must.Hold(e.frozen >= c.Cash, "what is released was frozen")
 		e.available, e.frozen = e.available+c.Cash, e.frozen-c.Cash
@@ -106,6 +109,7 @@ func (b *Books) Release(n Number, c *Claim) {
 	if c.Shares != 0 {
 		p := b.find(e, c.Security)
 		must.Hold(p != nil && p.frozen >= c.Shares, "what is released was frozen")
+		b.openPosition(p)
 		p.sellable, p.frozen = p.sellable+c.Shares, p.frozen-c.Shares
 		c.Shares = 0
 	}
@@ -148,7 +152,7 @@ func (b *Books) fillBuy(n Number, c *Claim, t *rules.Tariff, done *trade.Trade, 
 	paid := done.Amount + done.Fees.Total()
 	back := c.Cash - after.Cash - paid
 	must.Hold(ok && back >= 0, "a fill costs no more than was frozen for it")
-	p := b.insert(e, c.Security)
+	p := b.insert(b.open(n), c.Security)
 	cost, fits := money.Add(p.cost, paid)
 	bought := p.bought + done.Quantity
 	if !fits || bought < 0 || bought > math.MaxInt64/4 {
@@ -163,7 +167,7 @@ func (b *Books) fillBuy(n Number, c *Claim, t *rules.Tariff, done *trade.Trade, 
 	e.frozen, e.available = e.frozen-c.Cash+after.Cash, e.available+back
 	b.house.Market += done.Amount
 	b.take(done.Fees)
-	b.market[c.Security-1] -= done.Quantity
+	b.moveHouse(c.Security, 0, -done.Quantity)
 	*c = after
 	return true
 }
@@ -192,11 +196,13 @@ func (b *Books) fillSale(n Number, c *Claim, t *rules.Tariff, done *trade.Trade)
 		return false
 	}
 	cost := p.part(done.Quantity)
+	b.open(n)
+	b.openPosition(p)
 	p.frozen, p.cost = p.frozen-done.Quantity, p.cost-cost
 	e.available, e.receivable = available, receivable
 	b.house.Market -= done.Amount
 	b.take(done.Fees)
-	b.market[c.Security-1] += done.Quantity
+	b.moveHouse(c.Security, 0, done.Quantity)
 	c.Filled, c.Shares, c.Amount = c.Filled+done.Quantity, c.Shares-done.Quantity, c.Amount+done.Amount
 	c.Fees = trade.Fees{
 		Commission: c.Fees.Commission + done.Fees.Commission, StampDuty: c.Fees.StampDuty + done.Fees.StampDuty,

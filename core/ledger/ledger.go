@@ -28,6 +28,7 @@ import (
 	"math"
 	"math/bits"
 
+	"evenkeel/core/digest"
 	"evenkeel/core/money"
 	"evenkeel/core/must"
 	"evenkeel/core/trade"
@@ -45,7 +46,7 @@ const (
 type Number uint32
 
 // Card is what the broker asks of an account whenever it asks for its cash, and the books never do. It lies here so
-// that both are in one line of the processor's cache.
+// that both are in one line of the processor's cache. It is changed by SetCard, NextNumber and CountOpen only.
 type Card struct {
 	Number      uint64 // of the account's last event
 	Permissions trade.Permissions
@@ -73,6 +74,10 @@ type Books struct {
 	house     House
 	custody   []money.Quantity // by security number - 1: brought in less taken out, negated
 	market    []money.Quantity // by security number - 1: the market's side of trades
+
+	sums   digest.Sums // of accounts and their positions, but for those that are held
+	shares uint64      // sum of the rows of custody and market
+	held   held
 }
 
 // House is the other side of every movement of cash. Market counts modulo 2^64: its turnover has no bound.
@@ -85,8 +90,10 @@ type House struct {
 // Open adds an account without cash or shares; commission is its agreed rate, inclusive of handling and supervision.
 func (b *Books) Open(commission money.Rate) Number {
 	must.Hold(b.accounts.Len() < MaxAccounts, "room for one more account")
+	b.Settle()
 	n, e := b.accounts.Add()
 	e.commission = commission
+	b.held.entry, b.held.number = e, Number(n) // a new row: no sum has it yet
 	return Number(n)
 }
 
@@ -98,11 +105,32 @@ func (b *Books) List(n trade.SecurityID) {
 	must.Hold(n <= MaxSecurities, "room for one more security")
 	for trade.SecurityID(len(b.custody)) < n {
 		b.custody, b.market = append(b.custody, 0), append(b.market, 0)
+		b.shares += b.sharesHash(uint32(len(b.custody) - 1))
 	}
 }
 
-// Card returns an account's card, which is the caller's. The pointer stays valid.
-func (b *Books) Card(n Number) *Card { return &b.accounts.At(uint32(n)).card }
+// Card returns an account's card.
+func (b *Books) Card(n Number) Card { return b.accounts.At(uint32(n)).card }
+
+// SetCard replaces an account's card.
+func (b *Books) SetCard(n Number, card Card) { b.open(n).card = card }
+
+// NextNumber numbers the next event of an account.
+func (b *Books) NextNumber(n Number) uint64 {
+	e := b.open(n)
+	e.card.Number++
+	return e.card.Number
+}
+
+// OrderOpened counts one more open order of an account.
+func (b *Books) OrderOpened(n Number) { b.open(n).card.Open++ }
+
+// OrderClosed counts one less.
+func (b *Books) OrderClosed(n Number) {
+	e := b.open(n)
+	must.Hold(e.card.Open > 0, "open orders are counted")
+	e.card.Open--
+}
 
 // Balance returns an account's cash.
 func (b *Books) Balance(n Number) trade.Balance {
@@ -175,6 +203,7 @@ func (b *Books) MoveCash(n Number, amount money.Cash) (trade.Reason, trade.Numbe
 	if _, all := money.Add(available, e.frozen); !ok || !fits || !all {
 		return trade.AmountOverflows, trade.Numbers{Given: int64(amount)}
 	}
+	b.open(n)
 	e.available, b.house.External = available, external
 	return trade.Accepted, trade.Numbers{}
 }
@@ -206,30 +235,34 @@ func (b *Books) MoveShares(n Number, security trade.SecurityID, quantity money.Q
 			return 0, trade.InsufficientSellable, within(int64(-quantity), int64(sellable))
 		}
 		moved = p.part(-quantity)
+		b.open(n)
+		b.openPosition(p)
 		p.sellable, p.cost = p.sellable+quantity, p.cost-moved
-		b.custody[security-1] -= quantity
+		b.moveHouse(security, -quantity, 0)
 		return -moved, trade.Accepted, trade.Numbers{}
 	}
-	p := b.insert(e, security)
+	p := b.insert(b.open(n), security)
 	sellable, ok := money.Add(p.sellable, quantity)
 	sum, fits := money.Add(p.cost, cost)
 	if !ok || !fits || sellable > math.MaxInt64/4 {
 		return 0, trade.AmountOverflows, trade.Numbers{Given: int64(cost)}
 	}
 	p.sellable, p.cost = sellable, sum
-	b.custody[security-1] -= quantity
+	b.moveHouse(security, -quantity, 0)
 	return cost, trade.Accepted, trade.Numbers{}
 }
 
 // NewDay turns an account's day: proceeds become withdrawable, bought shares sellable, empty positions go. Nothing may
 // be frozen any more.
 func (b *Books) NewDay(n Number) {
-	e := b.accounts.At(uint32(n))
+	e := b.open(n)
+	b.settlePosition()
 	must.Hold(e.frozen == 0, "no cash is frozen when a day begins")
 	e.receivable = 0
 	kept := uint16(0)
 	for i := range e.count {
 		p := *b.positions.at(e.block + uint32(i))
+		b.sums.Add(uint32(n), -p.hash(n))
 		must.Hold(p.frozen == 0, "no shares are frozen when a day begins")
 		p.sellable, p.bought = p.sellable+p.bought, 0
 		if p.sellable == 0 {
@@ -237,6 +270,7 @@ func (b *Books) NewDay(n Number) {
 			continue
 		}
 		*b.positions.at(e.block + uint32(kept)) = p
+		b.sums.Add(uint32(n), p.hash(n))
 		kept++
 	}
 	e.count = kept

@@ -64,12 +64,15 @@ func (b *Books) find(e *entry, security trade.SecurityID) *position {
 	return nil
 }
 
-// insert returns a position, which is made where it is missing.
+// insert returns a position of the account that is open, to be changed; it is made where it is missing.
 func (b *Books) insert(e *entry, security trade.SecurityID) *position {
 	i, found := b.search(e, security)
 	if found {
-		return b.positions.at(e.block + uint32(i))
+		p := b.positions.at(e.block + uint32(i))
+		b.openPosition(p)
+		return p
 	}
+	b.settlePosition() // the others may move
 	must.Hold(security >= 1 && int(security) <= len(b.custody), "the security is listed")
 	if e.class == 0 {
 		e.block, e.class = b.positions.take(1), 1
@@ -83,5 +86,6 @@ func (b *Books) insert(e *entry, security trade.SecurityID) *position {
 	block := b.positions.block(e.block, e.count)
 	copy(block[i+1:], block[i:])
 	block[i] = position{security: security}
+	b.held.position = &block[i] // a new row: no sum has it yet
 	return &block[i]
 }
