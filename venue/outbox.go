@@ -2,6 +2,7 @@ package venue
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"sync"
 
@@ -199,6 +200,38 @@ func (b *Outbox) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.places)
+}
+
+// Newest is the position of the newest request that ever entered, and how many wait.
+func (b *Outbox) Newest() (position uint64, waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, len(b.places)
+}
+
+// Oldest is the position of the oldest request that waits; the highest number there is when none does.
+func (b *Outbox) Oldest() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.items) == 0 {
+		return math.MaxUint64
+	}
+	return b.items[0].Position
+}
+
+// Through is how many requests wait up to a position.
+func (b *Outbox) Through(position uint64) (waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.items {
+		if b.items[i].Position > position {
+			break
+		}
+		if !b.items[i].taken {
+			waiting++
+		}
+	}
+	return waiting
 }
 
 // Lacking is the first report of a partition that the books do not have.

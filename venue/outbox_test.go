@@ -9,7 +9,7 @@ import (
 	"evenkeel/core/trade"
 )
 
-func requests(items []Item) (list []trade.OrderID) {
+func requestsOf(items []Item) (list []trade.OrderID) {
 	for _, i := range items {
 		list = append(list, i.Request)
 	}
@@ -45,7 +45,7 @@ func TestOutboxAgainstList(t *testing.T) {
 		if random.IntN(50) > 0 {
 			continue
 		}
-		if got := requests(b.After(0, nil, len(plain)+1)); !slices.Equal(got, plain) {
+		if got := requestsOf(b.After(0, nil, len(plain)+1)); !slices.Equal(got, plain) {
 			t.Fatalf("waiting %v\nwant %v", got, plain)
 		}
 		if len(plain) > 0 {
@@ -56,7 +56,7 @@ func TestOutboxAgainstList(t *testing.T) {
 			}
 			rest := plain[i+1:]
 			most := random.IntN(5)
-			if got := requests(b.After(item.Position, nil, most)); !slices.Equal(got, rest[:min(most, len(rest))]) {
+			if got := requestsOf(b.After(item.Position, nil, most)); !slices.Equal(got, rest[:min(most, len(rest))]) {
 				t.Fatalf("after %d: %v, want the first %d of %v", plain[i], got, most, rest)
 			}
 		}

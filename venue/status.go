@@ -32,12 +32,23 @@ type Status struct {
 	LogFull        uint64 // how often the log had no room
 	Sessions       uint64 // logons that succeeded
 	Reconnects     uint64 // sessions that ended, and attempts that failed
+	Replaced       uint64 // sessions that ended because a newer one of our unit logged on
+	Unproven       uint64 // attempts that were not made, because the leadership could not be confirmed
+
+	// Of the wait for reports that comes before the outbox is sent.
+	Synchronised uint64        // reports that came in it
+	Spared       uint64        // requests that reports answered in it: they were not sent again
+	Resent       uint64        // requests, of Sent, that stood in the outbox when a session began
+	Impatient    uint64        // waits that ended by SyncLimit
+	LastWait     time.Duration // the last one, from the logon
 }
 
 // counts are the parts of Status that several goroutines count.
 type counts struct {
 	sent, applied, repeated, unwanted, duplicates, throttled, refused, stale, skipped, full atomic.Uint64
-	sessions, reconnects                                                                    atomic.Uint64
+	sessions, reconnects, replaced, unproven                                                atomic.Uint64
+	synchronised, spared, resent, impatient                                                 atomic.Uint64
+	held                                                                                    atomic.Int64 // ns
 	last                                                                                    atomic.Int64 // ns since 1970
 	why                                                                                     atomic.Uint32
 
@@ -63,6 +74,9 @@ func (c *counts) disconnected() {
 
 func (c *counts) ended(err error) {
 	c.reconnects.Add(1)
+	if errors.Is(err, ErrReplaced) {
+		c.replaced.Add(1)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = err
@@ -78,14 +92,19 @@ func (l *Link) Status() Status {
 	c.mu.Lock()
 	since, err := c.since, c.err
 	c.mu.Unlock()
+	l.talk.Lock()
+	used := l.window.used
+	l.talk.Unlock()
 	s := Status{
 		Started: started, Connected: !since.IsZero(), ConnectedSince: since, LastError: err,
-		Outbox: l.o.Outbox.Len(), InFlight: l.window.inFlight(),
+		Outbox: l.o.Outbox.Len(), InFlight: used,
 		Sent: c.sent.Load(), Applied: c.applied.Load(), Repeated: c.repeated.Load(),
 		Unwanted: c.unwanted.Load(), LastUnwanted: why,
 		Duplicates: c.duplicates.Load(), Throttled: c.throttled.Load(), Refused: c.refused.Load(),
 		Stale: c.stale.Load(), Skipped: c.skipped.Load(), LogFull: c.full.Load(),
-		Sessions: c.sessions.Load(), Reconnects: c.reconnects.Load(),
+		Sessions: c.sessions.Load(), Reconnects: c.reconnects.Load(), Replaced: c.replaced.Load(),
+		Unproven: c.unproven.Load(), Synchronised: c.synchronised.Load(), Spared: c.spared.Load(),
+		Resent: c.resent.Load(), Impatient: c.impatient.Load(), LastWait: time.Duration(c.held.Load()),
 	}
 	if at := c.last.Load(); at != 0 {
 		s.LastMessage = time.Unix(0, at)

@@ -131,17 +131,19 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// TestReconnectPauses: the first attempt after a failure is made at once, then the pauses double with jitter up to the
-// most, and begin anew after a session that lasted.
+// TestReconnectPauses: the first attempt after a failure is made at once, then the pauses double, short ones at first
+// and never more than a tenth of the trouble so far, and begin anew after a session that lasted.
 func TestReconnectPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBooks(t)
 		var at []time.Time
+		good := 0
 		l := b.link(t, "127.0.0.1:1", pipes(t, func(number int, c net.Conn) error {
 			at = append(at, time.Now())
-			if number != 9 {
+			if good > 0 || time.Since(at[0]) < 10*time.Second {
 				return errors.New("refused")
 			}
+			good = number
 			go func() {
 				greet(t, c, 60)
 				time.Sleep(StableAfter)
@@ -150,27 +152,60 @@ func TestReconnectPauses(t *testing.T) {
 			return nil
 		}))
 		l.Start()
+		time.Sleep(5 * time.Minute)
+		l.Stop()
+		trouble, longest := at[0], time.Duration(0)
+		for i := 1; i < len(at); i++ {
+			pause := at[i].Sub(at[i-1])
+			longest = max(longest, pause)
+			n := i
+			if good > 0 && i >= good {
+				n, trouble = i-good+1, at[good] // attempt numbers count from 1; the first pause was at its end
+			}
+			want := min(DefaultLeastPause<<min(max(n-2, 0), 20), max(QuickPause, at[i-1].Sub(trouble)/10), DefaultMostPause)
+			switch {
+			case i == good: // it was logged on all this time
+				if pause != StableAfter {
+					t.Errorf("the session lasted %v", pause)
+				}
+			case n == 1 && pause != 0:
+				t.Errorf("attempt %d came after %v, want at once", i, pause)
+			case n > 1 && (pause < want/2 || pause > want):
+				t.Errorf("pause %d is %v, want %v to %v", i, pause, want/2, want)
+			}
+		}
+		if good < 20 || good > 120 || longest < DefaultMostPause/2 {
+			t.Errorf("%d attempts in ten seconds, the longest pause %v", good, longest)
+		}
+	})
+}
+
+// TestRefusedLogonPauses: an exchange that refuses us is left alone for longer and longer from the beginning.
+func TestRefusedLogonPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks(t)
+		var at []time.Time
+		l := b.link(t, "127.0.0.1:1", pipes(t, func(_ int, c net.Conn) error {
+			at = append(at, time.Now())
+			go func() {
+				if m, err := readMessage(szse.NewReader(c), &szse.Decoder{}); err != nil || m.Type() != szse.TypeLogon {
+					t.Errorf("logon: %v, %v", m, err)
+				}
+				no := szse.Logout{SessionStatus: szse.LogoutWrongPassword}
+				_, _ = c.Write(no.Append(nil))
+			}()
+			return nil
+		}))
+		l.Start()
 		time.Sleep(time.Minute)
 		l.Stop()
-		if len(at) < 12 {
-			t.Fatalf("%d attempts in a minute", len(at))
+		if len(at) < 15 || len(at) > 30 {
+			t.Errorf("%d attempts in a minute", len(at))
 		}
-		for i := 1; i < 12; i++ {
-			pause := at[i].Sub(at[i-1])
-			want := min(DefaultLeastPause<<max(i-2, 0), DefaultMostPause)
-			least, most := want/2, want
-			switch i {
-			case 1:
-				least, most = 0, 0
-			case 9: // after the good session
-				least, most = StableAfter, StableAfter
-			case 10:
-				least, most = DefaultLeastPause/2, DefaultLeastPause
-			case 11:
-				least, most = DefaultLeastPause, 2*DefaultLeastPause
-			}
-			if pause < least || pause > most {
-				t.Errorf("pause %d is %v, want %v to %v", i, pause, least, most)
+		for i := 2; i < len(at); i++ {
+			want := min(DefaultLeastPause<<(i-2), DefaultMostPause)
+			if pause := at[i].Sub(at[i-1]); pause < want/2 || pause > want {
+				t.Errorf("pause %d is %v, want %v to %v", i, pause, want/2, want)
 			}
 		}
 	})

@@ -3,10 +3,14 @@
 // between.
 //
 // How that holds. A request stays in the outbox until a report or a refusal of it was applied. After each logon the
-// whole outbox is sent again, in order, under the same ClOrdIDs; the exchange refuses those that it had (a duplicate)
-// and the link ignores that refusal, because the original's reports come anyway: the link asks, per partition, for the
-// first report that the books lack, and checks that none is missing. Reports go to the log in their order, each once
-// per session; the books apply an index once and refuse a gap.
+// link asks, per partition, for the first report that the books lack, and checks that none is missing. Reports go to
+// the log in their order, each once per session; the books apply an index once and refuse a gap. When those reports
+// are applied (or after SyncLimit) what is left of the outbox is sent again, in order, under the same ClOrdIDs; the
+// exchange refuses what it had (a duplicate) and the link ignores that refusal, because the original's reports come
+// anyway.
+//
+// A session is a Conversation, which is stepped from outside: it has no goroutine, socket or clock. Link drives it
+// with two goroutines and a connection; the simulation drives the same code with neither.
 //
 // Invariants: one session at a time; nothing is sent before the gateway named its partitions and was asked for their
 // reports; a report that cannot be proposed stops the reading (the exchange then waits on TCP) and is never dropped;
@@ -37,7 +41,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -54,9 +57,19 @@ const (
 	// DefaultInFlight is how many reports may wait for the log at once before the link stops reading.
 	DefaultInFlight = 4096
 	// DefaultLeastPause and DefaultMostPause bound the pause before a new attempt to connect, which doubles from one to
-	// the other. The first attempt after a session that lasted StableAfter is made at once.
-	DefaultLeastPause = 100 * time.Millisecond
+	// the other; Ended says how. The first attempt after a session that lasted StableAfter is made at once.
+	DefaultLeastPause = 10 * time.Millisecond
 	DefaultMostPause  = 5 * time.Second
+	// QuickPause bounds the pauses while the exchange has just gone.
+	QuickPause = 50 * time.Millisecond
+	// ReplacedPause is the least pause after a newer session of our unit ended ours: about an election's time.
+	ReplacedPause = 200 * time.Millisecond
+	// ConfirmTimeout bounds Options.Confirm.
+	ConfirmTimeout = 500 * time.Millisecond
+	// SyncQuiet and SyncLimit bound the wait for reports before the outbox is sent again: so long without a report, for
+	// an exchange that does not say that it has sent all; and so long in all.
+	SyncQuiet = 20 * time.Millisecond
+	SyncLimit = 500 * time.Millisecond
 	// StableAfter is how long a session must last to count as good.
 	StableAfter = 2 * time.Second
 	// ConnectTimeout bounds dialling and the TLS handshake, and LogonTimeout the wait for the gateway's Logon.
@@ -67,7 +80,7 @@ const (
 	// LeastThrottle and MostThrottle bound the pause after a request was throttled.
 	LeastThrottle = 20 * time.Millisecond
 	MostThrottle  = time.Second
-	// FullPause is how long the link waits when the log's queue is full and none of its own reports is in it.
+	// FullPause is how long the link waits when the log's queue is full, unless one of its own reports is answered.
 	FullPause = 5 * time.Millisecond
 	// RefusalTries is how often a request is sent that the exchange refuses for an unknown reason.
 	RefusalTries = 8
@@ -98,6 +111,12 @@ type Options struct {
 	LeastPause time.Duration // 0: DefaultLeastPause
 	MostPause  time.Duration // 0: DefaultMostPause
 	Log        *slog.Logger  // nil: silent
+	// Confirm returns nil when this node certainly leads now: it asks a quorum. It is called before every connection of
+	// a leadership but the first, which follows a proof; nil: nobody else can lead. Without it a process that was stopped
+	// for a while, and wakes up, would throw the new leader out of the exchange.
+	Confirm func(ctx context.Context) error
+	// Jitter returns a random duration from 0 to most, by which a pause is shortened; nil: of the process's own.
+	Jitter func(most time.Duration) time.Duration
 	// Dial opens the connection, to which TLS is added; nil: TCP. The simulation has its own network.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -108,6 +127,12 @@ type Link struct {
 	window  window
 	counts  counts
 	refused refusals
+	retry   retry
+
+	talk   sync.Mutex    // of the conversation, window, refused, retry and waits
+	waits  bool          // the reader waits for the log, or is about to
+	listen chan struct{} // wakes the reader, which waits for the log
+	speak  chan struct{} // wakes the writer
 
 	mu     sync.Mutex // of what follows
 	stop   context.CancelFunc
@@ -122,14 +147,17 @@ func New(o Options) (*Link, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("link to the exchange: %w", err)
 	}
-	l := &Link{o: o, leaving: make(chan struct{})}
+	l := &Link{o: o, leaving: make(chan struct{}), listen: make(chan struct{}, 1), speak: make(chan struct{}, 1)}
 	l.window.most = o.InFlight
-	l.window.freed = make(chan struct{}, 1)
+	l.Begin()
 	return l, nil
 }
 
 // ErrPlaintext refuses an address beyond this machine without TLS.
 var ErrPlaintext = errors.New("plaintext is for loopback addresses only")
+
+// ErrUnproven: the leadership could not be confirmed, so no connection was made.
+var ErrUnproven = errors.New("this node may not lead any more")
 
 // ErrOption refuses an option's value.
 var ErrOption = errors.New("option is not valid")
@@ -174,6 +202,9 @@ func (o *Options) complete() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Jitter == nil {
+		o.Jitter = jitter
+	}
 	if o.Dial == nil {
 		var d net.Dialer
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
@@ -185,123 +216,4 @@ func (o *Options) complete() error {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// Start begins to connect, and to connect again whenever the session ends, until Stop. It is called when this node
-// begins to lead and has applied everything from before. A started link stays as it is.
-func (l *Link) Start() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stop != nil || l.closed {
-		return
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	l.stop, l.done = stop, done
-	l.refused.forget()
-	go func() {
-		defer close(done)
-		l.run(ctx)
-	}()
-}
-
-// Stop ends the session at once, without a word to the exchange: what was not yet on its way is thrown away. When it
-// returns nothing more is written. A stopped link can be started again.
-func (l *Link) Stop() {
-	l.mu.Lock()
-	stop, done := l.stop, l.done
-	l.mu.Unlock()
-	if stop == nil {
-		return
-	}
-	stop()
-	<-done
-	l.mu.Lock()
-	if l.done == done {
-		l.stop, l.done = nil, nil
-	}
-	l.mu.Unlock()
-}
-
-// Close logs out, waiting at most LogoutTimeout for the exchange, and stops for good.
-func (l *Link) Close() {
-	l.mu.Lock()
-	done := l.done
-	if !l.closed {
-		l.closed = true
-		close(l.leaving)
-	}
-	l.mu.Unlock()
-	if done == nil {
-		return
-	}
-	timer := time.NewTimer(LogoutTimeout)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
-	l.Stop()
-}
-
-// run holds one session after the other.
-func (l *Link) run(ctx context.Context) {
-	failures := 0
-	for ctx.Err() == nil && !l.isLeaving() {
-		lasted, err := l.session(ctx)
-		if ctx.Err() != nil || l.isLeaving() {
-			return
-		}
-		if lasted >= StableAfter {
-			failures = 0
-		}
-		pause := l.pause(failures)
-		failures++
-		l.counts.ended(err)
-		l.o.Log.Warn("exchange session ended", "error", err, "lasted", lasted, "next attempt in", pause)
-		if !wait(ctx, l.leaving, pause) {
-			return
-		}
-	}
-}
-
-func (l *Link) isLeaving() bool {
-	select {
-	case <-l.leaving:
-		return true
-	default:
-		return false
-	}
-}
-
-// pause is how long to wait after so many failures in a row: nothing, then doubling, each less up to a half at random,
-// so that many brokers do not come back to an exchange in step.
-func (l *Link) pause(failures int) time.Duration {
-	if failures == 0 {
-		return 0
-	}
-	p := l.o.LeastPause
-	for range failures - 1 {
-		if p = min(2*p, l.o.MostPause); p == l.o.MostPause {
-			break
-		}
-	}
-	return p - time.Duration(rand.Int64N(int64(p)/2+1)) //nolint:gosec // nothing secret hangs on a pause
-}
-
-// wait returns after d, or false when it is to end before.
-func wait(ctx context.Context, leaving <-chan struct{}, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-leaving:
-		return false
-	case <-timer.C:
-		return true
-	}
 }

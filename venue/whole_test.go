@@ -281,9 +281,9 @@ func TestWithTheExchange(t *testing.T) {
 		}
 	}
 	s := l.Status()
-	t.Logf("%d orders, %d with trades, %d reports, %d sessions, sent %d times", len(orders), traded, reports,
-		s.Sessions, s.Sent)
-	if traded == 0 || s.Sessions < 5 || s.Sent <= uint64(2*len(orders)) {
+	t.Logf("%d orders, %d with trades, %d reports, %d sessions, sent %d times, %d again, %d spared, %d duplicates",
+		len(orders), traded, reports, s.Sessions, s.Sent, s.Resent, s.Spared, s.Duplicates)
+	if traded == 0 || s.Sessions < 5 || s.Resent == 0 || s.Spared == 0 || s.Impatient > 0 {
 		t.Errorf("nothing was put to the test: %+v", s)
 	}
 }
