@@ -90,7 +90,7 @@ func (s *Server) worth(positions []trade.Position) (sum money.Cash) {
 // getAccount is GET /v2/account.
 func getAccount(s *Server, c *call) (int, any, error) {
 	known, _ := s.Directory.Account(c.who.Account)
-	standing, _ := s.Day.Standing(c.who.Account)
+	standing, _ := s.Day(c.who.Account).Standing(c.who.Account)
 	return http.StatusOK, s.account(c.who.Account, known.Login, known.Permissions, known.Commission, known.Opened,
 		known.Settings, &standing), nil
 }
@@ -221,7 +221,7 @@ func (s *Server) take(c *call, command *trade.Command) error {
 
 // getPositions is GET /v2/positions.
 func getPositions(s *Server, c *call) (int, any, error) {
-	standing, _ := s.Day.Standing(c.who.Account)
+	standing, _ := s.Day(c.who.Account).Standing(c.who.Account)
 	list := make([]positionEntity, 0, len(standing.Positions))
 	for i := range standing.Positions {
 		if standing.Positions[i].Total > 0 {
@@ -237,7 +237,7 @@ func getPosition(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	p, ok := s.Day.Position(c.who.Account, line.ID)
+	p, ok := s.Day(c.who.Account).Position(c.who.Account, line.ID)
 	if !ok || p.Total == 0 {
 		return 0, nil, say(positionUnknown, line.Symbol)
 	}

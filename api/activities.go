@@ -204,11 +204,11 @@ func (s *Server) activityPage(
 // memory is read before history; a page of the newest is shown even when history is down.
 func (s *Server) events(c *call, f records.EventFilter) ([]trade.Event, error) {
 	id := c.who.Account
-	rows, err := s.Day.Events(id, f)
+	rows, err := s.Day(id).Events(id, f)
 	if s.History == nil {
 		if err != nil && f.Direction == records.OldestFirst { // nothing older is kept anywhere
-			f.After = max(f.After, s.Day.FirstNumber(id)-1)
-			return s.Day.Events(id, f)
+			f.After = max(f.After, s.Day(id).FirstNumber(id)-1)
+			return s.Day(id).Events(id, f)
 		}
 		return rows, err
 	}
@@ -222,7 +222,7 @@ func (s *Server) events(c *call, f records.EventFilter) ([]trade.Event, error) {
 	if f.Direction == records.OldestFirst || f.Limit > 0 && len(rows) >= f.Limit {
 		return rows, nil
 	}
-	if first := s.Day.FirstNumber(id); first > 0 && (f.Before == 0 || f.Before > first) {
+	if first := s.Day(id).FirstNumber(id); first > 0 && (f.Before == 0 || f.Before > first) {
 		f.Before = first
 	}
 	if f.Before == 1 {
@@ -282,7 +282,7 @@ func getPortfolioHistory(s *Server, c *call) (int, any, error) {
 			rows = append(rows, equityRow{day: events[i].Day, at: events[i].Time, equity: events[i].Equity})
 		}
 	}
-	standing, _ := s.Day.Standing(c.who.Account)
+	standing, _ := s.Day(c.who.Account).Standing(c.who.Account)
 	if until > now {
 		if len(rows) == 0 && standing.EquityDay != 0 { // a day that began before the period
 			rows = append(rows, equityRow{day: standing.EquityDay, at: from, equity: money.Cash(standing.Equity)})

@@ -91,7 +91,7 @@ type Parts struct {
 	Door      *intake.Door
 	Directory *auth.Directory
 	Passwords *auth.Passwords
-	Day       *records.Day
+	Day       func(trade.AccountID) *records.Day // of the account's shard; not kept, since a snapshot replaces it
 	Listing   *records.Listing
 	Market    *feed.Market
 	Documents Documents

@@ -17,7 +17,7 @@ func deletePosition(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	p, ok := s.Day.Position(c.who.Account, line.ID)
+	p, ok := s.Day(c.who.Account).Position(c.who.Account, line.ID)
 	if !ok || p.Total == 0 {
 		return 0, nil, say(positionUnknown, line.Symbol)
 	}
@@ -88,7 +88,7 @@ func deletePositions(s *Server, c *call) (int, any, error) {
 	if cancels {
 		s.cancelAll(c, 0)
 	}
-	standing, _ := s.Day.Standing(c.who.Account)
+	standing, _ := s.Day(c.who.Account).Standing(c.who.Account)
 	list := []outcome{}
 	for i := range standing.Positions {
 		p := &standing.Positions[i]

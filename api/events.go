@@ -110,7 +110,7 @@ func (s *Server) readStretch(c *call) (v stretch, err error) {
 		v.untilID = number
 	}
 	if sinceText == "" && sinceID == "" {
-		v.after = s.Day.LastNumber(c.who.Account)
+		v.after = s.Day(c.who.Account).LastNumber(c.who.Account)
 	}
 	return v, q.err
 }
@@ -168,7 +168,7 @@ func abort(error) error { panic(http.ErrAbortHandler) }
 
 // replay gives out a stretch, and goes on live when it has no end.
 func (s *Server) replay(ctx context.Context, c *call, out *sse, v *stretch) error {
-	last := s.Day.LastNumber(c.who.Account)
+	last := s.Day(c.who.Account).LastNumber(c.who.Account)
 	if v.since != 0 {
 		v.after = s.numberBefore(c, v.since)
 	}
@@ -215,7 +215,7 @@ func (s *Server) numberBefore(c *call, at trade.Time) uint64 {
 	case err != nil:
 		return 0
 	case len(rows) == 0:
-		return s.Day.LastNumber(c.who.Account)
+		return s.Day(c.who.Account).LastNumber(c.who.Account)
 	}
 	return rows[0].Number - 1
 }
@@ -330,7 +330,7 @@ func streamNative(s *Server, c *call) (int, any, error) {
 // only.
 func (s *Server) readFrom(c *call) (after uint64, err error) {
 	text, header := c.r.URL.Query().Get("from"), c.r.Header.Get("Last-Event-Id")
-	last := s.Day.LastNumber(c.who.Account)
+	last := s.Day(c.who.Account).LastNumber(c.who.Account)
 	switch {
 	case header != "":
 		if after, err = strconv.ParseUint(header, 10, 64); err != nil || after > last {
@@ -389,5 +389,5 @@ func getEvents(s *Server, c *call) (int, any, error) {
 	for i := range rows {
 		list[i] = s.nativeEvent(&rows[i])
 	}
-	return http.StatusOK, map[string]any{"events": list, "last": s.Day.LastNumber(c.who.Account)}, nil
+	return http.StatusOK, map[string]any{"events": list, "last": s.Day(c.who.Account).LastNumber(c.who.Account)}, nil
 }

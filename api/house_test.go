@@ -69,7 +69,7 @@ func openHouse(t testing.TB, change ...func(*Parts)) *house {
 	door := intake.New(intake.Parts{Log: func(trade.AccountID) intake.Log { return h },
 		Board: func(id trade.SecurityID) (trade.Board, bool) { s, ok := h.listing.Security(id); return s.Board, ok }})
 	parts := Parts{Door: door, Directory: h.directory, Passwords: auth.NewPasswords(auth.Limits{}, cheap, nil),
-		Day:     h.day,
+		Day:     func(trade.AccountID) *records.Day { return h.day },
 		Listing: h.listing, Market: h.market, Documents: h.documents, Demo: true, Version: "test", Clock: h.now,
 		Limits: Limits{Pace: time.Millisecond}}
 	for _, c := range change {

@@ -348,7 +348,7 @@ func postCash(s *Server, c *call) (int, any, error) {
 		}
 		c.w.Header().Set("Idempotent-Replay", "true")
 	}
-	b, _ := s.Day.Balance(c.who.Account)
+	b, _ := s.Day(c.who.Account).Balance(c.who.Account)
 	return http.StatusOK, map[string]any{"amount": amount.String(), "reference": reference, "balance": balanceOf(b)}, nil
 }
 

@@ -74,7 +74,7 @@ func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, e
 	if err != nil {
 		return trade.Answer{}, err
 	}
-	if _, again := s.Day.OrderByClientID(c.who.Account, w.ClientID); !again { // a replay has its answer already
+	if _, again := s.Day(c.who.Account).OrderByClientID(c.who.Account, w.ClientID); !again { // a replay has its answer already
 		if err := s.cage(c, &line, &risk.Order{Side: w.Side, Type: kind, Price: w.Price, Quantity: w.Quantity}); err != nil {
 			return trade.Answer{}, err
 		}
@@ -105,16 +105,16 @@ func (s *Server) explained(c *call, f *fault, r trade.Reason, line *trade.Securi
 	f = f.with("symbol", string(line.Symbol))
 	switch r {
 	case trade.InsufficientSellable:
-		p, _ := s.Day.Position(c.who.Account, line.ID)
+		p, _ := s.Day(c.who.Account).Position(c.who.Account, line.ID)
 		related := []string{}
-		for _, o := range s.Day.Orders(c.who.Account, records.OrderFilter{Open: true,
+		for _, o := range s.Day(c.who.Account).Orders(c.who.Account, records.OrderFilter{Open: true,
 			Securities: []trade.SecurityID{line.ID}, Side: trade.Sell, Limit: 20}) {
 			related = append(related, orderID(o.ID))
 		}
 		return f.with("available", shares(p.Sellable)).with("existing_qty", shares(p.Total)).
 			with("held_for_orders", shares(p.Frozen)).with("related_orders", related)
 	case trade.InsufficientCash:
-		b, _ := s.Day.Balance(c.who.Account)
+		b, _ := s.Day(c.who.Account).Balance(c.who.Account)
 		return f.with("buying_power", b.Available.String())
 	}
 	return f
@@ -153,7 +153,7 @@ func (s *Server) cage(c *call, line *trade.Security, o *risk.Order) error {
 // covered reports whether the account has the cash or shares for an order of a valid quantity, as far as the views
 // know.
 func (s *Server) covered(c *call, line *trade.Security, o *risk.Order, t *rules.Terms) bool {
-	p, _ := s.Day.Position(c.who.Account, line.ID)
+	p, _ := s.Day(c.who.Account).Position(c.who.Account, line.ID)
 	if reason, _ := t.ValidQuantity(o.Side, o.Type, o.Quantity, p.Sellable); reason != trade.Accepted {
 		return false
 	}
@@ -161,7 +161,7 @@ func (s *Server) covered(c *call, line *trade.Security, o *risk.Order, t *rules.
 		return true
 	}
 	known, _ := s.Directory.Account(c.who.Account)
-	b, _ := s.Day.Balance(c.who.Account)
+	b, _ := s.Day(c.who.Account).Balance(c.who.Account)
 	amount, fits := money.Amount(o.Price, o.Quantity)
 	fees, charged := t.Fees(trade.Buy, amount, known.Commission)
 	return fits && charged && amount <= b.Available-fees.Total
@@ -177,7 +177,7 @@ func (s *Server) orderAnswer(c *call, id trade.OrderID) (int, any, error) {
 }
 
 func (s *Server) findOrder(c *call, id trade.OrderID) (trade.Order, error) {
-	if o, ok := s.Day.Order(c.who.Account, id); ok {
+	if o, ok := s.Day(c.who.Account).Order(c.who.Account, id); ok {
 		return o, nil
 	}
 	if s.History != nil {
@@ -222,7 +222,7 @@ func getOrderByClientID(s *Server, c *call) (int, any, error) {
 	if client == "" {
 		return 0, nil, say(badQuery, "client_order_id", "is required")
 	}
-	o, ok := s.Day.OrderByClientID(c.who.Account, client)
+	o, ok := s.Day(c.who.Account).OrderByClientID(c.who.Account, client)
 	if !ok && s.History != nil {
 		var err error
 		if o, ok, err = s.History.OrderByClientID(c.r.Context(), c.who.Account, client); err != nil {
@@ -301,7 +301,7 @@ func getOrders(s *Server, c *call) (int, any, error) {
 // orderRows reads orders from memory, and what is older from history. Open orders are always in memory. When history
 // is down the newest orders are still shown.
 func (s *Server) orderRows(c *call, f *records.OrderFilter) ([]trade.Order, error) {
-	rows := s.Day.Orders(c.who.Account, *f)
+	rows := s.Day(c.who.Account).Orders(c.who.Account, *f)
 	if s.History == nil || f.Open != f.Closed && f.Open {
 		return rows, nil
 	}
@@ -381,7 +381,7 @@ func (s *Server) cancelAll(c *call, only trade.SecurityID) []outcome {
 	}
 	list := []outcome{}
 	for {
-		rows := s.Day.Orders(c.who.Account, f)
+		rows := s.Day(c.who.Account).Orders(c.who.Account, f)
 		for i := range rows {
 			f.AfterID = rows[i].ID
 			if rows[i].Status == trade.CancelPending || rows[i].Status == trade.ReplacePending {
@@ -452,10 +452,10 @@ func patchOrder(s *Server, c *call) (int, any, error) {
 // cageReplacement gives the advice of cage for a replacement. What the old order binds is not counted as free, so the
 // advice is given less often than it could be.
 func (s *Server) cageReplacement(c *call, v *trade.ReplaceOrder) error {
-	if _, again := s.Day.OrderByClientID(c.who.Account, string(v.ClientID)); again || v.Price == 0 {
+	if _, again := s.Day(c.who.Account).OrderByClientID(c.who.Account, string(v.ClientID)); again || v.Price == 0 {
 		return nil
 	}
-	old, ok := s.Day.Order(c.who.Account, v.Order)
+	old, ok := s.Day(c.who.Account).Order(c.who.Account, v.Order)
 	line, known := s.Listing.Security(old.Security)
 	if !ok || !known || old.Status.Done() {
 		return nil

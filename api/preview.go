@@ -12,7 +12,7 @@ import (
 // getAccountNative is GET /api/v1/account: who one is and what one has.
 func getAccountNative(s *Server, c *call) (int, any, error) {
 	known, _ := s.Directory.Account(c.who.Account)
-	standing, _ := s.Day.Standing(c.who.Account)
+	standing, _ := s.Day(c.who.Account).Standing(c.who.Account)
 	positions := []*nativePosition{}
 	for i := range standing.Positions {
 		positions = append(positions, s.nativePosition(&standing.Positions[i]))
@@ -53,7 +53,7 @@ func postPreview(s *Server, c *call) (int, any, error) {
 		return 0, nil, refused(trade.RulesMissing, trade.Numbers{})
 	}
 	known, _ := s.Directory.Account(c.who.Account)
-	standing, _ := s.Day.Standing(c.who.Account)
+	standing, _ := s.Day(c.who.Account).Standing(c.who.Account)
 	price := w.Price
 	if price == 0 { // a market order binds the upper limit when it buys, and may fetch the lower when it sells
 		if price = line.UpperLimit; w.Side == trade.Sell {

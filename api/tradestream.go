@@ -81,45 +81,58 @@ func (s *Server) update(e *trade.Event, native bool) (u update, ok bool) {
 
 // follow calls visit with the events of an account behind a number, in order and without a gap, from history, memory
 // and then as they come, until visit or the context ends it. Between two looks it calls idle, when keep has passed in
-// silence.
+// silence. Where a snapshot replaces the view, it goes on in the new one behind the last number.
 func (s *Server) follow(
 	ctx context.Context, c *call, after uint64, keep time.Duration, visit func(*trade.Event) error, idle func() error,
 ) error {
-	news, stop, err := s.Day.Watch(c.who.Account)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	ticker := time.NewTicker(keep)
 	defer ticker.Stop()
 	for {
-		if !s.Directory.Holds(c.who, s.now()) {
-			return errGone
-		}
-		rows, err := s.events(c, records.EventFilter{After: after, Direction: records.OldestFirst, Limit: records.MaxRows})
+		day := s.Day(c.who.Account)
+		news, stop, err := day.Watch(c.who.Account)
 		if err != nil {
 			return err
 		}
-		for i := range rows {
-			if err := visit(&rows[i]); err != nil {
-				return err
+		for err == nil && !day.Retired() {
+			var found int
+			if found, err = s.visitEvents(c, &after, visit); err != nil {
+				break
 			}
-			after = rows[i].Number
-		}
-		if len(rows) > 0 {
-			ticker.Reset(keep)
-			continue
-		}
-		select {
-		case <-news:
-		case <-ticker.C:
-			if err := idle(); err != nil {
-				return err
+			if found > 0 {
+				ticker.Reset(keep)
+				continue
 			}
-		case <-ctx.Done():
-			return ctx.Err()
+			select {
+			case <-news:
+			case <-ticker.C:
+				err = idle()
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+		stop()
+		if err != nil {
+			return err
 		}
 	}
+}
+
+// visitEvents gives out what there is behind a number, and moves it.
+func (s *Server) visitEvents(c *call, after *uint64, visit func(*trade.Event) error) (found int, err error) {
+	if !s.Directory.Holds(c.who, s.now()) {
+		return 0, errGone
+	}
+	rows, err := s.events(c, records.EventFilter{After: *after, Direction: records.OldestFirst, Limit: records.MaxRows})
+	if err != nil {
+		return 0, err
+	}
+	for i := range rows {
+		if err := visit(&rows[i]); err != nil {
+			return i, err
+		}
+		*after = rows[i].Number
+	}
+	return len(rows), nil
 }
 
 // accept upgrades to a WebSocket. Browsers of other sites are let in only where credentials come in a message.
@@ -299,7 +312,7 @@ func (t *tradeSession) listen(ctx context.Context, streams []string) error {
 			heard = append(heard, name)
 		}
 	}
-	after := t.s.Day.LastNumber(t.c.who.Account)
+	after := t.s.Day(t.c.who.Account).LastNumber(t.c.who.Account)
 	if err := t.write(ctx, map[string]any{"stream": "listening", "data": map[string]any{"streams": heard}}); err != nil {
 		return err
 	}

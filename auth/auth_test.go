@@ -97,9 +97,37 @@ func TestAccounts(t *testing.T) {
 			t.Errorf("account %d: %+v", id, a)
 		}
 	}
-	d.Reset()
-	if _, ok := d.Account(2); ok || d.Accounts() != 0 {
-		t.Error("reset forgot nothing")
+	var seen []string
+	d.Visit(func(a Account) bool { seen = append(seen, a.Login); return true })
+	if !slices.Equal(seen, []string{"bob", "eve"}) {
+		t.Errorf("visited %v", seen)
+	}
+	d.Replace(0, func(take func(*trade.Event)) {
+		if _, ok := d.Account(2); !ok {
+			t.Error("while a shard is told anew, what was known is gone")
+		}
+		e := opened(1, "ann", "")
+		take(&e)
+	})
+	if _, ok := d.Account(2); ok || d.Accounts() != 2 {
+		t.Error("a shard that was told anew has what it had before")
+	}
+	if _, _, ok := d.ByLogin("eve"); !ok {
+		t.Error("another shard was forgotten with it")
+	}
+}
+
+// TestShardOf holds the rule by which a login finds its shard to what it was when it was written down: accounts that
+// exist hang on it.
+func TestShardOf(t *testing.T) {
+	for _, c := range []struct {
+		login           string
+		two, three, of7 uint16
+	}{{"demo1", 1, 1, 3}, {"demo2", 1, 1, 0}, {"alice", 0, 0, 5}, {"张三", 0, 0, 2}, {"", 0, 1, 4}} {
+		got := [...]uint16{ShardOf(c.login, 1), ShardOf(c.login, 2), ShardOf(c.login, 3), ShardOf(c.login, 7)}
+		if got != [...]uint16{0, c.two, c.three, c.of7} {
+			t.Errorf("%q: %v", c.login, got)
+		}
 	}
 }
 

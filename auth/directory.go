@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"evenkeel/core/money"
 	"evenkeel/core/must"
@@ -12,11 +13,19 @@ import (
 )
 
 // Directory is the view of who may come in: accounts by login, API keys by id, sessions by the hash of their token.
-// One goroutine folds, any number ask; a question allocates nothing but what it returns. A million accounts with a
-// password take about 210 bytes each, an API key some 200 more (BenchmarkDirectoryMemory).
+// Each shard of the house has a shelf of its own in it: one goroutine folds into each, any number ask; a question
+// allocates nothing but what it returns. A million accounts with a password take about 210 bytes each, an API key some
+// 200 more (BenchmarkDirectoryMemory).
 type Directory struct {
+	shelves atomic.Pointer[[]*shelf] // by shard; a list that was stored is never changed
+	growing sync.Mutex
+}
+
+// shelf is what is known of the accounts of one shard.
+type shelf struct {
 	mu       sync.RWMutex
-	shards   map[uint16][]person // dense, by account number - 1
+	rows     []person // dense, by account number - 1
+	count    int
 	logins   map[string]trade.AccountID
 	keys     map[string]place
 	sessions map[[32]byte]place
@@ -62,18 +71,36 @@ type session struct {
 // NewDirectory returns an empty directory.
 func NewDirectory() *Directory {
 	d := &Directory{}
-	d.Reset()
+	d.shelves.Store(&[]*shelf{})
 	return d
 }
 
-// Reset forgets everything: the books are about to be described anew.
-func (d *Directory) Reset() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.shards = map[uint16][]person{}
-	d.logins = map[string]trade.AccountID{}
-	d.keys, d.keyRows = map[string]place{}, drawer[key]{}
-	d.sessions, d.openRows = map[[32]byte]place{}, drawer[session]{}
+func newShelf() *shelf {
+	return &shelf{logins: map[string]trade.AccountID{}, keys: map[string]place{}, sessions: map[[32]byte]place{}}
+}
+
+// Replace tells anew what a shard has: describe is called with a function that takes each event. Whoever asks meanwhile
+// is answered from what was there before, and from the new at once.
+func (d *Directory) Replace(shard uint16, describe func(take func(*trade.Event))) {
+	fresh := newShelf()
+	describe(fresh.describe)
+	d.growing.Lock()
+	defer d.growing.Unlock()
+	list := slices.Clone(*d.shelves.Load())
+	for len(list) <= int(shard) {
+		list = append(list, newShelf())
+	}
+	list[shard] = fresh
+	d.shelves.Store(&list)
+}
+
+// shelf returns the shelf of an account's shard, nil when nothing is known of that shard.
+func (d *Directory) shelf(id trade.AccountID) *shelf {
+	list, shard := *d.shelves.Load(), id>>trade.ShardShift
+	if shard >= trade.AccountID(len(list)) {
+		return nil
+	}
+	return list[shard]
 }
 
 // Fold takes events; those that are not about credentials are passed over. What it keeps, it copies.
@@ -87,12 +114,28 @@ func (d *Directory) Fold(events []trade.Event) {
 
 // Describe takes one event.
 func (d *Directory) Describe(e *trade.Event) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	if e.Account == 0 {
+		return
+	}
+	s := d.shelf(e.Account)
+	if s == nil {
+		d.Replace(uint16(e.Account>>trade.ShardShift), func(func(*trade.Event)) {})
+		s = d.shelf(e.Account)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.describe(e)
+}
+
+// describe takes one event, under the lock or before anybody else knows the shelf.
+func (d *shelf) describe(e *trade.Event) {
 	c := &e.Credential
 	switch e.Kind {
 	case trade.AccountOpened:
 		p := d.person(e.Account)
+		if !p.known {
+			d.count++
+		}
 		p.login, p.known = string(c.Login), true
 		p.permissions, p.commission, p.opened = c.Permissions, c.Commission, e.Time
 		p.setHash(c.PasswordHash)
@@ -112,7 +155,7 @@ func (d *Directory) Describe(e *trade.Event) {
 	}
 }
 
-func (d *Directory) addKey(e *trade.Event) {
+func (d *shelf) addKey(e *trade.Event) {
 	c := &e.Credential
 	d.dropKey(e.Account, string(c.KeyID)) // told again: the newest word holds
 	p := d.person(e.Account)
@@ -122,7 +165,7 @@ func (d *Directory) addKey(e *trade.Event) {
 	d.keys[id] = p.key
 }
 
-func (d *Directory) dropKey(account trade.AccountID, id string) {
+func (d *shelf) dropKey(account trade.AccountID, id string) {
 	at, known := d.keys[id]
 	if !known || d.keyRows.at(at).account != account {
 		return
@@ -136,7 +179,7 @@ func (d *Directory) dropKey(account trade.AccountID, id string) {
 	d.keyRows.drop(at)
 }
 
-func (d *Directory) addSession(e *trade.Event) {
+func (d *shelf) addSession(e *trade.Event) {
 	c := &e.Credential
 	d.dropSession(e.Account, c.Hash)
 	p := d.person(e.Account)
@@ -145,7 +188,7 @@ func (d *Directory) addSession(e *trade.Event) {
 	d.sessions[c.Hash] = p.session
 }
 
-func (d *Directory) dropSession(account trade.AccountID, hash [32]byte) {
+func (d *shelf) dropSession(account trade.AccountID, hash [32]byte) {
 	at, known := d.sessions[hash]
 	if !known || d.openRows.at(at).account != account {
 		return
@@ -160,21 +203,19 @@ func (d *Directory) dropSession(account trade.AccountID, hash [32]byte) {
 }
 
 // person returns the row of an account, made when it is not there.
-func (d *Directory) person(id trade.AccountID) *person {
-	shard, number := uint16(id>>trade.ShardShift), int(id&trade.NumberMask)
+func (d *shelf) person(id trade.AccountID) *person {
+	number := int(id & trade.NumberMask)
 	must.Hold(number > 0, "an account has a number")
-	rows := d.shards[shard]
-	if number > len(rows) {
-		rows = slices.Grow(rows, number-len(rows))[:number]
-		d.shards[shard] = rows
+	if number > len(d.rows) {
+		d.rows = slices.Grow(d.rows, number-len(d.rows))[:number]
 	}
-	return &rows[number-1]
+	return &d.rows[number-1]
 }
 
-func (d *Directory) find(id trade.AccountID) *person {
-	rows := d.shards[uint16(id>>trade.ShardShift)]
-	if number := id & trade.NumberMask; number >= 1 && number <= trade.AccountID(len(rows)) && rows[number-1].known {
-		return &rows[number-1]
+// find returns the row of an account that exists, under the lock.
+func (d *shelf) find(id trade.AccountID) *person {
+	if number := id & trade.NumberMask; number >= 1 && number <= trade.AccountID(len(d.rows)) && d.rows[number-1].known {
+		return &d.rows[number-1]
 	}
 	return nil
 }
@@ -204,31 +245,64 @@ type Account struct {
 }
 
 // Account returns an account, and false when there is none.
-func (d *Directory) Account(id trade.AccountID) (Account, bool) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	p := d.find(id)
-	if p == nil {
-		return Account{}, false
-	}
-	return Account{ID: id, Login: p.login, Permissions: p.permissions, Commission: p.commission, Opened: p.opened,
-		Settings: p.settings}, true
+func (d *Directory) Account(id trade.AccountID) (a Account, ok bool) {
+	d.read(id, func(_ *shelf, p *person) {
+		a, ok = Account{ID: id, Login: p.login, Permissions: p.permissions, Commission: p.commission, Opened: p.opened,
+			Settings: p.settings}, true
+	})
+	return a, ok
 }
 
-// Accounts counts the accounts.
-func (d *Directory) Accounts() int {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return len(d.logins)
+// read runs look with an account's row, under the lock; not at all when there is no such account.
+func (d *Directory) read(id trade.AccountID, look func(*shelf, *person)) {
+	s := d.shelf(id)
+	if s == nil {
+		return
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p := s.find(id); p != nil {
+		look(s, p)
+	}
+}
+
+// Accounts counts the accounts of all shards.
+func (d *Directory) Accounts() (n int) {
+	for _, s := range *d.shelves.Load() {
+		s.mu.RLock()
+		n += s.count
+		s.mu.RUnlock()
+	}
+	return n
+}
+
+// Visit calls visit with the accounts of all shards, shard by shard and by number, until it returns false. It holds no
+// lock meanwhile.
+func (d *Directory) Visit(visit func(Account) bool) {
+	for shard, s := range *d.shelves.Load() {
+		s.mu.RLock()
+		most := len(s.rows)
+		s.mu.RUnlock()
+		for number := range most {
+			a, ok := d.Account(trade.AccountID(shard)<<trade.ShardShift | trade.AccountID(number+1))
+			if ok && !visit(a) {
+				return
+			}
+		}
+	}
 }
 
 // ByLogin returns the account of a login name and its encoded password hash ("" when it has none).
 func (d *Directory) ByLogin(login string) (id trade.AccountID, encoded string, ok bool) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	id, ok = d.logins[login]
-	if p := d.find(id); ok && p != nil {
-		return id, p.passwordHash(), true
+	for _, s := range *d.shelves.Load() {
+		s.mu.RLock()
+		id, ok = s.logins[login]
+		if p := s.find(id); ok && p != nil {
+			encoded = p.passwordHash()
+			s.mu.RUnlock()
+			return id, encoded, true
+		}
+		s.mu.RUnlock()
 	}
 	return 0, "", false
 }
@@ -237,19 +311,19 @@ func (d *Directory) ByLogin(login string) (id trade.AccountID, encoded string, o
 func (d *Directory) ByKey(id, secret string) (Principal, error) {
 	given := sha256.Sum256([]byte(secret))
 	var k key
-	allowed := trade.Permissions(0)
-	d.mu.RLock()
-	at, known := d.keys[id]
-	if known {
-		k = *d.keyRows.at(at)
+	allowed, known := trade.Permissions(0), false
+	for _, s := range *d.shelves.Load() {
+		s.mu.RLock()
+		if at, here := s.keys[id]; here {
+			k = *s.keyRows.at(at)
+			if p := s.find(k.account); p != nil {
+				allowed, known = p.permissions, true
+			}
+		}
+		s.mu.RUnlock()
 	}
-	p := d.find(k.account)
-	if p != nil {
-		allowed = p.permissions
-	}
-	d.mu.RUnlock()
 	same := subtle.ConstantTimeCompare(given[:], k.secret[:]) == 1
-	if !known || !same || p == nil {
+	if !known || !same {
 		return Principal{}, ErrNobody
 	}
 	return Principal{Account: k.account, Permissions: k.permissions & allowed, Via: ByKey, Key: k.id}, nil
@@ -258,34 +332,40 @@ func (d *Directory) ByKey(id, secret string) (Principal, error) {
 // ByToken returns who holds a session that has not expired.
 func (d *Directory) ByToken(token string, now trade.Time) (Principal, error) {
 	hash := HashToken(token)
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	at, known := d.sessions[hash] // the map's lookup is by a hash that the asker cannot steer
-	if !known {
-		return Principal{}, ErrNobody
+	for _, s := range *d.shelves.Load() {
+		s.mu.RLock()
+		at, known := s.sessions[hash] // the map's lookup is by a hash that the asker cannot steer
+		var one session
+		var p *person
+		permissions := trade.Permissions(0)
+		if known {
+			one = *s.openRows.at(at)
+			if p = s.find(one.account); p != nil {
+				permissions = p.permissions
+			}
+		}
+		s.mu.RUnlock()
+		if known && p != nil && one.expires > now {
+			return Principal{Account: one.account, Permissions: permissions, Via: BySession, Session: hash}, nil
+		}
 	}
-	s := d.openRows.at(at)
-	p := d.find(s.account)
-	if p == nil || s.expires <= now {
-		return Principal{}, ErrNobody
-	}
-	return Principal{Account: s.account, Permissions: p.permissions, Via: BySession, Session: hash}, nil
+	return Principal{}, ErrNobody
 }
 
 // Holds reports whether what somebody proved who they are with still is there: the key was not revoked, the session
 // was neither closed nor has it expired. Streams ask it, since they outlive the request that they began with.
-func (d *Directory) Holds(p Principal, now trade.Time) bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	switch p.Via {
-	case ByKey:
-		at, known := d.keys[p.Key]
-		return known && d.keyRows.at(at).account == p.Account
-	case BySession:
-		at, known := d.sessions[p.Session]
-		return known && d.openRows.at(at).account == p.Account && d.openRows.at(at).expires > now
-	}
-	return p.Via == ByHouse
+func (d *Directory) Holds(p Principal, now trade.Time) (holds bool) {
+	d.read(p.Account, func(s *shelf, _ *person) {
+		switch p.Via {
+		case ByKey:
+			at, known := s.keys[p.Key]
+			holds = known && s.keyRows.at(at).account == p.Account
+		case BySession:
+			at, known := s.sessions[p.Session]
+			holds = known && s.openRows.at(at).account == p.Account && s.openRows.at(at).expires > now
+		}
+	})
+	return holds || p.Via == ByHouse
 }
 
 // Key is an API key as its owner may see it.
@@ -298,17 +378,13 @@ type Key struct {
 
 // Keys returns an account's API keys in the order in which they were added.
 func (d *Directory) Keys(id trade.AccountID) []Key {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	p := d.find(id)
-	if p == nil {
-		return nil
-	}
 	var keys []Key
-	for at := p.key; at != 0; at = d.keyRows.at(at).next {
-		k := d.keyRows.at(at)
-		keys = append(keys, Key{ID: k.id, Label: k.label, Permissions: k.permissions, Added: k.added})
-	}
+	d.read(id, func(s *shelf, p *person) {
+		for at := p.key; at != 0; at = s.keyRows.at(at).next {
+			k := s.keyRows.at(at)
+			keys = append(keys, Key{ID: k.id, Label: k.label, Permissions: k.permissions, Added: k.added})
+		}
+	})
 	slices.Reverse(keys)
 	return keys
 }
@@ -323,18 +399,15 @@ type Session struct {
 
 // Sessions returns an account's sessions that have not expired, oldest first.
 func (d *Directory) Sessions(id trade.AccountID, now trade.Time) []Session {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	p := d.find(id)
-	if p == nil {
-		return nil
-	}
 	var sessions []Session
-	for at := p.session; at != 0; at = d.openRows.at(at).next {
-		if s := d.openRows.at(at); s.expires > now {
-			sessions = append(sessions, Session{Hash: s.hash, Label: s.label, Opened: s.opened, Expires: s.expires})
+	d.read(id, func(s *shelf, p *person) {
+		for at := p.session; at != 0; at = s.openRows.at(at).next {
+			if one := s.openRows.at(at); one.expires > now {
+				sessions = append(sessions, Session{Hash: one.hash, Label: one.label, Opened: one.opened,
+					Expires: one.expires})
+			}
 		}
-	}
+	})
 	slices.Reverse(sessions)
 	return sessions
 }

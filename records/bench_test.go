@@ -103,7 +103,8 @@ func BenchmarkHistory(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	db, err := d.open(b.Context())
+	f := d.followers[0]
+	db, err := f.open(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -117,10 +118,10 @@ func BenchmarkHistory(b *testing.B) {
 		if _, err := db.ExecContext(b.Context(), empty); err != nil {
 			b.Fatal(err)
 		}
-		d.index.Store(0)
+		f.index.Store(0)
 		for at := 0; at < len(entries); at += 2000 {
 			part := entries[at:min(at+2000, len(entries))]
-			if err := d.write(b.Context(), db, part, part[len(part)-1].Index); err != nil {
+			if err := f.write(b.Context(), db, part, part[len(part)-1].Index); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"evenkeel/core/trade"
 )
 
 // database is the SQL database that history is kept in: where it is, and how it differs from the other kind.
@@ -136,39 +138,53 @@ var schema = []string{
 	`CREATE INDEX IF NOT EXISTS orders_placed ON orders (account, placed)`,
 }
 
-// prepareTables makes the tables, and reads up to which log index they are filled: 0 when what they held was lost.
-func (d *database) prepareTables(ctx context.Context, db *sql.DB) (index uint64, err error) {
+// prepareTables makes the tables, and reads up to which log index a shard's history is filled: 0 when what they held
+// of it was lost.
+func (d *database) prepareTables(ctx context.Context, db *sql.DB, shard uint16) (index uint64, err error) {
 	for _, s := range schema {
 		if _, err := db.ExecContext(ctx, d.sql(s)); err != nil {
 			return 0, fmt.Errorf("make the tables of the history: %w", err)
 		}
 	}
-	var at, count int64
-	err = db.QueryRowContext(ctx, `SELECT log_index, events FROM progress WHERE shard = 0`).Scan(&at, &count)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
+	index, count, err := d.progress(ctx, db, shard)
+	if err != nil || count == 0 {
+		return index, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("read where the history is: %w", err)
-	}
+	first, last := int64(shard)<<trade.ShardShift, int64(shard)<<trade.ShardShift|trade.NumberMask
 	lost := false
 	for _, question := range []string{ // one row where something was lost
-		`SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM events)`,
-		`SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM orders) AND EXISTS (SELECT 1 FROM events WHERE kind <= 12)`,
+		`SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM events WHERE account BETWEEN ? AND ?)`,
+		`SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM orders WHERE account BETWEEN ? AND ?)
+		 AND EXISTS (SELECT 1 FROM events WHERE kind <= 12 AND account BETWEEN ? AND ?)`,
 	} {
+		args := []any{first, last, first, last}
 		var one int
-		err := db.QueryRowContext(ctx, question).Scan(&one)
+		err := db.QueryRowContext(ctx, d.sql(question), args[:strings.Count(question, "?")]...).Scan(&one)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return 0, fmt.Errorf("read whether the history is whole: %w", err)
 		}
 		lost = lost || err == nil
 	}
-	if count == 0 || !lost {
-		return uint64(at), nil
+	if !lost {
+		return index, nil
 	}
 	// A table was dropped or emptied, and the note about it was not.
-	if _, err := db.ExecContext(ctx, `DELETE FROM progress WHERE shard = 0`); err != nil {
+	if _, err := db.ExecContext(ctx, d.sql(`DELETE FROM progress WHERE shard = ?`), int64(shard)); err != nil {
 		return 0, fmt.Errorf("begin the history anew: %w", err)
 	}
 	return 0, nil
+}
+
+// progress reads up to which log index a shard's history is filled, and with how many events.
+func (d *database) progress(ctx context.Context, db *sql.DB, shard uint16) (index, events uint64, err error) {
+	var at, count int64
+	err = db.QueryRowContext(ctx, d.sql(`SELECT log_index, events FROM progress WHERE shard = ?`),
+		int64(shard)).Scan(&at, &count)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("read where the history is: %w", err)
+	}
+	return uint64(at), uint64(count), nil
 }

@@ -29,6 +29,7 @@ type Day struct {
 	today  atomic.Int32
 	oldest atomic.Int32 // the first of the kept days; 0: all
 	index  atomic.Uint64
+	gone   atomic.Bool // retired
 	shards [shardCount]shard
 	seed   maphash.Seed
 
@@ -378,19 +379,22 @@ func (a *account) setPosition(p *trade.Position) {
 	}
 }
 
-// Reset forgets everything but the readers: the books are about to be described anew.
-func (d *Day) Reset() {
+// Retire says that another view has taken this one's place: its readers are woken, and find out by Retired.
+func (d *Day) Retire() {
+	d.gone.Store(true)
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.mu.Lock()
-		s.accounts, s.stock = map[trade.AccountID]*account{}, stock{}
+		for id := range s.watchers {
+			s.wake(id)
+		}
 		s.mu.Unlock()
 	}
-	d.today.Store(0)
-	d.oldest.Store(0)
-	d.index.Store(0)
-	d.swept = shardCount
 }
+
+// Retired reports whether another view has taken this one's place. Who watches asks it after Watch, and each time that
+// he is woken.
+func (d *Day) Retired() bool { return d.gone.Load() }
 
 func encode(dst []byte, e *trade.Event) []byte {
 	b, err := trade.AppendEvent(dst, e)

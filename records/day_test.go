@@ -234,13 +234,11 @@ func TestWatch(t *testing.T) {
 	if !told() || told() {
 		t.Error("two events that were not looked at are one piece of news")
 	}
-	d.Reset()
-	if _, ok := d.Balance(id); ok {
-		t.Error("an account that nobody described is known")
+	if d.Retired() {
+		t.Error("retired before its time")
 	}
-	h.describe(d.Describe)
-	if cash(h.accounts[0]); !told() {
-		t.Error("a reader was forgotten by Reset")
+	if d.Retire(); !d.Retired() || !told() {
+		t.Error("a reader of a view that was replaced was not woken")
 	}
 	stop()
 	stop()

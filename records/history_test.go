@@ -50,7 +50,7 @@ func follow(t *testing.T, o HistoryOptions, tail *Tail, replay Replay) following
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	work.Go(func() { h.Follow(ctx, tail, replay) })
+	work.Go(func() { h.Follow(ctx, Source{Tail: tail, Replay: replay}) })
 	stop := sync.OnceFunc(func() {
 		cancel()
 		work.Wait()
@@ -82,7 +82,7 @@ func (f following) reach(t *testing.T, h *house) {
 	for last > 0 && len(h.entries[last-1].encoded().events) == 0 { // entries without events need not be noted
 		last--
 	}
-	until(t, "the history is there", func() bool { return f.Index() >= last && f.Ready() == nil })
+	until(t, "the history is there", func() bool { return f.Index(0) >= last && f.Ready() == nil })
 }
 
 // agree compares a whole history with the log.
@@ -130,7 +130,7 @@ func TestHistoryFollows(t *testing.T) {
 			t.Errorf("%d bytes wait", tail.Waiting())
 		}
 		f.stop()
-		if at := f.Index(); at != h.index {
+		if at := f.Index(0); at != h.index {
 			t.Errorf("stopped at entry %d of %d: the next start has to ask the log", at, h.index)
 		}
 		askHistory(t, o, h)
@@ -216,7 +216,7 @@ func TestHistoryFromTheLog(t *testing.T) {
 			f.stop()
 			execute(t, o, loss)
 			f = follow(t, o, tail, h.replay)
-			until(t, "it is filled after "+loss, func() bool { return f.Index() == h.index && f.Ready() == nil })
+			until(t, "it is filled after "+loss, func() bool { return f.Index(0) == h.index && f.Ready() == nil })
 			f.agree(t, h)
 		}
 	})
@@ -308,8 +308,8 @@ func TestHistoryOfAnotherLog(t *testing.T) {
 			}
 			f = follow(t, o, tail, other.replay)
 			until(t, "it says so", func() bool { return strings.Contains(log.text(), "is another one") })
-			if f.Ready() == nil || f.Index() > h.index {
-				t.Errorf("ready %v at entry %d", f.Ready(), f.Index())
+			if f.Ready() == nil || f.Index(0) > h.index {
+				t.Errorf("ready %v at entry %d", f.Ready(), f.Index(0))
 			}
 			f.stop()
 		}
@@ -421,7 +421,7 @@ func TestHistoryDiskFull(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
-	work.Go(func() { opened.Follow(ctx, tail, h.replay) })
+	work.Go(func() { opened.Follow(ctx, Source{Tail: tail, Replay: h.replay}) })
 	f := following{opened, func() { cancel(); work.Wait(); _ = opened.Close() }}
 	defer f.stop()
 	h.startDay(days[0]).into(d)

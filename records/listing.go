@@ -10,33 +10,44 @@ import (
 
 // Listing is the view of the house's own facts: the list of securities, the venues' phases, the trading day.
 type Listing struct {
-	mu         sync.RWMutex
+	mu      sync.RWMutex
+	facts   facts
+	changes uint64
+	news    chan struct{} // closed, and made anew, with every change
+}
+
+type facts struct {
 	securities []trade.Security // by ID, from 1
 	symbols    map[string]trade.SecurityID
 	halted     map[trade.SecurityID]bool
 	phases     map[trade.Venue]trade.SetPhase
 	today      trade.Day
 	ended      bool
-	changes    uint64
 }
 
 // NewListing returns an empty listing.
-func NewListing() *Listing {
-	l := &Listing{}
-	l.Reset()
-	return l
+func NewListing() *Listing { return &Listing{facts: noFacts(), news: make(chan struct{})} }
+
+func noFacts() facts {
+	return facts{symbols: map[string]trade.SecurityID{}, halted: map[trade.SecurityID]bool{},
+		phases: map[trade.Venue]trade.SetPhase{}}
 }
 
-// Reset forgets everything.
-func (l *Listing) Reset() {
+// Replace tells everything anew: describe is called with a function that takes each event. Whoever asks meanwhile is
+// answered from what was there before.
+func (l *Listing) Replace(describe func(take func(*trade.Event))) {
+	fresh := noFacts()
+	describe(func(e *trade.Event) { fresh.take(e) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.securities = nil
-	l.symbols = map[string]trade.SecurityID{}
-	l.halted = map[trade.SecurityID]bool{}
-	l.phases = map[trade.Venue]trade.SetPhase{}
-	l.today, l.ended = 0, false
+	l.facts = fresh
+	l.changed()
+}
+
+func (l *Listing) changed() {
 	l.changes++
+	close(l.news)
+	l.news = make(chan struct{})
 }
 
 // Fold takes events; those that are not about the house are passed over.
@@ -52,6 +63,13 @@ func (l *Listing) Fold(events []trade.Event) {
 func (l *Listing) Describe(e *trade.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.facts.take(e) {
+		l.changed()
+	}
+}
+
+// take reports whether an event changed anything.
+func (l *facts) take(e *trade.Event) bool {
 	switch e.Kind {
 	case trade.SecurityListed:
 		s := e.Security
@@ -70,25 +88,25 @@ func (l *Listing) Describe(e *trade.Event) {
 	case trade.DayEnded:
 		l.ended = true
 	default:
-		return
+		return false
 	}
-	l.changes++
+	return true
 }
 
 // Security returns a line of the list. Its texts must not be changed.
 func (l *Listing) Security(id trade.SecurityID) (trade.Security, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if id == 0 || int(id) > len(l.securities) || l.securities[id-1].ID == 0 {
+	if id == 0 || int(id) > len(l.facts.securities) || l.facts.securities[id-1].ID == 0 {
 		return trade.Security{}, false
 	}
-	return l.securities[id-1], true
+	return l.facts.securities[id-1], true
 }
 
 // Symbol returns the line of a canonical symbol (600519.SH).
 func (l *Listing) Symbol(symbol string) (trade.Security, bool) {
 	l.mu.RLock()
-	id := l.symbols[symbol]
+	id := l.facts.symbols[symbol]
 	l.mu.RUnlock()
 	return l.Security(id)
 }
@@ -97,21 +115,21 @@ func (l *Listing) Symbol(symbol string) (trade.Security, bool) {
 func (l *Listing) Securities() []trade.Security {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return slices.Clone(l.securities)
+	return slices.Clone(l.facts.securities)
 }
 
 // Halted reports whether the broker halted a security.
 func (l *Listing) Halted(id trade.SecurityID) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.halted[id]
+	return l.facts.halted[id]
 }
 
 // Phase returns a venue's phase as the exchange last said, and its day.
 func (l *Listing) Phase(v trade.Venue) (trade.Phase, trade.Day) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	p := l.phases[v]
+	p := l.facts.phases[v]
 	return p.Phase, p.Day
 }
 
@@ -119,7 +137,7 @@ func (l *Listing) Phase(v trade.Venue) (trade.Phase, trade.Day) {
 func (l *Listing) Today() (day trade.Day, ended bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.today, l.ended
+	return l.facts.today, l.facts.ended
 }
 
 // Changes counts the changes of the listing, so that a reader can keep what it made of it.
@@ -127,4 +145,11 @@ func (l *Listing) Changes() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.changes
+}
+
+// News returns a channel that is closed with the next change.
+func (l *Listing) News() <-chan struct{} {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.news
 }

@@ -35,10 +35,13 @@ type logged struct {
 
 var days = []trade.Day{20260105, 20260106, 20260107, 20260108, 20260109, 20260112}
 
-func newHouse(seed uint64, accounts int) *house {
+func newHouse(seed uint64, accounts int) *house { return newShard(0, seed, accounts) }
+
+func newShard(shard uint16, seed uint64, accounts int) *house {
 	h := &house{random: rand.New(rand.NewPCG(seed, 1)), now: 1_767_000_000_000_000_000}
 	for i := range accounts {
-		h.accounts = append(h.accounts, &made{id: trade.AccountID(i + 1), positions: map[trade.SecurityID]trade.Position{}})
+		h.accounts = append(h.accounts, &made{id: trade.AccountID(shard)<<trade.ShardShift | trade.AccountID(i+1),
+			positions: map[trade.SecurityID]trade.Position{}})
 	}
 	var opened []trade.Event
 	for _, a := range h.accounts {

@@ -181,8 +181,8 @@ func TestHistoryServerDies(t *testing.T) {
 			t.Fatal("a server that is down answers")
 		}
 		p.start(t)
-		at := f.Index()
-		until(t, "it goes on", func() bool { return f.Index() > at })
+		at := f.Index(0)
+		until(t, "it goes on", func() bool { return f.Index(0) > at })
 		if round == 4 {
 			f.reach(t, h)
 			f.agree(t, h)

@@ -54,7 +54,7 @@ func (h *History) Orders(ctx context.Context, id trade.AccountID, f OrderFilter)
 		w.and("side = ?", int64(f.Side))
 	}
 	one(&w, "security", f.Securities)
-	rows, err := h.ask(ctx, ordersOf, &w, "id", f.Direction, f.limit())
+	rows, err := h.ask(ctx, id, ordersOf, &w, "id", f.Direction, f.limit())
 	if err != nil {
 		return nil, err
 	}
@@ -74,18 +74,18 @@ const (
 func (h *History) Order(ctx context.Context, id trade.AccountID, order trade.OrderID) (trade.Order, bool, error) {
 	w := where{args: []any{int64(id)}}
 	w.and("id = ?", int64(order))
-	return h.newest(ctx, &w)
+	return h.newest(ctx, id, &w)
 }
 
 // OrderByClientID returns the newest order that was placed under a client order id.
 func (h *History) OrderByClientID(ctx context.Context, id trade.AccountID, client string) (trade.Order, bool, error) {
 	w := where{args: []any{int64(id)}}
 	w.and("client = ?", []byte(client))
-	return h.newest(ctx, &w)
+	return h.newest(ctx, id, &w)
 }
 
-func (h *History) newest(ctx context.Context, w *where) (o trade.Order, ok bool, err error) {
-	rows, err := h.ask(ctx, ordersOf, w, "id", NewestFirst, 1)
+func (h *History) newest(ctx context.Context, id trade.AccountID, w *where) (o trade.Order, ok bool, err error) {
+	rows, err := h.ask(ctx, id, ordersOf, w, "id", NewestFirst, 1)
 	if err != nil || len(rows) == 0 {
 		return o, false, err
 	}
@@ -106,20 +106,24 @@ func (h *History) Events(ctx context.Context, id trade.AccountID, f EventFilter)
 		w.and("time < ?", int64(f.Until))
 	}
 	one(&w, "kind", f.Kinds)
-	return h.ask(ctx, eventsOf, &w, "number", f.Direction, f.limit())
+	return h.ask(ctx, id, eventsOf, &w, "number", f.Direction, f.limit())
 }
 
 // signed is an event number as SQL knows it; what does not fit is beyond every number that there is.
 func signed(number uint64) int64 { return int64(min(number, math.MaxInt64)) }
 
 func (h *History) ask(
-	ctx context.Context, question string, w *where, order string, d Direction, limit int,
+	ctx context.Context, account trade.AccountID, question string, w *where, order string, d Direction, limit int,
 ) (_ []trade.Event, err error) {
 	h.mu.Lock()
 	db := h.db
 	h.mu.Unlock()
-	if db == nil || !h.answers.Load() {
-		return nil, errors.Join(h.Ready(), ErrHistoryDown)
+	shard := uint64(account) >> trade.ShardShift
+	if shard >= uint64(len(h.followers)) {
+		return nil, nil
+	}
+	if f := h.followers[shard]; db == nil || !f.answers.Load() {
+		return nil, errors.Join(f.ready(), ErrHistoryDown)
 	}
 	direction := " ASC"
 	if d == NewestFirst {

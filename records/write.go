@@ -42,7 +42,7 @@ const (
 )
 
 // write puts entries into the database, all or none, and says that everything up to index is there.
-func (h *History) write(ctx context.Context, db *sql.DB, entries []Entry, index uint64) (err error) {
+func (f *follower) write(ctx context.Context, db *sql.DB, entries []Entry, index uint64) (err error) {
 	rows := insertion{place: map[orderKey]int{}}
 	for _, entry := range entries {
 		if err := entry.Events(rows.add); err != nil {
@@ -63,22 +63,22 @@ func (h *History) write(ctx context.Context, db *sql.DB, entries []Entry, index 
 			err = fmt.Errorf("write history: %w", err)
 		}
 	}()
-	before := h.index.Load()
-	if err = h.database.advance(ctx, tx, before, index, len(rows.events)/eventColumns); err != nil {
+	before, d := f.index.Load(), &f.history.database
+	if err = d.advance(ctx, tx, f.shard, before, index, len(rows.events)/eventColumns); err != nil {
 		return err
 	}
-	if err = h.database.insertEvents(ctx, tx, rows.events); err != nil {
+	if err = d.insertEvents(ctx, tx, rows.events); err != nil {
 		return err
 	}
-	if err = h.database.insertOrders(ctx, tx, rows.orders); err != nil {
+	if err = d.insertOrders(ctx, tx, rows.orders); err != nil {
 		return err
 	}
 	if err = tx.Commit(); err != nil {
 		return err
 	}
-	h.index.Store(index)
-	if h.checked == before {
-		h.checked = index
+	f.index.Store(index)
+	if f.checked == before {
+		f.checked = index
 	}
 	return nil
 }
@@ -125,9 +125,9 @@ func nonNil(b []byte) []byte {
 
 // advance moves the note of how far the history is, if it still says what this process believes. It comes first in the
 // transaction: of two writers one waits, and then sees that it is not alone.
-func (d *database) advance(ctx context.Context, tx *sql.Tx, from, to uint64, events int) error {
+func (d *database) advance(ctx context.Context, tx *sql.Tx, shard uint16, from, to uint64, events int) error {
 	result, err := tx.ExecContext(ctx, d.sql(`UPDATE progress SET log_index = ?, events = events + ?
-		WHERE shard = 0 AND log_index = ?`), int64(to), int64(events), int64(from))
+		WHERE shard = ? AND log_index = ?`), int64(to), int64(events), int64(shard), int64(from))
 	if err != nil {
 		return err
 	}
@@ -137,8 +137,8 @@ func (d *database) advance(ctx context.Context, tx *sql.Tx, from, to uint64, eve
 	if from != 0 {
 		return errTwoWriters
 	}
-	result, err = tx.ExecContext(ctx, d.sql(`INSERT INTO progress (shard, log_index, events) VALUES (0, ?, ?)
-		ON CONFLICT (shard) DO NOTHING`), int64(to), int64(events))
+	result, err = tx.ExecContext(ctx, d.sql(`INSERT INTO progress (shard, log_index, events) VALUES (?, ?, ?)
+		ON CONFLICT (shard) DO NOTHING`), int64(shard), int64(to), int64(events))
 	if err != nil {
 		return err
 	}
