@@ -105,6 +105,8 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	rulesFile := f.String("rules", "", "rule file in place of the built-in one")
 	f.IntVar(&c.DemoN, "demo", 4,
 		"how many demo accounts the first start makes; 0: none, and no deposits over the API")
+	f.IntVar(&c.Shards, "shards", 0, fmt.Sprintf("over how many logs the accounts are spread, 1 to %d; fixed when the "+
+		"data directory is made (default: as it was made, then 1)", node.MaxShards))
 	clock.add(f)
 	logger := logFlag(f)
 	if err := parse(f, args); err != nil {

@@ -74,7 +74,8 @@ func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, e
 	if err != nil {
 		return trade.Answer{}, err
 	}
-	if _, again := s.Day(c.who.Account).OrderByClientID(c.who.Account, w.ClientID); !again { // a replay has its answer already
+	_, again := s.Day(c.who.Account).OrderByClientID(c.who.Account, w.ClientID)
+	if !again { // a replay has its answer already
 		if err := s.cage(c, &line, &risk.Order{Side: w.Side, Type: kind, Price: w.Price, Quantity: w.Quantity}); err != nil {
 			return trade.Answer{}, err
 		}

@@ -79,8 +79,8 @@ func newShelf() *shelf {
 	return &shelf{logins: map[string]trade.AccountID{}, keys: map[string]place{}, sessions: map[[32]byte]place{}}
 }
 
-// Replace tells anew what a shard has: describe is called with a function that takes each event. Whoever asks meanwhile
-// is answered from what was there before, and from the new at once.
+// Replace tells anew what a shard has: describe is called with a function that takes each event. Whoever asks
+// meanwhile is answered from what was there before, and from the new at once.
 func (d *Directory) Replace(shard uint16, describe func(take func(*trade.Event))) {
 	fresh := newShelf()
 	describe(fresh.describe)

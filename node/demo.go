@@ -85,7 +85,7 @@ func (n *Node) openDemo(ctx, running context.Context) error {
 	case <-patience.C:
 	}
 	n.config.Say("no list of securities from the exchange yet: the demo accounts are made when it comes (link: %v)",
-		n.link.Status().Ready())
+		n.shards[0].link.Status().Ready())
 	n.work.Go(func() {
 		select {
 		case err := <-done:
@@ -105,7 +105,7 @@ func (n *Node) openDemo(ctx, running context.Context) error {
 // are there.
 func (n *Node) demoFile(ctx context.Context) (file DemoFile, complete bool, err error) {
 	name := filepath.Join(n.config.Dir, demoName)
-	empty := n.views.directory.Accounts() == 0
+	empty := n.directory.Accounts() == 0
 	text, err := os.ReadFile(name)
 	switch {
 	case err == nil:
@@ -142,7 +142,7 @@ func (n *Node) demoFile(ctx context.Context) (file DemoFile, complete bool, err 
 func (n *Node) dropForeign(_ context.Context, file *DemoFile, name string) error {
 	var known []DemoAccount
 	for _, a := range file.Accounts {
-		if _, err := n.views.directory.ByKey(a.KeyID, a.Secret); err == nil {
+		if _, err := n.directory.ByKey(a.KeyID, a.Secret); err == nil {
 			known = append(known, a)
 		}
 	}
@@ -231,14 +231,14 @@ func (n *Node) awaitMarket(ctx context.Context) error {
 	ticker := time.NewTicker(demoWait)
 	defer ticker.Stop()
 	for listed, since := 0, time.Now(); ; {
-		day, _ := n.views.listing.Today()
+		day, _ := n.listing().Today()
 		missing := 0
 		for _, symbol := range demoHoldings {
-			if _, ok := n.views.listing.Symbol(symbol); !ok {
+			if _, ok := n.listing().Symbol(symbol); !ok {
 				missing++
 			}
 		}
-		if now := len(n.views.listing.Securities()); now != listed {
+		if now := len(n.listing().Securities()); now != listed {
 			listed, since = now, time.Now()
 		}
 		if day != 0 && (missing == 0 || listed > 1 && time.Since(since) > demoSettled) {
@@ -254,13 +254,13 @@ func (n *Node) awaitMarket(ctx context.Context) error {
 
 // demoAccount makes an account with the credentials given, or what is missing of it.
 func (n *Node) demoAccount(ctx context.Context, a *DemoAccount) error {
-	id, _, open := n.views.directory.ByLogin(a.Login)
+	id, _, open := n.directory.ByLogin(a.Login)
 	if !open {
 		hash, err := n.passwords.Encode(ctx, a.Password)
 		if err != nil {
 			return err
 		}
-		answer, err := n.ask(ctx, "open "+a.Login, &trade.Command{Kind: trade.OpenAccountKind,
+		answer, err := n.shardOfLogin(a.Login).ask(ctx, "open "+a.Login, &trade.Command{Kind: trade.OpenAccountKind,
 			OpenAccount: trade.OpenAccount{
 				Login: []byte(a.Login), PasswordHash: []byte(hash), Permissions: trade.MayEverything,
 				Commission: demoCommission}})
@@ -269,26 +269,27 @@ func (n *Node) demoAccount(ctx context.Context, a *DemoAccount) error {
 		}
 		id = answer.Account
 	}
-	if _, err := n.views.directory.ByKey(a.KeyID, a.Secret); err != nil {
-		if err := n.house(ctx, "make a key", &trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: id,
+	s := n.shardOf(id)
+	if _, err := n.directory.ByKey(a.KeyID, a.Secret); err != nil {
+		if err := s.house(ctx, "make a key", &trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: id,
 			KeyID: []byte(a.KeyID), SecretHash: auth.HashToken(a.Secret), Permissions: trade.MayEverything,
 			Label: []byte("demo")}}); err != nil {
 			return err
 		}
 	}
-	if err := n.house(ctx, "deposit", &trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: id,
+	if err := s.house(ctx, "deposit", &trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: id,
 		Amount: demoCash, Reference: []byte("demo")}}); err != nil {
 		return err
 	}
 	for _, symbol := range demoHoldings {
-		s, ok := n.views.listing.Symbol(symbol)
+		line, ok := n.listing().Symbol(symbol)
 		if !ok {
 			continue // another list of securities
 		}
-		cost, _ := money.Amount(s.PreviousClose, demoShares)
-		if err := n.house(ctx, "bring in shares", &trade.Command{Kind: trade.MoveSharesKind,
+		cost, _ := money.Amount(line.PreviousClose, demoShares)
+		if err := s.house(ctx, "bring in shares", &trade.Command{Kind: trade.MoveSharesKind,
 			MoveShares: trade.MoveShares{Account: id,
-				Security: s.ID, Quantity: demoShares, Cost: cost, Reference: []byte("demo " + symbol)}}); err != nil {
+				Security: line.ID, Quantity: demoShares, Cost: cost, Reference: []byte("demo " + symbol)}}); err != nil {
 			return err
 		}
 	}

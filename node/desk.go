@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"evenkeel/auth"
@@ -152,12 +153,9 @@ func (n *Node) atDesk(ctx context.Context, q *DeskRequest) (a DeskAnswer, err er
 		}
 		return DeskAnswer{Said: "the books add up"}, nil
 	case "snapshot":
-		if err := n.group.Snapshot(ctx); err != nil {
-			return a, err
-		}
-		return DeskAnswer{Said: fmt.Sprintf("snapshot at index %d", n.group.Status().SnapshotIndex)}, nil
+		return n.deskSnapshot(ctx)
 	}
-	id, _, ok := n.views.directory.ByLogin(q.Login)
+	id, _, ok := n.directory.ByLogin(q.Login)
 	if !ok {
 		return a, fmt.Errorf("no account has the login %q", q.Login)
 	}
@@ -171,7 +169,7 @@ func (n *Node) atDesk(ctx context.Context, q *DeskRequest) (a DeskAnswer, err er
 		if err != nil {
 			return a, err
 		}
-		return a, n.house(ctx, "set the password", &trade.Command{Kind: trade.SetPasswordKind,
+		return a, n.shardOf(id).house(ctx, "set the password", &trade.Command{Kind: trade.SetPasswordKind,
 			SetPassword: trade.SetPassword{Account: id, PasswordHash: []byte(hash)}})
 	case "key":
 		permissions, err := ParsePermissions(q.Permissions)
@@ -180,17 +178,18 @@ func (n *Node) atDesk(ctx context.Context, q *DeskRequest) (a DeskAnswer, err er
 		}
 		var secret [32]byte
 		a.KeyID, a.Secret, secret = auth.NewKey()
-		return a, n.house(ctx, "make a key", &trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: id,
-			KeyID: []byte(a.KeyID), SecretHash: secret, Permissions: permissions, Label: []byte(q.Reference)}})
+		return a, n.shardOf(id).house(ctx, "make a key", &trade.Command{Kind: trade.AddKeyKind,
+			AddKey: trade.AddKey{Account: id, KeyID: []byte(a.KeyID), SecretHash: secret, Permissions: permissions,
+				Label: []byte(q.Reference)}})
 	case "revoke":
-		return a, n.house(ctx, "revoke the key", &trade.Command{Kind: trade.RevokeKeyKind,
+		return a, n.shardOf(id).house(ctx, "revoke the key", &trade.Command{Kind: trade.RevokeKeyKind,
 			RevokeKey: trade.RevokeKey{Account: id, KeyID: []byte(q.KeyID)}})
 	case "deposit":
 		amount, err := money.ParseCash(q.Amount)
 		if err != nil {
 			return a, fmt.Errorf("amount %w", err)
 		}
-		return a, n.house(ctx, "move cash", &trade.Command{Kind: trade.MoveCashKind,
+		return a, n.shardOf(id).house(ctx, "move cash", &trade.Command{Kind: trade.MoveCashKind,
 			MoveCash: trade.MoveCash{Account: id, Amount: amount, Reference: []byte(reference(q.Reference))}})
 	case "shares":
 		return a, n.deskShares(ctx, id, q)
@@ -221,14 +220,14 @@ func (n *Node) deskOpen(ctx context.Context, q *DeskRequest) (a DeskAnswer, err 
 			return a, err
 		}
 	}
-	answer, err := n.ask(ctx, "open the account", &trade.Command{Kind: trade.OpenAccountKind,
+	answer, err := n.shardOfLogin(q.Login).ask(ctx, "open the account", &trade.Command{Kind: trade.OpenAccountKind,
 		OpenAccount: trade.OpenAccount{
 			Login: []byte(q.Login), PasswordHash: []byte(hash), Permissions: permissions, Commission: commission}})
 	return DeskAnswer{Account: uint64(answer.Account)}, err
 }
 
 func (n *Node) deskShares(ctx context.Context, id trade.AccountID, q *DeskRequest) error {
-	s, ok := n.views.listing.Symbol(q.Symbol)
+	s, ok := n.listing().Symbol(q.Symbol)
 	if !ok {
 		return fmt.Errorf("no security %q; symbols are written like 600519.SH, 000001.SZ, 920023.BJ", q.Symbol)
 	}
@@ -246,7 +245,7 @@ func (n *Node) deskShares(ctx context.Context, id trade.AccountID, q *DeskReques
 			return fmt.Errorf("quantity %d is too large", quantity)
 		}
 	}
-	return n.house(ctx, "move shares", &trade.Command{Kind: trade.MoveSharesKind,
+	return n.shardOf(id).house(ctx, "move shares", &trade.Command{Kind: trade.MoveSharesKind,
 		MoveShares: trade.MoveShares{Account: id,
 			Security: s.ID, Quantity: quantity, Cost: cost, Reference: []byte(reference(q.Reference))}})
 }
@@ -255,24 +254,38 @@ func (n *Node) deskShares(ctx context.Context, id trade.AccountID, q *DeskReques
 const MaxDeskList = 1000
 
 func (n *Node) deskList() (a DeskAnswer) {
-	total := n.views.directory.Accounts()
-	for id := trade.AccountID(1); int(id) <= min(total, MaxDeskList); id++ { // numbers of a shard are dense
-		if account, ok := n.views.directory.Account(id); ok {
-			a.Accounts = append(a.Accounts, n.standing(id, account.Login))
-		}
-	}
-	if total > len(a.Accounts) {
+	n.directory.Visit(func(account auth.Account) bool {
+		a.Accounts = append(a.Accounts, n.standing(account.ID, account.Login))
+		return len(a.Accounts) < MaxDeskList
+	})
+	if total := n.directory.Accounts(); total > len(a.Accounts) {
 		a.Said = fmt.Sprintf("%d of %d accounts", len(a.Accounts), total)
 	}
 	return a
 }
 
+// deskSnapshot makes a snapshot of every shard.
+func (n *Node) deskSnapshot(ctx context.Context) (a DeskAnswer, err error) {
+	var said []string
+	for _, s := range n.shards {
+		if err := s.group.Snapshot(ctx); err != nil {
+			return a, fmt.Errorf("shard %d: %w", s.number, err)
+		}
+		text := fmt.Sprintf("snapshot at index %d", s.group.Status().SnapshotIndex)
+		if len(n.shards) > 1 {
+			text = fmt.Sprintf("shard %d: %s", s.number, text)
+		}
+		said = append(said, text)
+	}
+	return DeskAnswer{Said: strings.Join(said, "\n")}, nil
+}
+
 func (n *Node) standing(id trade.AccountID, login string) DeskStanding {
-	s, _ := n.books.Day().Standing(id)
+	s, _ := n.dayOf(id).Standing(id)
 	d := DeskStanding{Account: uint64(id), Login: login, Available: s.Balance.Available.String(),
 		Frozen: s.Balance.Frozen.String(), Withdrawable: s.Balance.Withdrawable().String()}
 	for _, p := range s.Positions {
-		security, _ := n.views.listing.Security(p.Security)
+		security, _ := n.listing().Security(p.Security)
 		d.Positions = append(d.Positions, DeskPosition{Symbol: string(security.Symbol), Total: int64(p.Total),
 			Sellable: int64(p.Sellable), Frozen: int64(p.Frozen)})
 	}

@@ -33,6 +33,9 @@ func (c *Config) check() error {
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return errors.New("--tls-cert and --tls-key go together")
 	}
+	if c.Shards < 0 || c.Shards > MaxShards {
+		return fmt.Errorf("--shards %d: 1 to %d", c.Shards, MaxShards)
+	}
 	if c.DemoN < 0 || c.DemoN > MaxDemo {
 		return fmt.Errorf("--demo %d: 0 to %d", c.DemoN, MaxDemo)
 	}
@@ -51,7 +54,7 @@ func checkAddress(flag, address string) (host string, err error) {
 }
 
 // ours are the names that a data directory may hold; history.db has companions.
-var ours = []string{brokerData, exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket,
+var ours = []string{brokerData, layoutName, exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket,
 	"history.db",
 	"lost+found"}
 

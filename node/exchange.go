@@ -26,9 +26,13 @@ func (n *Node) openExchange(_, running context.Context) error {
 	n.config.ExchangePassword = venue.Password(NewPassword())
 	c := exchange.Config{
 		Dir: filepath.Join(n.config.Dir, exchangeData), Rules: n.config.Rules, Clock: n.config.Clock,
-		Flow:  n.config.Flow,
-		Units: []exchange.Unit{{CompID: unitCompID, PBU: unitPBU, Password: string(n.config.ExchangePassword)}},
-		Log:   n.log,
+		Flow: n.config.Flow,
+		Log:  n.log,
+	}
+	for _, s := range n.shards {
+		unit := unitOf(s.number)
+		unit.Password = string(n.config.ExchangePassword)
+		c.Units = append(c.Units, unit)
 	}
 	s, err := exchange.Open(c)
 	if err != nil {

@@ -38,7 +38,7 @@ func allViews() *views {
 
 func openBooksIn(t testing.TB, dir string) (*replica.Group[trade.Answer], *books.Books, *views) {
 	t.Helper()
-	g, err := replica.Open(replica.Options[trade.Answer]{Dir: dir, Group: brokerGroup, Node: brokerNode,
+	g, err := replica.Open(replica.Options[trade.Answer]{Dir: dir, Group: groupOf(0), Node: firstNode,
 		New: func() replica.Machine[trade.Answer] { return books.New(0) }})
 	if err != nil {
 		t.Fatal(err)

@@ -16,20 +16,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"evenkeel/auth"
-	"evenkeel/books"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 	"evenkeel/exchange"
 	"evenkeel/feed"
 	"evenkeel/intake"
 	"evenkeel/records"
-	"evenkeel/replica"
 	"evenkeel/venue"
 )
 
@@ -42,10 +38,8 @@ const (
 	// disk
 	// that stands still for a moment is waited for; the door tells those who wait that their outcome is unknown.
 	stalledSync  = 30 * time.Second
-	brokerGroup  = 1
-	brokerNode   = 1
-	unitCompID   = "EVENKEEL-BROKER"
-	unitPBU      = "EK0001"
+	firstNode    = 1
+	unitCompID   = "EVENKEEL-BROKER" // of shard 0 (unitOf)
 	exchangeData = "exchange"
 	brokerData   = "broker"
 )
@@ -53,6 +47,8 @@ const (
 // Config says what to run.
 type Config struct {
 	Dir       string // data directory
+	Node      uint64 // this machine's number, never used twice; 0: 1, the only one
+	Shards    int    // over how many logs the accounts are spread; fixed at birth. 0: as at birth, then one
 	Listen    string // host:port of the API without TLS; loopback only
 	ListenTLS string // host:port of the API with TLS; "" for none
 	CertFile  string // with KeyFile: the certificate; "": one of our own, for this machine
@@ -77,16 +73,18 @@ type Config struct {
 type Node struct {
 	config    Config
 	log       *slog.Logger
-	group     *replica.Group[trade.Answer]
-	books     *books.Books
-	views     *views
 	rules     *rules.Rules
+	shards    []*shard
+	directory *auth.Directory
+	documents *records.Documents
 	market    *feed.Market
 	history   *records.History
 	passwords *auth.Passwords
 	door      *intake.Door
-	link      *venue.Link
 	servers   *servers
+
+	definitions *definitions
+	failed      chan error // the first of what ends the node
 
 	exchangeMu    sync.Mutex
 	exchange      *exchange.Server // nil: it runs elsewhere, or failed and is not back yet
@@ -111,7 +109,11 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	if c.Rules == "" {
 		c.Rules = rules.Embedded()
 	}
-	n := &Node{config: c, log: c.Log, market: feed.NewMarket()}
+	if c.Node == 0 {
+		c.Node = firstNode
+	}
+	n := &Node{config: c, log: c.Log, market: feed.NewMarket(), directory: auth.NewDirectory(),
+		documents: records.NewDocuments(), definitions: newDefinitions(), failed: make(chan error, 1)}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -121,7 +123,7 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	running, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
-		n.openDir, n.openListeners, n.openBooks, n.openHistory, n.openExchange, n.openLinks, n.openDoor,
+		n.openDir, n.openLayout, n.openListeners, n.openShards, n.openHistory, n.openExchange, n.openLinks, n.openDoor,
 		n.openServers,
 		n.openDemo, n.openDesk,
 	} {
@@ -138,106 +140,38 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	return n, nil
 }
 
-// openBooks opens the broker's log, replays it, and attaches the views.
-func (n *Node) openBooks(ctx, _ context.Context) (err error) {
-	n.config.Say("opening the books in %s", n.config.Dir)
-	began := time.Now()
-	tail := records.NewTail()
-	var opened atomic.Bool // a machine that is made before is the live one: what is replayed into it, history may lack
-	n.group, err = replica.Open(replica.Options[trade.Answer]{
-		Dir: filepath.Join(n.config.Dir, brokerData), Group: brokerGroup, Node: brokerNode, Log: n.log,
-		New: func() replica.Machine[trade.Answer] {
-			b := books.New(0)
-			if !opened.Load() {
-				b.Day().Feed(tail)
-			}
-			return b
-		},
-		Progress: func(done, total int64) {
-			if time.Since(began) > patience { // a short log is nobody's business
-				n.config.Say("replaying the log: %d of %d MB", done>>20, total>>20)
-			}
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("open the books: %w", err)
-	}
-	opened.Store(true)
-	n.views = &views{listing: records.NewListing(), directory: auth.NewDirectory(), outbox: venue.NewOutbox(),
-		tail: tail, documents: records.NewDocuments()}
-	if err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], index uint64) {
-		n.books = books.Of(m)
-		attach(n.books, n.views, index)
-	}); err != nil {
-		return fmt.Errorf("open the books: %w", err)
-	}
-	c := trade.Command{Kind: trade.AdoptRulesKind, AdoptRules: trade.AdoptRules{Text: []byte(n.config.Rules)}}
-	return n.house(ctx, "adopt the rules", &c)
-}
-
-// house proposes a command of the house itself, whose refusal is an error.
-func (n *Node) house(ctx context.Context, what string, c *trade.Command) error {
-	_, err := n.ask(ctx, what, c)
-	return err
-}
-
-func (n *Node) ask(ctx context.Context, what string, c *trade.Command) (trade.Answer, error) {
-	encoded, err := trade.AppendCommand(nil, c)
-	if err != nil {
-		return trade.Answer{}, fmt.Errorf("%s: %w", what, err)
-	}
-	answer, err := n.group.Propose(ctx, encoded)
-	if err == nil && answer.Reason != trade.Accepted {
-		err = &RefusedError{Reason: answer.Reason, Numbers: answer.Numbers}
-	}
-	if err != nil {
-		return answer, fmt.Errorf("%s: %w", what, err)
-	}
-	return answer, nil
-}
-
-// RefusedError is a refusal of the books.
-type RefusedError struct {
-	Reason  trade.Reason
-	Numbers trade.Numbers
-}
-
-func (e *RefusedError) Error() string {
-	text := reasonText(e.Reason)
-	if e.Numbers != (trade.Numbers{}) {
-		text += fmt.Sprintf(" (given %s, bound %s)", inUnit(e.Reason.Unit(), e.Numbers.Given), inUnit(e.Reason.Unit(),
-			e.Numbers.Bound))
-	}
-	return text
-}
-
 // openHistory opens the history, which follows behind for as long as the node runs.
 func (n *Node) openHistory(_, running context.Context) (err error) {
-	n.history, err = records.OpenHistory(records.HistoryOptions{URL: n.config.Records, Dir: n.config.Dir, Log: n.log})
+	n.history, err = records.OpenHistory(records.HistoryOptions{URL: n.config.Records, Dir: n.config.Dir,
+		Shards: len(n.shards), Log: n.log})
 	if err != nil {
 		return fmt.Errorf("open the records: %w", err)
 	}
-	n.work.Go(func() { n.history.Follow(running, n.views.tail, n.replay) })
+	for _, s := range n.shards {
+		n.work.Go(func() {
+			n.history.Follow(running, records.Source{Shard: s.number, Tail: s.views.tail, Replay: s.replay})
+		})
+	}
 	return nil
 }
 
-// openLinks connects to the exchange, and waits for neither link: trading is read-only until they are there.
+// openLinks connects to the exchange, and waits for no link: trading is read-only until they are there.
 func (n *Node) openLinks(_, running context.Context) (err error) {
-	market := &feed.Link{Market: n.market, Log: n.log, Define: n.define, Dial: func(ctx context.Context) (net.Conn,
-		error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", n.config.ExchangeMarket)
-	}}
-	n.link, err = venue.New(venue.Options{
-		Address: n.config.ExchangeOrders, Sender: unitCompID, Target: exchange.CompID, Unit: unitPBU,
-		Password: n.config.ExchangePassword, Outbox: n.views.outbox, Proposer: n.group, Full: replica.ErrFull,
-		Log: n.log,
-	})
-	if err != nil {
-		return err
+	market := &feed.Link{Market: n.market, Log: n.log, Define: n.definitions.take,
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", n.config.ExchangeMarket)
+		}}
+	for _, s := range n.shards {
+		if err := s.openLink(); err != nil {
+			return err
+		}
+	}
+	for _, s := range n.shards {
+		s.office.set(tenure{leads: true, term: s.group.Status().Term})
+		n.work.Go(func() { s.govern(running) })
 	}
 	n.work.Go(func() { market.Run(running) })
-	n.link.Start()
 	return nil
 }
 
@@ -245,21 +179,37 @@ func (n *Node) openLinks(_, running context.Context) (err error) {
 func (n *Node) openDoor(_, _ context.Context) error {
 	n.passwords = auth.NewPasswords(auth.Limits{}, auth.Parameters{}, nil)
 	n.door = intake.New(intake.Parts{
-		Log: func(trade.AccountID) intake.Log { return n.group },
+		Log: func(account trade.AccountID) intake.Log {
+			if s := n.shardOf(account); s != nil {
+				return s.group
+			}
+			return nil
+		},
 		Board: func(id trade.SecurityID) (trade.Board, bool) {
-			s, ok := n.views.listing.Security(id)
+			s, ok := n.listing().Security(id)
 			return s.Board, ok
 		},
 		OrderSecurity: func(a trade.AccountID, id trade.OrderID) trade.SecurityID {
-			o, _ := n.books.Day().Order(a, id)
+			o, _ := n.dayOf(a).Order(a, id)
 			return o.Security
 		},
 	})
 	return nil
 }
 
+// listing is the house's list of securities, phases and days: that of shard 0.
+func (n *Node) listing() *records.Listing { return n.shards[0].views.listing }
+
+// fail ends the node with an error; the first one counts.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
 // Failed delivers the error that ends the node: without its log it must not go on.
-func (n *Node) Failed() <-chan error { return n.group.Failed() }
+func (n *Node) Failed() <-chan error { return n.failed }
 
 // Close stops everything, top-down.
 func (n *Node) Close() error {
@@ -268,16 +218,20 @@ func (n *Node) Close() error {
 		errs = append(errs, n.servers.close())
 	}
 	n.market.Close()
-	if n.link != nil {
-		n.link.Close()
+	var farewells sync.WaitGroup // each waits for the exchange's own, a moment at most
+	for _, s := range n.shards {
+		if s.link != nil {
+			farewells.Go(s.link.Close)
+		}
 	}
+	farewells.Wait()
 	n.cancel()
 	n.work.Wait()
 	if s := n.exchangeHere(); s != nil {
 		errs = append(errs, s.Close())
 	}
-	if n.group != nil {
-		errs = append(errs, n.group.Close())
+	for _, s := range n.shards {
+		errs = append(errs, s.close())
 	}
 	if n.history != nil {
 		errs = append(errs, n.history.Close())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"evenkeel/books"
 	"evenkeel/core/broker"
 	"evenkeel/core/must"
 	"evenkeel/core/trade"
@@ -14,11 +13,11 @@ import (
 
 // replay makes the events of the log's entries behind an index again, by books of their own that begin with the log.
 // It is how a lost history is filled; it costs about as long as the log is.
-func (n *Node) replay(ctx context.Context, after uint64, visit func(records.Entry) error) error {
-	state := broker.New(0)
+func (s *shard) replay(ctx context.Context, after uint64, visit func(records.Entry) error) error {
+	state := broker.New(s.number)
 	var command trade.Command
 	var out trade.Output
-	return n.group.Replay(0, func(e replica.Entry) error {
+	return s.group.Replay(0, func(e replica.Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -46,13 +45,4 @@ func (n *Node) replay(ctx context.Context, after uint64, visit func(records.Entr
 		}
 		return nil
 	})
-}
-
-// inspect runs look on the books between two entries.
-func (n *Node) inspect(ctx context.Context, look func(*books.Books)) error {
-	err := n.group.Inspect(ctx, func(m replica.Machine[trade.Answer], _ uint64) { look(books.Of(m)) })
-	if err != nil {
-		return fmt.Errorf("look at the books: %w", err)
-	}
-	return nil
 }

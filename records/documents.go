@@ -19,8 +19,8 @@ type texts map[trade.AccountID]map[string][]byte
 // NewDocuments returns an empty view.
 func NewDocuments() *Documents { return &Documents{shards: map[uint16]texts{}} }
 
-// Replace tells anew what a shard has: describe is called with a function that takes each event. Whoever asks meanwhile
-// is answered from what was there before.
+// Replace tells anew what a shard has: describe is called with a function that takes each event. Whoever asks
+// meanwhile is answered from what was there before.
 func (d *Documents) Replace(shard uint16, describe func(take func(*trade.Event))) {
 	fresh := texts{}
 	describe(fresh.take)

@@ -48,9 +48,9 @@ type HistoryOptions struct {
 }
 
 // History is what is older than the memory, in SQL: PostgreSQL, or SQLite in the data directory. It follows the log of
-// each shard: an event is written once, with the log index that it came from in the same transaction, so that after any
-// failure it goes on where it was; when the database is lost it is filled again from the log. Any number may read it,
-// and several nodes may follow into one database: the place moves from where its writer saw it, or not at all.
+// each shard: an event is written once, with the log index that it came from in the same transaction, so that after
+// any failure it goes on where it was; when the database is lost it is filled again from the log. Any number may read
+// it, and several nodes may follow into one database: the place moves from where its writer saw it, or not at all.
 type History struct {
 	database  database
 	log       *slog.Logger

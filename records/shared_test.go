@@ -66,7 +66,9 @@ func TestHistoryShared(t *testing.T) {
 		}
 		for i, n := range nodes {
 			for shard, h := range houses {
-				until(t, "all have it", func() bool { return n.history.Index(uint16(shard)) >= h.index-1 && n.history.Ready() == nil })
+				until(t, "all have it", func() bool {
+					return n.history.Index(uint16(shard)) >= h.index-1 && n.history.Ready() == nil
+				})
 				if t.Failed() {
 					t.Fatalf("node %d", i)
 				}

@@ -209,6 +209,10 @@ func (s *State) apply(c *trade.Command) trade.Answer {
 	return refuse(trade.CommandUnreadable)
 }
 
+// Rules returns the text of the rules in force, nil before the first. It must not be changed, nor kept beyond the next
+// Apply.
+func (s *State) Rules() []byte { return s.rulesText }
+
 // Untrue returns how many reports contradicted the books. It should be 0, and somebody should be woken when it is not.
 func (s *State) Untrue() uint64 { return s.untrue }
 

@@ -1,0 +1,205 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/auth"
+	"evenkeel/books"
+	"evenkeel/core/trade"
+	"evenkeel/exchange"
+	"evenkeel/records"
+	"evenkeel/replica"
+	"evenkeel/venue"
+)
+
+// A shard is a slice of the accounts on this node: the group of its log, its books, and the views that follow them.
+type shard struct {
+	node   *Node
+	number uint16
+	group  *replica.Group[trade.Answer]
+	live   atomic.Pointer[books.Books] // of the group; another one after a snapshot came
+	views  *views
+	link   *venue.Link
+	office office
+}
+
+// groupOf is the group of a shard's log. Groups count from 1.
+func groupOf(shard uint16) uint64 { return uint64(shard) + 1 }
+
+// unitOf is the broker unit of a shard at the exchange: the name by which it logs on, and its number.
+func unitOf(shard uint16) exchange.Unit {
+	u := exchange.Unit{CompID: unitCompID, PBU: fmt.Sprintf("EK%04d", shard+1)}
+	if shard > 0 {
+		u.CompID = fmt.Sprintf("%s-%d", unitCompID, shard+1)
+	}
+	return u
+}
+
+// day is the view of the shard's accounts. It must not be kept: a snapshot replaces it.
+func (s *shard) day() *records.Day { return s.live.Load().Day() }
+
+// shardOf is the shard of an account; nil where there is none such.
+func (n *Node) shardOf(account trade.AccountID) *shard {
+	if at := account >> trade.ShardShift; at < trade.AccountID(len(n.shards)) {
+		return n.shards[at]
+	}
+	return nil
+}
+
+// shardOfLogin is the shard in which the account of a login is, or would be.
+func (n *Node) shardOfLogin(login string) *shard { return n.shards[auth.ShardOf(login, len(n.shards))] }
+
+// dayOf is the view of an account. An account of no shard has no rows in any.
+func (n *Node) dayOf(account trade.AccountID) *records.Day {
+	if s := n.shardOf(account); s != nil {
+		return s.day()
+	}
+	return n.shards[0].day()
+}
+
+// openShards opens the broker's logs, replays them, and attaches the views.
+func (n *Node) openShards(ctx, running context.Context) error {
+	n.config.Say("opening the books in %s", n.config.Dir)
+	for number := range n.config.Shards {
+		s := &shard{node: n, number: uint16(number)}
+		s.views = &views{shard: s.number, listing: records.NewListing(), directory: n.directory,
+			outbox: venue.NewOutbox(), tail: records.NewTail(), documents: n.documents}
+		s.office.init()
+		n.shards = append(n.shards, s)
+		if err := s.open(ctx); err != nil {
+			return fmt.Errorf("open the books of shard %d: %w", number, err)
+		}
+		n.work.Go(func() {
+			select {
+			case err := <-s.group.Failed():
+				n.fail(err)
+			case <-running.Done():
+			}
+		})
+	}
+	return nil
+}
+
+func (s *shard) open(ctx context.Context) (err error) {
+	n := s.node
+	began := time.Now()
+	var opened atomic.Bool // a machine that is made before is the live one: what is replayed into it, history may lack
+	s.group, err = replica.Open(replica.Options[trade.Answer]{
+		Dir: filepath.Join(n.config.Dir, brokerData), Group: groupOf(s.number), Node: n.config.Node, Log: n.log,
+		New: func() replica.Machine[trade.Answer] {
+			b := books.New(s.number)
+			if !opened.Load() {
+				b.Day().Feed(s.views.tail)
+			}
+			return b
+		},
+		Progress: func(done, total int64) {
+			if time.Since(began) > patience { // a short log is nobody's business
+				n.config.Say("replaying the log of shard %d: %d of %d MB", s.number, done>>20, total>>20)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	opened.Store(true)
+	if err := s.group.Inspect(ctx, func(m replica.Machine[trade.Answer], index uint64) {
+		live := books.Of(m)
+		attach(live, s.views, index)
+		s.live.Store(live)
+	}); err != nil {
+		return err
+	}
+	return s.adoptRules(ctx)
+}
+
+// adoptRules puts the rules into the books, unless they are in force there.
+func (s *shard) adoptRules(ctx context.Context) error {
+	var inForce bool
+	if err := s.inspect(ctx, func(b *books.Books) {
+		inForce = bytes.Equal(b.State().Rules(), []byte(s.node.config.Rules))
+	}); err != nil || inForce {
+		return err
+	}
+	return s.house(ctx, "adopt the rules", &trade.Command{Kind: trade.AdoptRulesKind,
+		AdoptRules: trade.AdoptRules{Text: []byte(s.node.config.Rules)}})
+}
+
+// house proposes a command of the house itself, whose refusal is an error.
+func (s *shard) house(ctx context.Context, what string, c *trade.Command) error {
+	_, err := s.ask(ctx, what, c)
+	return err
+}
+
+func (s *shard) ask(ctx context.Context, what string, c *trade.Command) (trade.Answer, error) {
+	encoded, err := trade.AppendCommand(nil, c)
+	if err != nil {
+		return trade.Answer{}, fmt.Errorf("%s: %w", what, err)
+	}
+	answer, err := s.group.Propose(ctx, encoded)
+	if err == nil && answer.Reason != trade.Accepted {
+		err = &RefusedError{Reason: answer.Reason, Numbers: answer.Numbers}
+	}
+	if err != nil {
+		return answer, fmt.Errorf("%s: %w", what, err)
+	}
+	return answer, nil
+}
+
+// inspect runs look on the books between two entries.
+func (s *shard) inspect(ctx context.Context, look func(*books.Books)) error {
+	err := s.group.Inspect(ctx, func(m replica.Machine[trade.Answer], _ uint64) { look(books.Of(m)) })
+	if err != nil {
+		return fmt.Errorf("look at the books of shard %d: %w", s.number, err)
+	}
+	return nil
+}
+
+// openLink makes the shard's link to the exchange. It is started when this node leads the shard.
+func (s *shard) openLink() (err error) {
+	unit, n := unitOf(s.number), s.node
+	s.link, err = venue.New(venue.Options{
+		Address: n.config.ExchangeOrders, Sender: unit.CompID, Target: exchange.CompID, Unit: unit.PBU,
+		Password: n.config.ExchangePassword, Outbox: s.views.outbox, Proposer: s.group, Full: replica.ErrFull,
+		Log: n.log.With("shard", s.number),
+	})
+	return err
+}
+
+// close closes the shard's log; its link has ended.
+func (s *shard) close() error {
+	if s.group == nil {
+		return nil
+	}
+	if err := s.group.Close(); err != nil {
+		return fmt.Errorf("shard %d: %w", s.number, err)
+	}
+	return nil
+}
+
+// RefusedError is a refusal of the books.
+type RefusedError struct {
+	Reason  trade.Reason
+	Numbers trade.Numbers
+}
+
+func (e *RefusedError) Error() string {
+	text := reasonText(e.Reason)
+	if e.Numbers != (trade.Numbers{}) {
+		text += fmt.Sprintf(" (given %s, bound %s)", inUnit(e.Reason.Unit(), e.Numbers.Given), inUnit(e.Reason.Unit(),
+			e.Numbers.Bound))
+	}
+	return text
+}
+
+// isRefusal reports whether the books refused: the same command is refused again.
+func isRefusal(err error) bool {
+	var refused *RefusedError
+	return errors.As(err, &refused)
+}
