@@ -27,6 +27,8 @@ type applier[A any] struct {
 	answers  []A          // reused
 	looking  atomic.Int64 // inspections and requests of snapshots waiting
 
+	readers readers
+
 	mutex sync.Mutex
 	place position // last entry applied, for others to read
 
@@ -72,12 +74,12 @@ func (r *markRequest) tell(err error) {
 
 // A mark is where a snapshot is to be made, and what the live machine was there.
 type mark struct {
-	at      position
-	time    int64
-	hash    uint64
-	hashed  bool
-	bytes   uint64 // applier.bytes there
-	members *raftpb.ConfState
+	at     position
+	time   int64
+	hash   uint64
+	hashed bool
+	bytes  uint64 // applier.bytes there
+	roster
 	*markRequest
 }
 
@@ -106,6 +108,7 @@ func (a *applier[A]) step() bool {
 			a.marked(a.newMark(w.mark))
 		case w.stop:
 			a.refuse(work[i+1:])
+			a.readers.refuse(ErrClosed)
 			a.ended = true
 			close(a.stopped)
 			return true
@@ -145,6 +148,7 @@ func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
 		a.mutex.Lock()
 		a.place = place // before the answers: who has one finds the entry in Status and Replay
 		a.mutex.Unlock()
+		a.readers.reach(place.index)
 		if ok && len(batches) > 0 && batches[0].index == place.index {
 			a.answer(batches[0], answers)
 			batches = batches[1:]

@@ -103,8 +103,8 @@ func (c *committedReader) take(rec record, until position) (found bool, err erro
 		}
 	case entryRecord:
 		e, err := decodeLogEntry(rec.data)
-		if err == nil && e.kind != raftpb.EntryNormal {
-			err = fmt.Errorf("entry %d is of kind %v, which this release does not write", e.index, e.kind)
+		if err == nil && e.kind == raftpb.EntryConfChange {
+			err = fmt.Errorf("entry %d is of kind %v, which no release writes", e.index, e.kind)
 		}
 		if err == nil && e.index <= c.state.commit {
 			err = fmt.Errorf("entry %d follows word that entries up to %d are agreed", e.index, c.state.commit)
@@ -193,12 +193,8 @@ func unpack(
 	data []byte,
 	into [][]byte,
 ) (e Entry, ok bool, err error) {
-	if kind != raftpb.EntryNormal {
-		return Entry{}, false, fmt.Errorf("entry %d of group %d changes the members, which this release does not know",
-			index, group)
-	}
-	if len(data) == 0 {
-		return Entry{}, false, nil // a new leader's first
+	if len(data) == 0 || kind == raftpb.EntryConfChangeV2 {
+		return Entry{}, false, nil // a new leader's first, a change of members
 	}
 	owner, time, commands, err := decodePayload(data, into)
 	if err != nil {

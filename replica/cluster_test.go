@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -37,7 +38,7 @@ func (c *cluster) isolate(node uint64) {
 
 func (c *cluster) options(dir string, node uint64) Options[uint64] {
 	o := testOptions(dir)
-	o.Node, o.voters, o.Transport = node, []uint64{1, 2, 3}, c
+	o.Node, o.Members, o.Transport = node, []Member{{ID: 1}, {ID: 2}, {ID: 3}}, c
 	return o
 }
 
@@ -128,4 +129,9 @@ func TestThreeVoters(t *testing.T) {
 			t.Fatalf("node %d's archive has %d of %d commands, %v", node, len(archived), len(want), err)
 		}
 	}
+}
+
+// SendSnapshot implements Transport.
+func (c *cluster) SendSnapshot(_ uint64, m *raftpb.Message, _ func() (io.ReadCloser, int64, error), done func(error)) {
+	go done(errors.New("no snapshots here"))
 }

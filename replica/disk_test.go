@@ -70,7 +70,7 @@ func recovered(t testing.TB, o Options[uint64]) ([]string, int64, error) {
 	if err := o.complete(); err != nil {
 		t.Fatal(err)
 	}
-	h, err := openHome(o.Dir, o.Group, o.Node, o.voters, false)
+	h, err := openHome(o.Dir, o.Group, o.Node, o.Members, false)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -266,10 +266,10 @@ func TestUnfinishedCreationStartsAgain(t *testing.T) {
 }
 
 func TestMarkerIsReadBack(t *testing.T) {
-	h := &home{group: 1, node: 2, voters: []uint64{2, 3}}
+	h := &home{group: 1, node: 2, initial: newRoster([]Member{{ID: 2}, {ID: 3}})}
 	back := &home{group: 1, node: 2}
-	if err := back.readMarker(h.marker()); err != nil || !slices.Equal(back.voters, h.voters) {
-		t.Fatalf("%v, %v", back.voters, err)
+	if err := back.readMarker(h.marker()); err != nil || !slices.Equal(back.initial.ids(), h.initial.ids()) {
+		t.Fatalf("%v, %v", back.initial, err)
 	}
 	for _, bad := range []string{"", "replica 1\n", h.marker() + "x", strings.Replace(h.marker(), "2 3", "0", 1)} {
 		if err := back.readMarker(bad); err == nil {

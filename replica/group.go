@@ -22,6 +22,7 @@ type Group[A any] struct {
 	limits   Limits
 	waiters  sync.Pool // of *waiter[A]
 	start    Status    // what the start did
+	lone     bool      // it was the only voter at start
 	closing  sync.Once
 	closeErr error
 }
@@ -53,7 +54,7 @@ func Open[A any](o Options[A]) (*Group[A], error) {
 	go g.applier.run()
 	go g.keeper.run()
 	go g.loop.run()
-	if g.home.alone() {
+	if g.lone {
 		select {
 		case <-g.loop.ready:
 		case err := <-g.loop.failures:
@@ -192,14 +193,60 @@ func replayLog(h *home, after uint64, until position, visit func(Entry) error) e
 	if err := reader.read(until, visitPayload); err != nil {
 		return err
 	}
-	if until.index == 0 && h.alone() {
-		return reader.release(reader.last.index, visitPayload)
+	if until.index == 0 {
+		return releaseAlone(h, reader, visitPayload)
 	}
 	if reader.after < until.index {
 		return &CorruptError{File: reader.tail.path, Offset: reader.tail.offset,
 			Cause: fmt.Errorf("the log ends at index %d, applied is %d", reader.after, until.index)}
 	}
 	return nil
+}
+
+// releaseAlone visits what a log does not say is agreed and is all the same, because its node was the only voter.
+func releaseAlone(h *home, reader *committedReader, visit func(logEntry) error) error {
+	if len(reader.waiting) == 0 {
+		return nil
+	}
+	members, err := h.rosterAt(reader.after)
+	for err == nil && len(reader.waiting) > 0 && members.alone(h.node) {
+		err = reader.release(reader.waiting[0].index, func(e logEntry) error {
+			if err := members.reform(e); err != nil {
+				return err
+			}
+			return visit(e)
+		})
+	}
+	return err
+}
+
+// rosterAt is who the members were after entry index, which is agreed: from the newest snapshot and the log behind it.
+func (h *home) rosterAt(index uint64) (roster, error) {
+	paths, err := snapshotFiles(h.snapshots())
+	if err != nil {
+		return roster{}, err
+	}
+	head := snapshotHead{roster: h.initial}
+	for _, path := range paths {
+		newest, err := readSnapshot(path, h.group, nil)
+		if err == nil && newest.at.index <= index {
+			head = newest
+			break
+		}
+	}
+	reader, err := openCommitted(h.log(), h.identity(), head.at)
+	if err != nil {
+		return roster{}, err
+	}
+	defer reader.close()
+	members := head.roster
+	err = reader.read(position{}, func(e logEntry) error {
+		if e.index > index {
+			return nil
+		}
+		return members.reform(e)
+	})
+	return members, err
 }
 
 // Receive takes a message that another voter of the group sent. It never blocks. Proposals are not taken from others:
@@ -211,11 +258,60 @@ func (g *Group[A]) Receive(message *raftpb.Message) {
 	g.loop.in.post(loopWork{received: message})
 }
 
+// Unreachable says that messages to a node were lost.
+func (g *Group[A]) Unreachable(node uint64) {
+	if node != 0 {
+		g.loop.in.post(loopWork{unreachable: node})
+	}
+}
+
+// Transfer gives leadership to a voter, the one that has most of the log when to is 0, and waits until that leads.
+// Until then commands wait. Errors: ErrNotLeader, ErrNoSuccessor, ErrTransferring, ErrNotTransferred, ErrFailed,
+// ErrClosed, ctx's (it may still be transferred then).
+func (g *Group[A]) Transfer(ctx context.Context, to uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	g.AskTransfer(to, func(err error) { done <- err })
+	return g.wait(ctx, done)
+}
+
+// AskTransfer is Transfer without waiting: done is called from the raft loop, and must not block; it is never called
+// when the group is closed.
+func (g *Group[A]) AskTransfer(to uint64, done func(error)) {
+	g.loop.in.post(loopWork{transfer: &transfer{to: to, done: done}})
+}
+
+// wait waits for an answer of the raft loop.
+func (g *Group[A]) wait(ctx context.Context, done chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.loop.stopped:
+	}
+	select {
+	case err := <-done:
+		return err
+	default:
+		return ErrClosed
+	}
+}
+
+// Leadership is who leads the group, as this node knows it.
+func (g *Group[A]) Leadership() Leadership { return g.loop.reports().leadership }
+
+// Members are who belongs to the group, as of the last entry applied.
+func (g *Group[A]) Members() []Member { return g.loop.reports().members }
+
 // Status is what the group says of itself. It never waits for the disk or the machine.
 func (g *Group[A]) Status() Status {
 	s := g.start
 	l, k := g.loop.reports(), g.keeper.reports()
-	s.Leader, s.Leading, s.Term = l.leader, l.leading, l.term
+	s.Leader, s.Leading, s.Term = l.leadership.Leader, l.leadership.Leading, l.leadership.Term
+	s.Followers = l.followers
 	s.Committed, s.Durable, s.Failure = l.committed, l.durable, l.failure
 	s.InFlight, s.MemoryEntries, s.MemoryBytes = l.inFlight, l.entries, l.bytes
 	s.Applied = g.applier.applies().index

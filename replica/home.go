@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -19,7 +18,6 @@ const (
 	lockName      = "LOCK"
 	logName       = "log"
 	snapshotsName = "snapshots"
-	markerVersion = 1
 	directoryMode = 0o700
 	fileMode      = 0o600
 	newSuffix     = ".new"
@@ -29,7 +27,7 @@ const (
 type home struct {
 	dir         string
 	group, node uint64
-	voters      []uint64 // of the group when it was new
+	initial     roster // of the group when it was new; nobody when this node joined it later
 	lock        *os.File
 }
 
@@ -49,8 +47,8 @@ func homeDir(dir string, group uint64) string {
 
 // openHome locks the directory of a group, creating it when create is set and there is nothing. A directory that has
 // content and no marker, or another's, is refused.
-func openHome(dir string, group, node uint64, voters []uint64, create bool) (*home, error) {
-	h := &home{dir: homeDir(dir, group), group: group, node: node, voters: voters}
+func openHome(dir string, group, node uint64, members []Member, create bool) (*home, error) {
+	h := &home{dir: homeDir(dir, group), group: group, node: node, initial: newRoster(members)}
 	if create {
 		if err := h.createIfAbsent(dir); err != nil {
 			return nil, fmt.Errorf("creating %s: %w", h.dir, err)
@@ -164,47 +162,6 @@ func (h *home) settle() error {
 	}
 	return nil
 }
-
-func (h *home) marker() string {
-	var voters []string
-	for _, v := range h.voters {
-		voters = append(voters, fmt.Sprint(v))
-	}
-	return fmt.Sprintf("replica %d\ngroup %d\nnode %d\nvoters %s\n", markerVersion, h.group, h.node,
-		strings.Join(voters, " "))
-}
-
-func (h *home) readMarker(text string) error {
-	var version int
-	var group, node uint64
-	lines := strings.SplitAfterN(text, "voters ", 2)
-	n, _ := fmt.Sscanf(lines[0], "replica %d\ngroup %d\nnode %d\n", &version, &group, &node)
-	if n != 3 || len(lines) != 2 {
-		return &CorruptError{File: filepath.Join(h.dir, markerName), Cause: errors.New("not a marker")}
-	}
-	if version != markerVersion {
-		return fmt.Errorf("%s has layout version %d, known is %d: a newer release wrote it", h.dir, version, markerVersion)
-	}
-	if group != h.group || node != h.node {
-		return fmt.Errorf("%w: %s is of group %d, node %d; this is group %d, node %d", ErrForeign, h.dir, group, node,
-			h.group, h.node)
-	}
-	h.voters = nil
-	for _, field := range strings.Fields(lines[1]) {
-		var voter uint64
-		if _, err := fmt.Sscan(field, &voter); err != nil || voter == 0 {
-			return &CorruptError{File: filepath.Join(h.dir, markerName), Cause: fmt.Errorf("voter %q", field)}
-		}
-		h.voters = append(h.voters, voter)
-	}
-	if len(h.voters) == 0 || h.marker() != text {
-		return &CorruptError{File: filepath.Join(h.dir, markerName), Cause: errors.New("not a marker")}
-	}
-	return nil
-}
-
-// alone reports whether this node decides by itself.
-func (h *home) alone() bool { return slices.Equal(h.voters, []uint64{h.node}) }
 
 func (h *home) acquire() error {
 	path := filepath.Join(h.dir, lockName)

@@ -155,9 +155,6 @@ func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 	if m.at.index <= k.newest.at.index {
 		return false, nil
 	}
-	if len(m.members.GetVotersOutgoing()) > 0 || len(m.members.GetLearnersNext()) > 0 {
-		return false, fmt.Errorf("the group is changing its members at index %d; the snapshot waits until that is done", m.at.index)
-	}
 	shadow, err := k.shadow(m.at)
 	if err != nil {
 		return false, err
@@ -167,15 +164,14 @@ func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 			return false, &DivergedError{Index: m.at.index, Live: m.hash, Shadow: hash}
 		}
 	}
-	head := snapshotHead{group: k.home.group, at: m.at, time: m.time, voters: m.members.GetVoters(),
-		learners: m.members.GetLearners()}
+	head := snapshotHead{group: k.home.group, at: m.at, time: m.time, roster: m.roster}
 	write := func(w io.Writer) error { return shadow.Snapshot(untilClose{k.closing, nil, w}) }
 	if head, err = writeSnapshot(k.home.snapshots(), head, write); err != nil {
 		return false, fmt.Errorf("writing a snapshot to %s: %w", k.home.snapshots(), err)
 	}
 	k.newest, k.newestAt = head, snapshotPath(k.home.snapshots(), m.at)
 	note := journalWork{snapshot: &walpb.Snapshot{Index: new(m.at.index), Term: new(m.at.term),
-		ConfState: head.members()}}
+		ConfState: head.conf}}
 	k.note(note, noting{mark: m, began: began, then: func() (bool, error) { return k.prune(m, began) }})
 	return true, nil
 }

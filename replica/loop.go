@@ -1,15 +1,19 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 
 	"evenkeel/core/must"
 )
@@ -37,10 +41,13 @@ type loop[A any] struct {
 	ready     chan struct{} // closed when this node leads and has applied all that came before
 	failures  chan error    // of capacity one
 
+	leader    uint64
 	leading   bool
-	isReady   bool
+	isReady   bool // it leads and has applied all that came before
+	opened    bool // it was ready once
 	failure   error
 	term      uint64
+	committed uint64
 	time      int64       // of the newest entry
 	proposed  []*batch[A] // handed to raft, not yet in the log
 	placed    []*batch[A] // in the log, not yet handed to the applier, by index
@@ -48,8 +55,20 @@ type loop[A any] struct {
 	appending int         // messages with entries at the journal
 	applied   uint64      // what raft knows to be applied
 
-	watched int64 // the write of the journal that the last tick saw, by when it began; 0: none
+	watched int64 // the write of the journal that the last tick saw, by its name; 0: none
 	ticks   int   // for how many ticks it was under way
+	hung    bool  // that is longer than SlowSync
+
+	pin uint64 // entries behind it are kept in memory for members that will ask for them
+
+	membersChanged func([]Member)
+
+	led       func(Leadership)
+	told      Leadership // what was announced last
+	transfer  *transfer  // leadership on its way, nil while it is not
+	unwilling uint64     // who did not take it the last time
+	fresh     *fresh
+	sending   map[uint64]bool // nodes that a snapshot is being sent to
 
 	keeping   bool      // a snapshot of the group's own accord is under way
 	keptBytes uint64    // applier.bytes at the last snapshot
@@ -62,22 +81,28 @@ type loop[A any] struct {
 
 // A loopReport is what others may know of the protocol.
 type loopReport struct {
-	leader, term, committed, durable uint64
-	leading                          bool
-	inFlight, entries, bytes         int
-	failure                          string
+	leadership               Leadership
+	committed, durable       uint64
+	inFlight, entries, bytes int
+	followers                []Follower
+	members                  []Member
+	failure                  string
 }
 
-// loopWork is one of: messages whose writes are durable, entries applied, a message from another voter, where to make
-// a snapshot, how it went, a failure.
+// loopWork is one of: messages whose writes are durable, entries applied, a message from another voter, a voter that
+// cannot be reached, leadership to give away, how sending a snapshot ended, where to make a snapshot, how it went, a
+// failure.
 type loopWork struct {
-	saved    []*raftpb.Message
-	applied  *appliedWork
-	received *raftpb.Message
-	mark     *mark
-	kept     *mark
-	keptErr  error
-	failure  error
+	saved       []*raftpb.Message
+	applied     *appliedWork
+	received    *raftpb.Message
+	unreachable uint64
+	transfer    *transfer
+	sent        *raftpb.Message
+	mark        *mark
+	kept        *mark
+	err         error // of sent and kept
+	failure     error
 }
 
 // run is the raft loop's goroutine.
@@ -114,23 +139,29 @@ func (l *loop[A]) advance() bool {
 	if l.failure != nil {
 		return false
 	}
-	did := l.propose()
+	did := l.start()
 	for l.raft.HasReady() {
 		did = true
 		l.carryOut(l.raft.Ready())
 		if l.failure != nil {
 			return did
 		}
-		l.propose()
+		l.start()
 	}
 	l.publish()
 	return did
 }
 
+// start hands the protocol what waits for it. It reports whether anything did.
+func (l *loop[A]) start() bool {
+	proposed, transferred, asked := l.propose(), l.beginTransfer(), l.askFresh()
+	return proposed || transferred || asked
+}
+
 // propose hands batches to the protocol: full ones while the limit allows, another only when no sync is under way, so
 // that what comes in during a sync shares the next. It reports whether there was one.
 func (l *loop[A]) propose() (any bool) {
-	for l.leading && l.inFlight < l.limits.InFlight {
+	for l.leading && l.transfer == nil && l.inFlight < l.limits.InFlight {
 		b := l.queue.take(l.appending == 0 && len(l.proposed) == 0)
 		if b == nil {
 			return any
@@ -167,13 +198,18 @@ func (l *loop[A]) abandon() {
 
 // carryOut does what a Ready asks for. Messages to the journal and the applier go in order and are never dropped.
 func (l *loop[A]) carryOut(rd raft.Ready) {
-	if rd.HardState != nil && rd.GetTerm() != l.term {
-		l.abandon()
-		l.term = rd.GetTerm()
+	if rd.HardState != nil {
+		l.committed = rd.GetCommit()
+		if rd.GetTerm() != l.term {
+			l.abandon()
+			l.term = rd.GetTerm()
+		}
 	}
 	if rd.SoftState != nil {
-		l.lead(rd.SoftState)
+		l.follow(rd.SoftState)
 	}
+	l.announce()
+	l.takeFresh(rd.ReadStates)
 	if !raft.IsEmptySnap(rd.Snapshot) {
 		l.fail(fmt.Errorf("the leader sent a snapshot at index %d, which this release cannot take",
 			rd.Snapshot.GetMetadata().GetIndex()))
@@ -199,28 +235,54 @@ func (l *loop[A]) carryOut(rd raft.Ready) {
 	l.send(others)
 }
 
+// send hands messages to the transport. Snapshots go their own way.
 func (l *loop[A]) send(messages []*raftpb.Message) {
-	if len(messages) > 0 {
-		l.transport.Send(l.group, messages)
+	plain := messages[:0]
+	for _, m := range messages {
+		if m.GetType() == raftpb.MsgSnap {
+			l.sendSnapshot(m)
+		} else {
+			plain = append(plain, m)
+		}
+	}
+	if len(plain) > 0 {
+		l.transport.Send(l.group, plain)
 	}
 }
 
-// lead follows who leads.
-func (l *loop[A]) lead(now *raft.SoftState) {
-	leading := now.RaftState == raft.StateLeader
-	l.mutex.Lock()
-	l.public.leader, l.public.leading = now.Lead, leading
-	l.mutex.Unlock()
-	if leading == l.leading {
+// sendSnapshot hands the snapshot file that a message is about to the transport: one at a time to each node.
+func (l *loop[A]) sendSnapshot(m *raftpb.Message) {
+	to := m.GetTo()
+	if l.sending[to] {
+		l.raft.ReportSnapshot(to, raft.SnapshotFailure) // the one before it is still on its way
 		return
 	}
-	l.leading = leading
-	if leading {
-		l.queue.accept()
-		return
+	l.sending[to] = true
+	meta := m.GetSnapshot().GetMetadata()
+	path := snapshotPath(l.keeper.home.snapshots(), position{meta.GetIndex(), meta.GetTerm()})
+	open := func() (io.ReadCloser, int64, error) {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, 0, err
+		}
+		info, err := file.Stat()
+		if err != nil {
+			return nil, 0, errors.Join(err, file.Close())
+		}
+		return file, info.Size(), nil
 	}
-	l.abandon()
-	l.lose(l.queue.refuse(ErrNotLeader), ErrNotLeader)
+	l.transport.SendSnapshot(l.group, m, open, func(err error) { l.in.post(loopWork{sent: m, err: err}) })
+}
+
+// onSent tells the protocol how sending a snapshot ended.
+func (l *loop[A]) onSent(m *raftpb.Message, err error) {
+	delete(l.sending, m.GetTo())
+	status := raft.SnapshotFinish
+	if err != nil {
+		status = raft.SnapshotFailure
+		l.log.Warn("sending a snapshot", "group", l.group, "to", m.GetTo(), "error", err)
+	}
+	l.raft.ReportSnapshot(m.GetTo(), status)
 }
 
 // place notes where an own batch came to lie in the log. A leader appends nothing but its own proposals, in order, and
@@ -261,23 +323,45 @@ func (l *loop[A]) claim(entries []*raftpb.Entry) []*batch[A] {
 func (l *loop[A]) take(w *loopWork) {
 	switch {
 	case l.failure != nil:
-		if w.mark != nil { // a failed group makes no snapshots
-			w.mark.tell(ErrFailed)
-		}
+		w.refuse(ErrFailed)
 	case w.saved != nil:
 		l.onSaved(w.saved)
 	case w.applied != nil:
 		l.onApplied(w.applied)
 	case w.received != nil:
-		_ = l.raft.Step(w.received) // a message that does not fit is ignored, as if it had been lost
+		l.receive(w.received)
+	case w.unreachable != 0:
+		l.raft.ReportUnreachable(w.unreachable)
+	case w.transfer != nil:
+		l.startTransfer(w.transfer)
+	case w.sent != nil:
+		l.onSent(w.sent, w.err)
 	case w.mark != nil:
-		w.mark.members = l.memory.members
+		w.mark.roster = l.memory.roster
 		l.keeper.in.post(keeperWork{mark: w.mark})
 	case w.kept != nil:
-		l.onKept(w.kept, w.keptErr)
+		l.onKept(w.kept, w.err)
 	case w.failure != nil:
 		l.fail(w.failure)
 	}
+}
+
+// refuse answers who waits for the work: it will not be done.
+func (w *loopWork) refuse(why error) {
+	if w.mark != nil {
+		w.mark.tell(why)
+	}
+	if w.transfer != nil {
+		w.transfer.done(why)
+	}
+}
+
+// receive takes a message of another node. One that does not fit is ignored, as if it had been lost.
+func (l *loop[A]) receive(m *raftpb.Message) {
+	if l.hung && m.GetType() == raftpb.MsgTimeoutNow {
+		return // a node whose disk hangs must not lead
+	}
+	_ = l.raft.Step(m)
 }
 
 // onSaved takes what is durable into the log in memory and delivers the answers that waited for it.
@@ -311,17 +395,21 @@ func (l *loop[A]) respond(responses []*raftpb.Message) {
 
 func (l *loop[A]) onApplied(w *appliedWork) {
 	l.inFlight -= w.own
+	l.reform(w.message.Entries)
+	if l.failure != nil {
+		return
+	}
 	l.respond(w.message.Responses)
 	last := w.message.Entries[len(w.message.Entries)-1]
 	l.applied = last.GetIndex()
-	keep := l.applied
-	if len(l.memory.members.GetVoters()) > 1 {
-		keep = min(keep, l.memory.snapshot.GetIndex()) // a voter that is behind may need the rest
-	}
-	l.memory.trim(l.limits, keep)
+	l.memory.trim(l.limits, l.applied, l.pin)
 	if l.leading && !l.isReady && last.GetTerm() == l.term {
 		l.isReady = true
-		close(l.ready)
+		if !l.opened {
+			l.opened = true
+			close(l.ready)
+		}
+		l.announce()
 	}
 }
 
@@ -333,7 +421,8 @@ func (l *loop[A]) onKept(m *mark, err error) {
 	}
 	l.keptBytes, l.keptAt = m.bytes, l.now()
 	if m.at.index > l.memory.snapshot.GetIndex() {
-		l.memory.snapshot = &raftpb.SnapshotMetadata{ConfState: m.members, Index: new(m.at.index), Term: new(m.at.term)}
+		l.memory.snapshot = snapshotHead{at: m.at, roster: m.roster}.metadata()
+		l.memory.wanted = false
 	}
 }
 
@@ -342,31 +431,24 @@ func (l *loop[A]) tick() {
 	if l.failure != nil {
 		return
 	}
-	l.raft.Tick()
-	if l.stalled() {
-		l.fail(fmt.Errorf("writing the log %s has taken %v and the limit is %v; check the disk, then start again: what was "+
-			"acknowledged is kept", l.journal.dir, l.journal.busyFor().Round(time.Millisecond), l.limits.StalledSync))
+	l.watch()
+	if l.failure != nil {
 		return
 	}
+	if l.leading || !l.hung { // who cannot write must not stand for election
+		l.raft.Tick()
+	}
+	l.tickTransfer()
+	l.tickFresh()
+	l.observe()
 	grown := l.applier.bytes.Load() - l.keptBytes
 	now := l.now()
-	due := grown >= uint64(l.limits.SnapshotBytes) || grown > 0 && now.Sub(l.keptAt) >= l.limits.SnapshotEvery
+	due := l.memory.wanted || grown >= uint64(l.limits.SnapshotBytes) ||
+		grown > 0 && now.Sub(l.keptAt) >= l.limits.SnapshotEvery
 	if due && !l.keeping && !now.Before(l.retryAt) {
 		l.keeping = true
 		l.applier.in.post(applierWork[A]{mark: &markRequest{}})
 	}
-}
-
-// stalled reports whether one write of the journal has gone on for too many ticks. Ticks are counted, not time: when
-// the process itself stood still (stopped, or on a machine that was), the disk is not to blame.
-func (l *loop[A]) stalled() bool {
-	now := l.journal.busySince.Load()
-	if now == 0 || now != l.watched {
-		l.watched, l.ticks = now, 0
-		return false
-	}
-	l.ticks++
-	return time.Duration(l.ticks)*l.limits.Tick >= l.limits.StalledSync
 }
 
 // fail stops taking commands for good. What is in flight is unknown: it may be on disk.
@@ -375,38 +457,70 @@ func (l *loop[A]) fail(err error) {
 		return
 	}
 	l.failure = err
-	l.leading = false
+	l.leader, l.leading, l.isReady = raft.None, false, false
 	l.log.Error("the group has failed", "group", l.group, "error", err)
 	l.abandon()
 	refusal := fmt.Errorf("%w: %w", ErrFailed, err)
 	l.lose(l.queue.refuse(refusal), refusal)
+	l.fresh.refuse(refusal)
+	l.applier.readers.refuse(refusal)
+	if l.transfer != nil {
+		l.endTransfer(refusal)
+	}
 	l.mutex.Lock()
-	l.public.leading, l.public.leader, l.public.failure = false, 0, err.Error()
+	l.public.failure = err.Error()
 	l.mutex.Unlock()
+	l.announce()
 	l.failures <- err
 }
 
 // end answers everything that waits and ends the applier.
 func (l *loop[A]) end() {
-	l.mutex.Lock()
-	l.public.leading = false
-	l.mutex.Unlock()
+	l.leader, l.leading, l.isReady = raft.None, false, false
+	l.announce()
 	l.lose(l.queue.refuse(ErrClosed), ErrClosed)
 	l.abandon()
+	l.fresh.refuse(ErrClosed)
+	if l.transfer != nil {
+		l.endTransfer(ErrClosed)
+	}
 	for _, w := range l.in.take(nil) {
-		if w.mark != nil {
-			w.mark.tell(ErrClosed)
-		}
+		w.refuse(ErrClosed)
 	}
 	l.applier.in.post(applierWork[A]{stop: true})
 	close(l.stopped)
 }
 
 func (l *loop[A]) publish() {
-	status := l.raft.BasicStatus()
 	l.mutex.Lock()
-	l.public.term, l.public.committed = status.GetTerm(), status.GetCommit()
+	l.public.committed = l.committed
 	l.public.inFlight, l.public.entries, l.public.bytes = l.inFlight, len(l.memory.sizes), l.memory.bytes
+	l.mutex.Unlock()
+}
+
+// observe notes how far the others are, and which entries those who are up will soon ask for.
+func (l *loop[A]) observe() {
+	var followers []Follower
+	l.pin = math.MaxUint64
+	if l.leading {
+		l.raft.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
+			if id == l.node {
+				return
+			}
+			follower := Follower{Node: id, Learner: kind == raft.ProgressTypeLearner, Match: p.Match,
+				Active: p.RecentActive, Snapshot: p.State == tracker.StateSnapshot}
+			followers = append(followers, follower)
+			has := p.Match
+			if follower.Snapshot {
+				has = p.PendingSnapshot
+			}
+			if p.RecentActive && has+1 >= l.memory.first {
+				l.pin = min(l.pin, has)
+			}
+		})
+	}
+	l.mutex.Lock()
+	l.public.followers = followers
 	l.mutex.Unlock()
 }
 
@@ -415,33 +529,3 @@ func (l *loop[A]) reports() loopReport {
 	defer l.mutex.Unlock()
 	return l.public
 }
-
-// protocolConfig is the configuration of the protocol. Settings with their reasons:
-// pre-vote and check-quorum keep a voter that comes back, or is cut off, from disturbing a working leader; proposals
-// are not forwarded, because the leader stamps their time; applying may run ahead of its answers by all that is in
-// flight.
-func protocolConfig(node uint64, memory *logMemory, applied uint64, limits Limits, log *slog.Logger) *raft.Config {
-	return &raft.Config{
-		ID:                        node,
-		ElectionTick:              electionTicks,
-		HeartbeatTick:             heartbeatTicks,
-		Storage:                   memory,
-		Applied:                   applied,
-		AsyncStorageWrites:        true,
-		MaxSizePerMsg:             uint64(limits.EntryBytes),
-		MaxCommittedSizePerReady:  uint64(limits.EntryBytes) * uint64(limits.InFlight),
-		MaxUncommittedEntriesSize: math.MaxUint64, // InFlight bounds it
-		MaxInflightMsgs:           maxInflightMessages,
-		CheckQuorum:               true,
-		PreVote:                   true,
-		DisableProposalForwarding: true,
-		StepDownOnRemoval:         true,
-		Logger:                    raftLogger{log},
-	}
-}
-
-const (
-	electionTicks       = 10
-	heartbeatTicks      = 2
-	maxInflightMessages = 256
-)

@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -17,18 +18,26 @@ type world struct {
 	nodes   []*Manual[uint64]
 	options []Options[uint64]
 	wire    []*raftpb.Message
-	hung    int // node whose disk hangs, from 1
+	hung    int    // node whose disk hangs, from 1
+	dead    uint64 // node that nobody reaches
+	isolate bool   // nobody reaches anybody
+	sent    map[raftpb.MessageType]int
 }
 
 // Send implements Transport.
-func (w *world) Send(_ uint64, messages []*raftpb.Message) { w.wire = append(w.wire, messages...) }
+func (w *world) Send(_ uint64, messages []*raftpb.Message) {
+	for _, m := range messages {
+		w.sent[m.GetType()]++
+	}
+	w.wire = append(w.wire, messages...)
+}
 
 func newWorld(t *testing.T, nodes int) *world {
-	w := &world{t: t, now: time.Unix(1_000_000, 0)}
+	w := &world{t: t, now: time.Unix(1_000_000, 0), sent: map[raftpb.MessageType]int{}}
 	for n := range nodes {
 		o := testOptions(t.TempDir())
 		o.Node, o.Transport, o.Clock = uint64(n+1), w, func() time.Time { return w.now }
-		o.voters = []uint64{1, 2, 3}[:nodes]
+		o.Members = []Member{{ID: 1}, {ID: 2}, {ID: 3}}[:nodes]
 		w.options = append(w.options, o)
 		w.nodes = append(w.nodes, nil)
 		w.open(n + 1)
@@ -64,8 +73,11 @@ func (w *world) settle() {
 		wire := w.wire
 		w.wire = nil
 		for _, message := range wire {
-			w.nodes[message.GetTo()-1].Group().Receive(message)
 			did = true
+			if w.isolate || message.GetTo() == w.dead || message.GetFrom() == w.dead {
+				continue
+			}
+			w.nodes[message.GetTo()-1].Group().Receive(message)
 		}
 	}
 }
@@ -187,4 +199,9 @@ func TestManualHungDiskFailsByTicks(t *testing.T) {
 	if took := w.now.Sub(began); took < time.Second || took > 1100*time.Millisecond || !errors.Is(outcome, ErrUnknown) {
 		t.Fatalf("it took %v, outcome %v", took, outcome)
 	}
+}
+
+// SendSnapshot implements Transport.
+func (w *world) SendSnapshot(_ uint64, m *raftpb.Message, _ func() (io.ReadCloser, int64, error), done func(error)) {
+	done(errors.New("no snapshots here"))
 }

@@ -11,7 +11,7 @@ import (
 // build locks and recovers the directory of a group and makes its owners, none of which runs yet. now is what
 // durations are measured by.
 func build[A any](o *Options[A], now func() time.Time) (*Group[A], error) {
-	h, err := openHome(o.Dir, o.Group, o.Node, o.voters, true)
+	h, err := openHome(o.Dir, o.Group, o.Node, o.Members, true)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,8 @@ func buildIn[A any](h *home, o *Options[A], now func() time.Time) (*Group[A], er
 	g.loop.public.durable = last
 	g.start = Status{Group: o.Group, Node: o.Node, StartReplayed: r.replayed, StartCut: r.cut, StartTook: r.took}
 	r.logStart(o.Log)
-	if h.alone() { // nobody else could be elected: do not wait for the election timeout
+	g.loop.public.members = r.memory.members()
+	if g.lone = r.memory.alone(o.Node); g.lone { // nobody else could be elected: do not wait for the election timeout
 		if err := node.Campaign(); err != nil {
 			return nil, errors.Join(err, log.Close())
 		}
@@ -74,17 +75,20 @@ func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, lo
 		broken:  func(err error) { in.post(loopWork{failure: err}) },
 	}
 	g.applier.bytes.Store(r.grown)
+	g.applier.readers.applied = r.applied.index
 	g.keeper = &keeper[A]{
 		home: g.home, fresh: o.New, in: newMailbox[keeperWork](), journal: g.journal, limits: o.Limits,
 		dropLog: o.DropOldLog, log: o.Log, now: now, stopping: make(chan struct{}), stopped: make(chan struct{}),
 		newest: r.head, newestAt: r.headPath,
 		report:   keeperReport{index: r.head.at.index, bytes: int64(r.head.bytes)},
-		finished: func(m mark, err error) { in.post(loopWork{kept: &m, keptErr: err}) },
+		finished: func(m mark, err error) { in.post(loopWork{kept: &m, err: err}) },
 	}
 	g.loop = &loop[A]{
 		group: o.Group, node: o.Node, raft: node, memory: r.memory, queue: g.queue, journal: g.journal,
 		applier: g.applier, keeper: g.keeper, transport: o.Transport, limits: o.Limits, clock: o.Clock, now: now,
 		log: o.Log, in: in, stopping: make(chan struct{}), stopped: make(chan struct{}), ready: make(chan struct{}),
 		failures: make(chan error, 1), term: r.state.term, time: r.time, applied: r.applied.index, keptAt: now(),
+		committed: r.state.commit, led: o.Led, membersChanged: o.MembersChanged, fresh: newFresh(),
+		sending: map[uint64]bool{},
 	}
 }

@@ -3,8 +3,8 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -17,14 +17,15 @@ type Limits struct {
 	InFlight      int           // 64: entries proposed and not yet applied
 	QueueCommands int           // 65,536: commands waiting to be proposed; one more is ErrFull
 	QueueBytes    int           // 64 MiB: bytes waiting to be proposed; more is ErrFull
-	MemoryEntries int           // 4,096: applied entries kept in memory, for voters that are a little behind
+	MemoryEntries int           // 16,384: entries in memory, for members a little behind; 4 times for a while
 	MemoryBytes   int           // 64 MiB: bytes of them
+	Reads         int           // 65,536: calls of Fresh waiting, and as many of Await; one more is ErrFull
 	Inspections   int           // 1,024: calls of Inspect and Snapshot waiting; one more is ErrFull
 	SnapshotsKept int           // 3: snapshot files kept
 	SnapshotBytes int           // 256 MiB: a snapshot is made after so many bytes of log
 	SnapshotEvery time.Duration // 10 min: and after so much time, when anything was applied
 	SnapshotRetry time.Duration // 1 min: the pause after a snapshot that went wrong
-	SlowSync      time.Duration // 100 ms: a sync of the log that took longer is counted as slow
+	SlowSync      time.Duration // 100 ms: a longer sync of the log counts as slow, and loses the leadership
 	StalledSync   time.Duration // 1 s: a write or sync of the log that takes longer fails the group
 	Tick          time.Duration // 10 ms: the step of the protocol's clock; an election takes 10 to 20 of them
 }
@@ -45,8 +46,15 @@ type Options[A any] struct {
 	Log        *slog.Logger            // nil: silent. Told of cut tails, bad snapshots, slow disks, failures
 	// Disk, when not nil, is put between the group and its log, each time that the log is opened: a disk that a
 	// simulation or a test plays.
-	Disk   func(WriteAhead) WriteAhead
-	voters []uint64 // who votes in a new group; nil: Node alone
+	Disk func(WriteAhead) WriteAhead
+	// Members are who belongs to the group when it is new; every one of them must be given the same. nil: Node alone. A
+	// group that exists knows its members.
+	Members []Member
+	// MembersChanged, when not nil, is called from the raft loop with the members after each change of them. It must not
+	// block.
+	MembersChanged func([]Member)
+	// Led, when not nil, is called from the raft loop whenever something of it has changed. It must not block.
+	Led func(Leadership)
 }
 
 // maxEntryBytes is the largest Limits.EntryBytes.
@@ -65,8 +73,9 @@ func (l *Limits) complete() {
 	orDefault(&l.InFlight, 64)
 	orDefault(&l.QueueCommands, 1<<16)
 	orDefault(&l.QueueBytes, 64<<20)
-	orDefault(&l.MemoryEntries, 4096)
+	orDefault(&l.MemoryEntries, 1<<14)
 	orDefault(&l.MemoryBytes, 64<<20)
+	orDefault(&l.Reads, 1<<16)
 	orDefault(&l.Inspections, 1024)
 	orDefault(&l.SnapshotsKept, 3)
 	orDefault(&l.SnapshotBytes, 256<<20)
@@ -89,6 +98,7 @@ func (l *Limits) check() error {
 		{"EntryBytes", l.EntryBytes, 1 << 10}, {"EntryCommands", l.EntryCommands, 1}, {"InFlight", l.InFlight, 1},
 		{"QueueCommands", l.QueueCommands, 1}, {"QueueBytes", l.QueueBytes, l.EntryBytes},
 		{"MemoryEntries", l.MemoryEntries, 4}, {"MemoryBytes", l.MemoryBytes, l.EntryBytes},
+		{"Reads", l.Reads, 1},
 		{"Inspections", l.Inspections, 1}, {"SnapshotsKept", l.SnapshotsKept, 1}, {"SnapshotBytes", l.SnapshotBytes, 1},
 		{"SnapshotEvery", int(l.SnapshotEvery), 1}, {"SnapshotRetry", int(l.SnapshotRetry), 1},
 		{"SlowSync", int(l.SlowSync), 1}, {"StalledSync", int(l.StalledSync), 1}, {"Tick", int(l.Tick), 1},
@@ -104,6 +114,10 @@ func (l *Limits) check() error {
 type nobody struct{}
 
 func (nobody) Send(uint64, []*raftpb.Message) {}
+
+func (nobody) SendSnapshot(_ uint64, _ *raftpb.Message, _ func() (io.ReadCloser, int64, error), done func(error)) {
+	done(errors.New("there is nobody to send to"))
+}
 
 // complete checks the options and fills in the defaults.
 func (o *Options[A]) complete() error {
@@ -126,13 +140,10 @@ func (o *Options[A]) complete() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.voters == nil {
-		o.voters = []uint64{o.Node}
+	if o.Members == nil {
+		o.Members = []Member{{ID: o.Node}}
 	}
-	if !slices.Contains(o.voters, o.Node) {
-		return fmt.Errorf("node %d is not among the voters %v", o.Node, o.voters)
-	}
-	return nil
+	return checkMembers(o.Members, o.Node)
 }
 
 // maxNode keeps clear of the ids that the protocol uses for its own threads.

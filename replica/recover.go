@@ -35,9 +35,9 @@ func (r *recovery[A]) recover() error {
 		return err
 	}
 	if r.head.at.index == 0 {
-		r.head.voters = r.home.voters
+		r.head.roster = r.home.initial
 	}
-	r.memory = newLogMemory(r.head.metadata())
+	r.memory = newLogMemory(r.head, r.home.initial.ids())
 	r.applied, r.time = r.head.at, r.head.time
 	tail, last, err := r.replay()
 	if err != nil {
@@ -90,7 +90,7 @@ func (r *recovery[A]) restore() error {
 	if damage != nil {
 		// Without a snapshot the log must go back to the first entry.
 		segments, err := listSegments(r.home.log())
-		if err != nil || len(segments) == 0 || segments[0].sequence != 0 {
+		if err != nil || len(segments) == 0 || segments[0].first > 1 {
 			return damage
 		}
 	}
@@ -137,7 +137,10 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 		r.remember(e)
 		r.applied = position{e.index, e.term}
 		r.grown += uint64(len(e.data))
-		r.memory.trim(r.options.Limits, r.keepFrom())
+		if err := r.memory.reform(e); err != nil {
+			return err
+		}
+		r.memory.trim(r.options.Limits, r.applied.index, r.applied.index)
 		return nil
 	}
 	if err := reader.read(position{}, visit); err != nil {
@@ -145,12 +148,12 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 	}
 	last := reader.last
 	r.state = reader.state
-	if r.home.alone() {
-		err = reader.release(last.index, visit)
-	} else {
-		for _, e := range reader.waiting {
-			r.remember(e)
-		}
+	// Alone, all that is on disk is agreed, up to where this node is no longer alone.
+	for err == nil && len(reader.waiting) > 0 && r.memory.alone(r.home.node) {
+		err = reader.release(reader.waiting[0].index, visit)
+	}
+	for _, e := range reader.waiting {
+		r.remember(e)
 	}
 	return reader.tail, last, err
 }
@@ -159,14 +162,6 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 func (r *recovery[A]) remember(e logEntry) {
 	r.time = max(r.time, payloadTime(e.data))
 	r.memory.add([]*raftpb.Entry{e.proto()})
-}
-
-// keepFrom is the last entry that may leave memory.
-func (r *recovery[A]) keepFrom() uint64 {
-	if r.home.alone() {
-		return r.applied.index
-	}
-	return r.head.at.index
 }
 
 // checkTail refuses a log that ends before what it is known to have had.
@@ -189,7 +184,7 @@ func (r *recovery[A]) checkTail(tail logTail, last position) error {
 				"%d were agreed", last.index, r.state.commit),
 		}
 	}
-	if !r.home.alone() {
+	if !r.memory.alone(r.home.node) {
 		return nil
 	}
 	found, err := laterState(tail, last.index)

@@ -67,10 +67,16 @@ type Hasher interface {
 	Hash() uint64
 }
 
-// A Transport carries messages to the other voters of a group. Send must not block: it may drop a message (and then
-// says so with ReportUnreachable), and must have copied or encoded what it keeps before it returns.
+// A Transport carries messages to the other members of a group.
 type Transport interface {
+	// Send must not block: it may drop a message (and then says so with Group.Unreachable), and must have copied or
+	// encoded what it keeps before it returns.
 	Send(group uint64, messages []*raftpb.Message)
+	// SendSnapshot carries the snapshot that message, a MsgSnap, is about, to Group.ReceiveSnapshot of the node that it
+	// is addressed to. It must not block. open gives the bytes; done is called exactly once, later, when the other side
+	// has taken all of them or it went wrong.
+	SendSnapshot(group uint64, message *raftpb.Message, open func() (r io.ReadCloser, size int64, err error),
+		done func(error))
 }
 
 // Errors of Propose, Submit and Inspect. Compare with errors.Is.
@@ -159,4 +165,15 @@ type Status struct {
 	StartCut      int64  // bytes of unfinished log cut at start
 	StartTook     time.Duration
 	Failure       string // why the group failed, "" while it did not
+
+	Followers []Follower // the other members, as the leader knows them; of a leader only
+}
+
+// A Follower is what a leader knows of another member, as of the last tick.
+type Follower struct {
+	Node     uint64
+	Learner  bool
+	Match    uint64 // its log is known to be the leader's up to this index
+	Active   bool   // it was heard of within an election's time
+	Snapshot bool   // it is waiting for a snapshot
 }

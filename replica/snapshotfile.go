@@ -19,83 +19,109 @@ import (
 //	magic "EVENSNAP" | version u32 = 1 | voters u32 | group, index, term u64 | time i64 | body bytes u64 |
 //	body crc u32 | learners u32 | voters and learners u64 each | crc of all before u32 | body
 //
-// The crc is CRC-32C. The file is written under another name and renamed when it is synced.
+// In version 2 the length of a roster stands in place of the number of voters, nothing in that of learners, and the
+// roster in place of their ids; it is written when the roster is more than voters and learners. The crc is CRC-32C.
+// The file is written under another name and renamed when it is synced.
 const (
 	snapshotMagic   = "EVENSNAP"
-	snapshotVersion = 1
+	snapshotVersion = 2
+	plainSnapshot   = 1
 	snapshotFixed   = 8 + 4 + 4 + 8 + 8 + 8 + 8 + 8 + 4 + 4
 	snapshotSuffix  = ".snapshot"
 	maxMembers      = 1 << 10
+	maxRoster       = 1 << 20 // bytes: room for 100,000 removed ids
 	snapshotBuffer  = 1 << 20
 )
 
 // A snapshotHead says what a snapshot is of.
 type snapshotHead struct {
-	group    uint64
-	at       position
-	time     int64 // of the last entry
-	voters   []uint64
-	learners []uint64
-	bytes    uint64 // of the body
-	crc      uint32 // of the body
+	group uint64
+	at    position
+	time  int64 // of the last entry
+	roster
+	bytes uint64 // of the body
+	crc   uint32 // of the body
 }
 
-func (h snapshotHead) size() int64 {
-	return int64(snapshotFixed + 8*(len(h.voters)+len(h.learners)) + 4)
-}
-
-func (h snapshotHead) members() *raftpb.ConfState {
-	return &raftpb.ConfState{Voters: slices.Clone(h.voters), Learners: slices.Clone(h.learners), AutoLeave: new(false)}
-}
-
+// metadata is what the protocol knows of a snapshot.
 func (h snapshotHead) metadata() *raftpb.SnapshotMetadata {
-	return &raftpb.SnapshotMetadata{ConfState: h.members(), Index: new(h.at.index), Term: new(h.at.term)}
+	return &raftpb.SnapshotMetadata{ConfState: h.conf, Index: new(h.at.index), Term: new(h.at.term)}
 }
 
 func encodeSnapshotHead(h snapshotHead) []byte {
-	b := append(make([]byte, 0, h.size()), snapshotMagic...)
-	b = binary.LittleEndian.AppendUint32(b, snapshotVersion)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(h.voters)))
+	version, voters, learners := uint32(plainSnapshot), uint32(len(h.conf.GetVoters())), uint32(len(h.conf.GetLearners()))
+	var members []byte
+	if h.plain() {
+		for _, id := range slices.Concat(h.conf.GetVoters(), h.conf.GetLearners()) {
+			members = binary.LittleEndian.AppendUint64(members, id)
+		}
+	} else {
+		members = encodeRoster(h.roster)
+		version, voters, learners = snapshotVersion, uint32(len(members)), 0
+	}
+	b := append(make([]byte, 0, snapshotFixed+len(members)+4), snapshotMagic...)
+	b = binary.LittleEndian.AppendUint32(b, version)
+	b = binary.LittleEndian.AppendUint32(b, voters)
 	for _, n := range []uint64{h.group, h.at.index, h.at.term, uint64(h.time), h.bytes} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	b = binary.LittleEndian.AppendUint32(b, h.crc)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(h.learners)))
-	for _, member := range slices.Concat(h.voters, h.learners) {
-		b = binary.LittleEndian.AppendUint64(b, member)
-	}
+	b = binary.LittleEndian.AppendUint32(b, learners)
+	b = append(b, members...)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// decodeSnapshotHead decodes the head at the front of b.
-func decodeSnapshotHead(b []byte) (snapshotHead, error) {
+// snapshotHeadSize is how long the head is whose first snapshotFixed bytes are b.
+func snapshotHeadSize(b []byte) (int, error) {
 	if len(b) < snapshotFixed || string(b[:8]) != snapshotMagic {
-		return snapshotHead{}, errors.New("not a snapshot")
+		return 0, errors.New("not a snapshot")
 	}
-	if version := binary.LittleEndian.Uint32(b[8:]); version != snapshotVersion {
-		return snapshotHead{}, fmt.Errorf("snapshot has layout version %d, known is %d", version, snapshotVersion)
+	version := binary.LittleEndian.Uint32(b[8:])
+	first, second := binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint32(b[60:])
+	switch {
+	case version != plainSnapshot && version != snapshotVersion:
+		return 0, fmt.Errorf("snapshot has layout version %d, known is %d", version, snapshotVersion)
+	case version == plainSnapshot && (first > maxMembers || second > maxMembers):
+		return 0, fmt.Errorf("snapshot names %d voters and %d learners", first, second)
+	case version == snapshotVersion && (first > maxRoster || second != 0):
+		return 0, fmt.Errorf("snapshot has a roster of %d bytes", first)
+	case version == plainSnapshot:
+		return snapshotFixed + 8*int(first+second) + 4, nil
 	}
-	word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[16+8*i:]) }
-	h := snapshotHead{group: word(0), at: position{word(1), word(2)}, time: int64(word(3)), bytes: word(4)}
-	h.crc = binary.LittleEndian.Uint32(b[56:])
-	voters, learners := binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint32(b[60:])
-	if voters > maxMembers || learners > maxMembers {
-		return snapshotHead{}, fmt.Errorf("snapshot names %d voters and %d learners", voters, learners)
+	return snapshotFixed + int(first) + 4, nil
+}
+
+// decodeSnapshotHead decodes the head at the front of b.
+func decodeSnapshotHead(b []byte) (h snapshotHead, size int, err error) {
+	if size, err = snapshotHeadSize(b); err != nil {
+		return snapshotHead{}, 0, err
 	}
-	end := snapshotFixed + 8*int(voters+learners)
-	if len(b) < end+4 {
-		return snapshotHead{}, io.ErrUnexpectedEOF
+	end := size - 4
+	if len(b) < size {
+		return snapshotHead{}, 0, io.ErrUnexpectedEOF
 	}
 	if binary.LittleEndian.Uint32(b[end:]) != crc32.Checksum(b[:end], castagnoli) {
-		return snapshotHead{}, errChecksum
+		return snapshotHead{}, 0, errChecksum
 	}
-	for i := range int(voters) {
-		h.voters = append(h.voters, binary.LittleEndian.Uint64(b[snapshotFixed+8*i:]))
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[16+8*i:]) }
+	h = snapshotHead{group: word(0), at: position{word(1), word(2)}, time: int64(word(3)), bytes: word(4)}
+	h.crc = binary.LittleEndian.Uint32(b[56:])
+	if binary.LittleEndian.Uint32(b[8:]) == plainSnapshot {
+		h.roster = newRoster(nil)
+		for i := snapshotFixed; i < end; i += 8 {
+			id := binary.LittleEndian.Uint64(b[i:])
+			if uint32(i-snapshotFixed)/8 < binary.LittleEndian.Uint32(b[12:]) {
+				h.conf.Voters = append(h.conf.Voters, id)
+			} else {
+				h.conf.Learners = append(h.conf.Learners, id)
+			}
+		}
+		return h, size, nil
 	}
-	for i := int(voters); i < int(voters+learners); i++ {
-		h.learners = append(h.learners, binary.LittleEndian.Uint64(b[snapshotFixed+8*i:]))
+	if h.roster, err = decodeRoster(b[snapshotFixed:end]); err == nil && h.plain() {
+		err = errNotRoster // it has an encoding of its own
 	}
-	return h, nil
+	return h, size, err
 }
 
 // A checksummer counts and sums what is written through it.
@@ -129,7 +155,7 @@ func writeSnapshot(dir string, h snapshotHead, write func(io.Writer) error) (wri
 			_ = os.Remove(path + newSuffix)
 		}
 	}()
-	if _, err = file.Seek(h.size(), io.SeekStart); err != nil {
+	if _, err = file.Seek(int64(len(encodeSnapshotHead(h))), io.SeekStart); err != nil {
 		return h, err
 	}
 	buffered := bufio.NewWriterSize(file, snapshotBuffer)
@@ -163,14 +189,9 @@ func readSnapshot(path string, group uint64, read func(io.Reader) error) (snapsh
 		return snapshotHead{}, fmt.Errorf("reading a snapshot: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // only read
-	beginning := make([]byte, snapshotFixed+8*2*maxMembers+4)
-	n, err := file.ReadAt(beginning, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return snapshotHead{}, fmt.Errorf("reading a snapshot: %w", err)
-	}
-	h, err := decodeSnapshotHead(beginning[:n])
+	h, size, err := readSnapshotHead(file)
 	if err != nil {
-		return snapshotHead{}, &CorruptError{File: path, Cause: err}
+		return h, err
 	}
 	if h.group != group {
 		return h, fmt.Errorf("%w: snapshot %s is of group %d, this is %d", ErrForeign, path, h.group, group)
@@ -179,18 +200,18 @@ func readSnapshot(path string, group uint64, read func(io.Reader) error) (snapsh
 	if err != nil {
 		return h, fmt.Errorf("reading a snapshot: %w", err)
 	}
-	if uint64(info.Size()) != uint64(h.size())+h.bytes {
+	if uint64(info.Size()) != uint64(size)+h.bytes {
 		return h, &CorruptError{File: path, Offset: info.Size(), Cause: fmt.Errorf("file has %d bytes and should have %d",
-			info.Size(), uint64(h.size())+h.bytes)}
+			info.Size(), uint64(size)+h.bytes)}
 	}
 	sum := &checksummer{to: io.Discard}
-	body := func() *io.SectionReader { return io.NewSectionReader(file, h.size(), int64(h.bytes)) }
+	body := func() *io.SectionReader { return io.NewSectionReader(file, int64(size), int64(h.bytes)) }
 	buffer := int(min(info.Size(), snapshotBuffer)) // opening many small groups must be cheap
 	if _, err := io.CopyBuffer(sum, onlyReader{body()}, make([]byte, buffer)); err != nil {
 		return h, fmt.Errorf("reading a snapshot: %w", err)
 	}
 	if sum.crc != h.crc {
-		return h, &CorruptError{File: path, Offset: h.size(), Cause: errChecksum}
+		return h, &CorruptError{File: path, Offset: int64(size), Cause: errChecksum}
 	}
 	if read == nil {
 		return h, nil
@@ -199,6 +220,29 @@ func readSnapshot(path string, group uint64, read func(io.Reader) error) (snapsh
 		return h, fmt.Errorf("restoring snapshot %s: %w", path, err)
 	}
 	return h, nil
+}
+
+// readSnapshotHead reads the head of a snapshot file. Damage is a CorruptError.
+func readSnapshotHead(file *os.File) (h snapshotHead, size int, err error) {
+	beginning := make([]byte, snapshotFixed)
+	n, err := file.ReadAt(beginning, 0)
+	if err == nil {
+		if size, err = snapshotHeadSize(beginning); err == nil {
+			beginning = make([]byte, size)
+			n, err = file.ReadAt(beginning, 0)
+		}
+	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return h, 0, fmt.Errorf("reading a snapshot: %w", err)
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		h, size, err = decodeSnapshotHead(beginning[:n])
+	}
+	if err != nil {
+		return h, 0, &CorruptError{File: file.Name(), Cause: err}
+	}
+	return h, size, nil
 }
 
 // onlyReader hides that a reader could write itself, so that the copy's buffer is used.

@@ -1,0 +1,262 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// lead waits for a leader that is ready.
+func (w *world) lead() (*Manual[uint64], uint64) {
+	w.t.Helper()
+	w.until("a leader", func() bool {
+		l := w.leader()
+		return l != nil && l.Group().Leadership().Ready
+	})
+	l := w.leader().Group().Leadership()
+	return w.nodes[l.Leader-1], l.Leader
+}
+
+// propose submits a command to the leader and waits for its answer.
+func (w *world) propose(command string) {
+	w.t.Helper()
+	leader, _ := w.lead()
+	answered := false
+	err := leader.Group().Submit([]byte(command), func(_ uint64, err error) {
+		if err != nil {
+			w.t.Error(err)
+		}
+		answered = true
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.until("an answer", func() bool { return answered })
+}
+
+func TestTransferLosesNoCommand(t *testing.T) {
+	w := newWorld(t, 3)
+	heard := map[uint64][]Leadership{}
+	for n := range w.nodes {
+		w.nodes[n].group.loop.led = func(l Leadership) { heard[uint64(n+1)] = append(heard[uint64(n+1)], l) }
+	}
+	leader, from := w.lead()
+	to := from%3 + 1
+	taken, unknown, refused, done := 0, 0, 0, errors.New("nothing was said")
+	for range 10 {
+		err := leader.Group().Submit([]byte("x"), func(_ uint64, err error) {
+			switch {
+			case errors.Is(err, ErrNotLeader):
+				refused++
+			case err != nil:
+				unknown++
+			default:
+				taken++
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		leader.StepLoop()
+	}
+	leader.Group().AskTransfer(to, func(err error) { done = err })
+	leader.StepLoop()
+	if err := leader.Group().Submit([]byte("late"), func(_ uint64, err error) {
+		if errors.Is(err, ErrNotLeader) {
+			refused++
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.settle() // no tick passes: a transfer takes messages only
+	if done != nil || unknown != 0 || taken == 0 || taken+refused != 11 {
+		t.Fatalf("transfer: %v; %d taken, %d unknown, %d refused", done, taken, unknown, refused)
+	}
+	if _, now := w.lead(); now != to {
+		t.Fatalf("node %d leads, not %d", now, to)
+	}
+	for node, all := range heard {
+		last := all[len(all)-1]
+		if last.Leader != to || last.Leading != (node == to) || last.Ready != (node == to) {
+			t.Errorf("node %d heard %+v", node, all)
+		}
+	}
+	leader.Group().AskTransfer(to, func(err error) { done = err })
+	w.settle()
+	if !errors.Is(done, ErrNotLeader) {
+		t.Fatalf("transfer by a follower: %v", done)
+	}
+}
+
+func TestTransferToADeadVoterEnds(t *testing.T) {
+	w := newWorld(t, 3)
+	leader, from := w.lead()
+	w.dead = from%3 + 1
+	outcome := errors.New("nothing was said")
+	said := false
+	leader.Group().AskTransfer(w.dead, func(err error) { outcome, said = err, true })
+	began := w.now
+	w.until("an end", func() bool { return said })
+	if !errors.Is(outcome, ErrNotTransferred) || w.now.Sub(began) > 300*time.Millisecond {
+		t.Fatalf("%v after %v", outcome, w.now.Sub(began))
+	}
+	w.propose("goes on")
+	for to, want := range map[uint64]error{from: nil, 9: ErrNoSuccessor} {
+		leader.Group().AskTransfer(to, func(err error) { outcome = err })
+		w.settle()
+		if !errors.Is(outcome, want) {
+			t.Errorf("to %d: %v", to, outcome)
+		}
+	}
+}
+
+func TestHungDiskLosesLeadership(t *testing.T) {
+	w := newWorld(t, 3)
+	for _, m := range w.nodes {
+		m.group.loop.limits.SlowSync = 100 * time.Millisecond
+	}
+	leader, from := w.lead()
+	w.propose("good")
+	w.hung = int(from)
+	outcome := errors.New("nothing was said")
+	if err := leader.Group().Submit([]byte("stuck"), func(_ uint64, err error) { outcome = err }); err != nil {
+		t.Fatal(err)
+	}
+	began := w.now
+	w.until("another leader", func() bool {
+		return slices.ContainsFunc(w.nodes, func(m *Manual[uint64]) bool {
+			return m != leader && m.Group().Leadership().Ready
+		})
+	})
+	if took := w.now.Sub(began); took > 150*time.Millisecond {
+		t.Fatalf("it took %v", took)
+	}
+	if !errors.Is(outcome, ErrUnknown) {
+		t.Fatalf("a command whose save hangs: %v", outcome)
+	}
+	// While its disk hangs it must not win an election, even when nobody else leads.
+	w.isolate = true
+	for range 100 {
+		w.settle()
+		w.now = w.now.Add(10 * time.Millisecond)
+		leader.Tick()
+		leader.Group().Receive(&raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: new(from%3 + 1), To: new(from),
+			Term: new(leader.Group().Leadership().Term)})
+		if leader.group.loop.raft.BasicStatus().RaftState.String() != "StateFollower" {
+			t.Fatal("a node whose disk hangs stands for election")
+		}
+	}
+	w.isolate = false
+	w.hung = 0
+	w.propose("after")
+	w.until("all have all", func() bool {
+		return !slices.ContainsFunc(w.nodes, func(m *Manual[uint64]) bool { return len(diaryOf(m)) != 3 })
+	})
+}
+
+func TestFollowersSaveWhileTheLeaderDoes(t *testing.T) {
+	w := newWorld(t, 3)
+	leader, from := w.lead()
+	w.hung = int(from)
+	before := leader.Group().Status()
+	if err := leader.Group().Submit([]byte("x"), func(uint64, error) {}); err != nil {
+		t.Fatal(err)
+	}
+	w.settle() // no time passes
+	if s := leader.Group().Status(); s.Committed <= before.Committed || s.Durable != before.Durable {
+		t.Fatalf("committed %d of %d, durable %d of %d", s.Committed, before.Committed, s.Durable, before.Durable)
+	}
+}
+
+func TestFreshIsNeverStale(t *testing.T) {
+	w := newWorld(t, 3)
+	_, from := w.lead()
+	for n := range 30 {
+		w.propose(fmt.Sprint(n))
+		asked, answered := 0, 0
+		for node := range w.nodes {
+			for range 5 {
+				asked++
+				w.nodes[node].Group().AskFresh(func(index uint64, err error) {
+					if err != nil {
+						t.Error(err)
+					}
+					w.nodes[node].Group().AskAwait(index, func(err error) {
+						if err != nil || len(diaryOf(w.nodes[node])) < n+1 {
+							t.Errorf("node %d has %d commands at a fresh index, acknowledged are %d; %v", node+1,
+								len(diaryOf(w.nodes[node])), n+1, err)
+						}
+						answered++
+					})
+				})
+			}
+		}
+		w.until("fresh indexes", func() bool { return asked == answered })
+	}
+	if sent := w.sent[raftpb.MsgReadIndex]; sent > 3*30 {
+		t.Fatalf("%d questions were asked by two followers in 30 rounds", sent)
+	}
+	// A leader that is cut off must not answer, and nobody waits for ever.
+	w.dead = from
+	outcomes := map[int]error{}
+	for node := range w.nodes {
+		w.nodes[node].Group().AskFresh(func(_ uint64, err error) { outcomes[node] = err })
+	}
+	began := w.now
+	w.until("an end", func() bool { return len(outcomes) == 3 })
+	if took := w.now.Sub(began); took > 400*time.Millisecond {
+		t.Fatalf("it took %v", took)
+	}
+	for node, err := range outcomes {
+		if !errors.Is(err, ErrNoLeader) {
+			t.Errorf("node %d: %v", node+1, err)
+		}
+	}
+}
+
+func TestFreshOfALoneVoterAndAfterTheEnd(t *testing.T) {
+	g := open(t, testOptions(t.TempDir()))
+	propose(t, g, "a")
+	index, err := g.Fresh(t.Context())
+	if err != nil || index < g.Status().Applied {
+		t.Fatalf("%d, %v", index, err)
+	}
+	if err := g.Await(t.Context(), index); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := g.Await(ctx, index+1000); !errors.Is(err, context.DeadlineExceeded) || len(g.applier.readers.waiting) != 0 {
+		t.Fatalf("await: %v", err)
+	}
+	waits := make(chan error, 1)
+	g.AskAwait(index+1000, func(err error) { waits <- err })
+	closeGroup(t, g)
+	if err := <-waits; !errors.Is(err, ErrClosed) {
+		t.Fatalf("await at the end: %v", err)
+	}
+	if _, err := g.Fresh(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Fatalf("fresh after the end: %v", err)
+	}
+	if err := g.Transfer(t.Context(), 0); !errors.Is(err, ErrClosed) {
+		t.Fatalf("transfer after the end: %v", err)
+	}
+}
+
+func TestReadersAreBounded(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Limits.Reads = 2
+	g := open(t, o)
+	var last error
+	for range 3 {
+		g.AskAwait(1<<40, func(err error) { last = err })
+	}
+	if !errors.Is(last, ErrFull) {
+		t.Fatalf("the third of two: %v", last)
+	}
+}
