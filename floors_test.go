@@ -40,6 +40,7 @@ api            7  auth core/money core/risk core/rules core/trade feed intake re
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records
                   replica szse venue
 .              9  core/money core/trade exchange node peer venue
+drill/disk     0
 
 test/house     9
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse
