@@ -4,7 +4,7 @@
 // Units: bytes; what a power loss takes is counted in pages of 4,096 bytes, torn in sectors of 512.
 //
 // Invariants: without a fault it does what the directory below does, and a sync is a sync of that directory. It knows
-// at every moment what a power loss would take: all that was written, made, renamed or removed since the last sync that
+// at every moment what a power loss takes: all that was written, made, renamed or removed since the last sync that
 // reached the directory. A sync that lies reaches nothing.
 //
 // It never buffers a write: what a process has written is read back at once, until the power goes.
