@@ -1,7 +1,7 @@
 # Every target is one line: what it does stands in scripts/, and `make help` prints what follows the two #.
 SHELL := bash
 
-.PHONY: help run test check lint vuln fuzz bench race kill sdk setup tools clean
+.PHONY: help run test check lint vuln fuzz bench race kill sim planted sdk setup tools clean
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 run: ## set up what is missing and start the whole house on this machine, with demo accounts
@@ -22,6 +22,10 @@ race: ## every package under the race detector
 	@scripts/setup.sh test && CGO_ENABLED=1 go test -race -shuffle=on -timeout 40m ./...
 kill: ## kill -9 of broker and exchange at random moments, KILLS (200) times
 	@EVENKEEL_KILLS=$${KILLS:-200} go test -count=1 -v -timeout 60m -run Kill $${PKG:-./...}
+sim: ## the house in a made-up world: SEEDS (1000) from FROM (1); SEEDS=1 FROM=n TRACE=1 tells one
+	@scripts/sim.sh
+planted: ## the simulation finds every bug that is planted in the house, BUGS="a b" only those
+	@scripts/sim.sh planted
 sdk: ## the three published SDKs against a running house
 	@scripts/setup.sh test && go test -count=1 -v -timeout 10m ./test/sdk
 setup: ## install what is missing for make test; does nothing when all is there

@@ -18,6 +18,7 @@ const floors = `
 core/must      0
 core/money     0
 core/digest    0
+core/planted   0
 core/trade     1  core/money
 core/book      2  core/money core/must core/trade
 core/rules     2  core/money core/must core/trade
@@ -40,8 +41,8 @@ api            7  auth core/money core/risk core/rules core/trade feed intake re
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records
                   replica szse venue
 .              9  core/money core/trade exchange node peer venue
-drill/disk     0
 
+sim            9  books core/exchange core/money core/rules core/trade exchange records replica szse venue
 test/house     9
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse
 test/sdk       9

@@ -32,7 +32,7 @@ type Books struct {
 }
 
 // snapshotBuffer is how much of a snapshot is written or read at once.
-const snapshotBuffer = 1 << 20
+const snapshotBuffer = 1 << 16
 
 // New returns the empty books of a shard.
 func New(shard uint16) *Books {

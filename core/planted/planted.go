@@ -1,0 +1,132 @@
+// Package planted names the bugs that are planted in the house on purpose, so that the simulation can prove that it
+// would find them.
+//
+// Is(bug) is a constant false in an ordinary build: the compiler removes what stands behind it. In a build with the
+// tag `planted` one bug is chosen (Choose), before anything runs, and Is says whether it is the one.
+//
+// A site is one line in the real code, of the form `if planted.Is(planted.SomeBug) { ... }`. Invariants: All
+// lists every bug; each has one site or more, and no site is without a bug; no test but those of sim/ builds with the
+// tag.
+//
+// Source: mutation testing (DeMillo, Lipton and Sayward, "Hints on Test Data Selection", 1978); the canary of this
+// house, which is one bug for the unit tests, where these are for the whole.
+package planted
+
+// A Bug is one that can be planted, by name.
+type Bug string
+
+// None is no bug.
+const None Bug = ""
+
+// The bugs, by what goes wrong.
+const (
+	// Of the log: package replica.
+	// AcknowledgeBeforeSync: the journal says that entries are on disk before it writes them.
+	AcknowledgeBeforeSync Bug = "acknowledge-before-sync"
+	// AnswerBeforeQuorum: a leader answers when its own disk has the entry.
+	AnswerBeforeQuorum Bug = "answer-before-quorum"
+	// VoteForgotten: a vote is not written.
+	VoteForgotten Bug = "vote-forgotten"
+	// TermForgotten: the term is not written.
+	TermForgotten Bug = "term-forgotten"
+	// TornTailAccepted: what follows a torn record is taken for good.
+	TornTailAccepted Bug = "torn-tail-accepted"
+	// CorruptionAccepted: a checksum that does not match is passed over.
+	CorruptionAccepted Bug = "corruption-accepted"
+	// CommitAheadOfLog: at start everything in the log counts as agreed.
+	CommitAheadOfLog Bug = "commit-ahead-of-log"
+	// AppliedTwice: the last entry before the start is applied again.
+	AppliedTwice Bug = "applied-twice"
+	// AnswerOnStepDown: commands in flight are answered as done when leadership is lost.
+	AnswerOnStepDown Bug = "answer-on-step-down"
+	// AnswerToWrongCommand: an answer goes to whoever waits at the index, whatever the term.
+	AnswerToWrongCommand Bug = "answer-to-wrong-command"
+	// ApplyMessageDropped: work for the applier is lost now and then.
+	ApplyMessageDropped Bug = "apply-message-dropped"
+	// AppendReordered: the answer of a later write is told before that of an earlier.
+	AppendReordered Bug = "append-reordered"
+	// TimeRunsBack: the time of entries is the leader's clock, unchecked.
+	TimeRunsBack Bug = "time-runs-back"
+	// StaleRead: a read that should be fresh is answered from what is there.
+	StaleRead Bug = "stale-read"
+	// LearnerVotes: a learner counts as a voter.
+	LearnerVotes Bug = "learner-votes"
+	// RemovedVotes: a removed member goes on as if it were one.
+	RemovedVotes Bug = "removed-votes"
+	// SnapshotOverNewer: an older snapshot replaces a newer state.
+	SnapshotOverNewer Bug = "snapshot-over-newer"
+	// SnapshotLacksMembers: a snapshot has the first members, not the present ones.
+	SnapshotLacksMembers Bug = "snapshot-lacks-members"
+	// DropLogTooEarly: the log is dropped up to the newest entry, not to the oldest kept snapshot.
+	DropLogTooEarly Bug = "drop-log-too-early"
+	// DivergenceIgnored: a snapshot is written although live machine and shadow differ.
+	DivergenceIgnored Bug = "divergence-ignored"
+	// TransferLosesQueue: what waits when leadership is given away is answered as done.
+	TransferLosesQueue Bug = "transfer-loses-queue"
+
+	// Of the books: core/broker, core/ledger, records, books.
+	// ClientIDsNotKept: client order ids are missing from the snapshot.
+	ClientIDsNotKept Bug = "client-ids-not-kept"
+	// SessionsNotKept: logins are missing from the snapshot.
+	SessionsNotKept Bug = "sessions-not-kept"
+	// MovementsNotKept: references of deposits are missing from the snapshot.
+	MovementsNotKept Bug = "movements-not-kept"
+	// OutboxNotKept: requests for the exchange are missing from the snapshot.
+	OutboxNotKept Bug = "outbox-not-kept"
+	// SettledEarly: shares bought today are sellable after a restore.
+	SettledEarly Bug = "settled-early"
+	// ClientIDsIgnored: the same client order id makes another order.
+	ClientIDsIgnored Bug = "client-ids-ignored"
+	// ReferenceIgnored: the same reference moves cash again.
+	ReferenceIgnored Bug = "reference-ignored"
+	// MapOrder: something of the state depends on the order of a map.
+	MapOrder Bug = "map-order"
+	// ClockInApply: something of the state depends on the machine's clock.
+	ClockInApply Bug = "clock-in-apply"
+	// FreezeKept: a cancelled order leaves some of its cash frozen.
+	FreezeKept Bug = "freeze-kept"
+	// FeeTwice: a fill is charged twice.
+	FeeTwice Bug = "fee-twice"
+	// ReportTwice: a report that came before is applied again.
+	ReportTwice Bug = "report-twice"
+	// ReportGapTaken: a report that does not follow is applied.
+	ReportGapTaken Bug = "report-gap-taken"
+	// DayNotCommitted: the day's records do not fold a command's last event.
+	DayNotCommitted Bug = "day-not-committed"
+	// DayNotRestored: the day's records forget the orders when they are restored.
+	DayNotRestored Bug = "day-not-restored"
+
+	// Of the link and the exchange's gateway: venue, exchange.
+	// OutboxNotResent: a new session sends only what is new.
+	OutboxNotResent Bug = "outbox-not-resent"
+	// OutboxUnfenced: a link that was stopped goes on sending.
+	OutboxUnfenced Bug = "outbox-unfenced"
+	// ClOrdIDRenewed: a request that is sent again has another ClOrdID.
+	ClOrdIDRenewed Bug = "clordid-renewed"
+	// RefusedSentAgain: a refused request is sent again.
+	RefusedSentAgain Bug = "refused-sent-again"
+	// SyncFromWrongIndex: reports are asked for from one behind what the books lack.
+	SyncFromWrongIndex Bug = "sync-from-wrong-index"
+	// PartitionForgotten: reports of the last partition are never asked for.
+	PartitionForgotten Bug = "partition-forgotten"
+	// ReportsNotAwaited: the day ends in the books before its last reports came.
+	ReportsNotAwaited Bug = "reports-not-awaited"
+	// OldSessionSpeaks: an older session's requests are taken after a newer logon.
+	OldSessionSpeaks Bug = "old-session-speaks"
+	// DuplicateTaken: the exchange takes a ClOrdID twice.
+	DuplicateTaken Bug = "duplicate-taken"
+)
+
+// All returns every bug, in the order above.
+func All() []Bug {
+	return []Bug{
+		AcknowledgeBeforeSync, AnswerBeforeQuorum, VoteForgotten, TermForgotten, TornTailAccepted,
+		CorruptionAccepted, CommitAheadOfLog, AppliedTwice, AnswerOnStepDown, AnswerToWrongCommand,
+		ApplyMessageDropped, AppendReordered, TimeRunsBack, StaleRead, LearnerVotes, RemovedVotes,
+		SnapshotOverNewer, SnapshotLacksMembers, DropLogTooEarly, DivergenceIgnored, TransferLosesQueue,
+		ClientIDsNotKept, SessionsNotKept, MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored,
+		ReferenceIgnored, MapOrder, ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportGapTaken,
+		DayNotCommitted, DayNotRestored, OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, RefusedSentAgain,
+		SyncFromWrongIndex, PartitionForgotten, ReportsNotAwaited, OldSessionSpeaks, DuplicateTaken,
+	}
+}

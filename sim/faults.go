@@ -1,0 +1,244 @@
+package sim
+
+import (
+	"time"
+)
+
+// Faults happen at random moments while the world is troubled. Each has an end, and heal ends those that are left.
+type faults struct {
+	world  *World
+	ended  bool
+	undone []func() // by heal, in order: what ends a fault that lasts
+	ill    *node    // the one machine whose disk is damaged or lost: a minority
+}
+
+func (f *faults) begin() {
+	w := f.world
+	if w.mix.rolls {
+		w.after(w.below(w.mix.trouble), faultTag, w.desk.turn)
+	}
+	if len(w.mix.kinds) > 0 {
+		f.next()
+	}
+}
+
+func (f *faults) next() {
+	w := f.world
+	w.after(w.about(w.mix.every), faultTag, func() {
+		if f.ended {
+			return
+		}
+		k := w.mix.kinds[w.random.IntN(len(w.mix.kinds))]
+		if f.happen(k) {
+			w.counts.Faults[k]++
+		}
+		f.next()
+	})
+}
+
+// lasting is how long a fault lasts: mostly short, now and then longer than any patience.
+func (f *faults) lasting() time.Duration {
+	if f.world.random.IntN(4) == 0 {
+		return f.world.about(1500 * time.Millisecond)
+	}
+	return f.world.about(250 * time.Millisecond)
+}
+
+// until ends something after a while, or when the world heals.
+func (f *faults) until(d time.Duration, end func()) {
+	over := false
+	once := func() {
+		if !over {
+			over = true
+			end()
+		}
+	}
+	f.undone = append(f.undone, once)
+	f.world.after(d, faultTag, once)
+}
+
+// heal ends all faults, starts what is down, and replaces what cannot be started.
+func (f *faults) heal() {
+	w := f.world
+	f.ended = true
+	for _, end := range f.undone {
+		end()
+	}
+	f.undone = nil
+	w.net.mend()
+	w.mix.loss, w.mix.duplication, w.mix.reordering, w.mix.delay = 0, 0, 0, 0
+	for _, n := range w.nodes {
+		if n.gone {
+			continue
+		}
+		n.setClock(right, 0)
+		n.disk.slow, n.disk.full = 0, false
+		n.disk.release()
+		n.wake()
+		f.revive(n)
+	}
+	w.exchange.wake()
+	w.exchange.slow = 0
+	f.reviveExchange()
+}
+
+// someone is a machine that is a member, nil when the one that was drawn is not.
+func (f *faults) someone() *node {
+	n := f.world.nodes[f.world.random.IntN(len(f.world.nodes))]
+	if n.gone {
+		return nil
+	}
+	if leader := f.world.leader(); leader != nil && f.world.random.IntN(3) == 0 {
+		return leader // the one that hurts most
+	}
+	return n
+}
+
+// reviveLater starts a machine again after a while.
+func (f *faults) reviveLater(n *node) {
+	f.until(20*time.Millisecond+f.lasting(), func() { f.revive(n) })
+}
+
+func (f *faults) revive(n *node) {
+	if n.up || n.gone {
+		return
+	}
+	n.world.counts.Restarts++
+	n.open()
+}
+
+func (f *faults) reviveExchange() {
+	if x := f.world.exchange; !x.up {
+		x.start()
+	}
+}
+
+// happen makes a fault happen and reports whether it did.
+func (f *faults) happen(k kind) bool {
+	w := f.world
+	switch k {
+	case exchangeCrash:
+		if !w.exchange.up {
+			return false
+		}
+		w.say("*** %v", k)
+		w.exchange.kill()
+		f.until(f.lasting(), f.reviveExchange)
+		return true
+	case exchangePause:
+		w.say("*** %v", k)
+		w.exchange.pause()
+		f.until(f.lasting(), w.exchange.wake)
+		return true
+	case linkCut:
+		leader := w.leader()
+		if leader == nil || leader.wire == nil {
+			return false
+		}
+		w.say("*** %v", k)
+		leader.wire.cut()
+		return true
+	case powerLoss:
+		w.say("*** %v", k)
+		for _, n := range w.nodes {
+			n.killInWrite()
+			f.reviveLater(n)
+		}
+		return true
+	case symmetricPartition, oneWayPartition, bridgePartition, slowPath, cloggedPath:
+		w.say("*** %v", k)
+		f.paths(k)
+		return true
+	}
+	n := f.someone()
+	if n == nil {
+		return false
+	}
+	w.say("*** %v of %s", k, n.name)
+	return f.strike(k, n)
+}
+
+// strike makes a fault of one machine happen.
+func (f *faults) strike(k kind, n *node) bool {
+	w := f.world
+	switch k {
+	case crash:
+		n.kill()
+		f.reviveLater(n)
+	case crashInWrite:
+		n.killInWrite()
+		f.reviveLater(n)
+	case pause:
+		n.pause()
+		f.until(f.lasting(), n.wake)
+	case clockRate:
+		n.setClock(right-200_000+w.random.Int64N(400_000), 0)
+	case clockJump:
+		n.setClock(n.rate, w.below(4*time.Second)-2*time.Second)
+	case slowDisk:
+		n.disk.slow = w.below(40 * time.Millisecond)
+		f.until(f.lasting(), func() { n.disk.slow = 0 })
+	case hungDisk:
+		n.disk.hung = true
+		f.until(f.lasting(), n.disk.release)
+	case fullDisk:
+		n.disk.full = true
+		f.until(f.lasting(), func() { n.disk.full = false })
+	case bitRot, lostDisk:
+		return f.damage(k, n)
+	case transfer:
+		return n.transfer()
+	case replaceMember:
+		return f.replace(n)
+	}
+	return true
+}
+
+// paths makes trouble between places.
+func (f *faults) paths(k kind) {
+	w := f.world
+	lasts := f.lasting()
+	if k == slowPath || k == cloggedPath {
+		from, to := w.random.IntN(len(w.nodes)+1), w.random.IntN(len(w.nodes)+1)
+		p := &w.net.paths[from][to]
+		if w.random.IntN(6) == 0 {
+			p = &w.net.paths[from][exchangePlace]
+		}
+		if k == slowPath {
+			p.slow = w.below(60 * time.Millisecond)
+			f.until(lasts, func() { p.slow = 0 })
+		} else {
+			p.clog = w.now + int64(lasts)
+		}
+		return
+	}
+	// Every place is on a side; in a bridge one node is on both.
+	var side [places]int
+	for p := range side {
+		side[p] = w.random.IntN(2)
+	}
+	bridge := place(-1)
+	if k == bridgePartition {
+		bridge = place(1 + w.random.IntN(len(w.nodes)))
+	}
+	if w.random.IntN(2) == 0 { // clients and the exchange see everybody
+		side[clientPlace], side[exchangePlace] = 2, 2
+	}
+	var cuts [][2]place
+	for from := range place(places) {
+		for to := range place(places) {
+			apart := side[from] != side[to] && side[from] < 2 && side[to] < 2 && from != bridge && to != bridge
+			if apart && (k != oneWayPartition || side[from] == 0) {
+				cuts = append(cuts, [2]place{from, to})
+			}
+		}
+	}
+	for _, c := range cuts {
+		w.net.cutBetween(c[0], c[1], 1)
+	}
+	f.until(lasts, func() {
+		for _, c := range cuts {
+			w.net.cutBetween(c[0], c[1], -1)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Mix is what can go wrong in a world, and how strongly: each seed draws its own, so that the faults of one do not
+// hide those of another (Groce et al., "Swarm Testing", ISSTA 2012).
+type Mix struct {
+	nodes     int // voters at the beginning
+	learner   bool
+	accounts  int
+	think     time.Duration // between two operations of an investor, on average
+	trouble   time.Duration // how long there are faults
+	partition uint32        // report partitions of the exchange
+	rolls     bool          // a day turns in the middle
+	snapshots time.Duration // between two snapshots of a node
+	dropLog   bool          // nodes drop the log behind their snapshots
+	memory    int           // entries of the log that stay in memory
+
+	// Of every message, in millionths.
+	loss, duplication, reordering, delay int
+	longDelay                            time.Duration
+
+	every time.Duration // between two faults, on average
+	kinds []kind        // of faults that happen, drawn with equal odds
+}
+
+// A kind of fault, or of work that is planned and meets faults.
+type kind int
+
+const (
+	crash kind = iota
+	crashInWrite
+	powerLoss
+	pause
+	clockRate
+	clockJump
+	symmetricPartition
+	oneWayPartition
+	bridgePartition
+	slowPath
+	cloggedPath
+	slowDisk
+	hungDisk
+	fullDisk
+	bitRot
+	lostDisk
+	exchangeCrash
+	exchangePause
+	linkCut
+	transfer
+	replaceMember
+	kinds
+)
+
+var kindNames = [kinds]string{
+	"crash", "crash in a write", "power loss", "pause", "clock rate", "clock jump", "symmetric partition",
+	"one-way partition", "bridge partition", "slow path", "clogged path", "slow disk", "hung disk", "full disk",
+	"bit rot", "lost disk", "exchange crash", "exchange pause", "link cut", "transfer", "replaced member",
+}
+
+func (k kind) String() string { return kindNames[k] }
+
+// draw makes the mix of a seed.
+func draw(w *World) Mix {
+	m := Mix{
+		nodes: 3, accounts: 3 + w.random.IntN(4), think: 20*time.Millisecond + w.below(120*time.Millisecond),
+		trouble: 3*time.Second + w.below(5*time.Second), partition: uint32(1 + w.random.IntN(3)),
+		rolls: w.random.IntN(3) == 0, snapshots: time.Hour,
+		dropLog: w.random.IntN(2) == 0, memory: 1 << 16,
+		every: 80*time.Millisecond + w.below(900*time.Millisecond),
+	}
+	switch w.random.IntN(10) {
+	case 0:
+		m.nodes = 1
+	case 1:
+		m.nodes = 5
+	}
+	m.learner = m.nodes > 1 && w.random.IntN(5) == 0
+	on := func() bool { return w.random.IntN(3) == 0 }
+	if on() {
+		m.loss = 1 + w.random.IntN(80_000)
+	}
+	if on() {
+		m.duplication = 1 + w.random.IntN(100_000)
+	}
+	if on() {
+		m.reordering = 1 + w.random.IntN(400_000)
+	}
+	if on() {
+		m.delay, m.longDelay = 1+w.random.IntN(50_000), 5*time.Millisecond+w.below(300*time.Millisecond)
+	}
+	for k := range kinds {
+		if on() {
+			m.kinds = append(m.kinds, k)
+		}
+	}
+	return m
+}
+
+// String tells a mix for whoever reads a trace.
+func (m *Mix) String() string {
+	var names []string
+	for _, k := range m.kinds {
+		names = append(names, k.String())
+	}
+	return fmt.Sprintf("%d nodes (learner %t), %d accounts, think %v, trouble %v, %d partitions, day turns %t, "+
+		"snapshots every %v, drop log %t, memory %d; of a million messages lost %d, twice %d, out of order %d, "+
+		"late %d (up to %v); every %v one of: %s", m.nodes, m.learner, m.accounts, m.think, m.trouble, m.partition, m.rolls,
+		m.snapshots, m.dropLog, m.memory, m.loss, m.duplication, m.reordering, m.delay, m.longDelay, m.every,
+		strings.Join(names, ", "))
+}
+
+// add sums counts over worlds.
+func (c *Counts) add(o *Counts) {
+	for _, pair := range [...][2]*int{
+		{&c.Actions, &o.Actions}, {&c.Tries, &o.Tries}, {&c.Acknowledged, &o.Acknowledged}, {&c.Refused, &o.Refused},
+		{&c.Reads, &o.Reads}, {&c.Unknown, &o.Unknown}, {&c.Orders, &o.Orders}, {&c.Trades, &o.Trades},
+		{&c.Reports, &o.Reports}, {&c.Elections, &o.Elections}, {&c.Snapshots, &o.Snapshots},
+		{&c.Restarts, &o.Restarts}, {&c.Installed, &o.Installed}, {&c.Replaced, &o.Replaced},
+		{&c.Sessions, &o.Sessions}, {&c.Days, &o.Days},
+	} {
+		*pair[0] += *pair[1]
+	}
+	for k := range c.Faults {
+		c.Faults[k] += o.Faults[k]
+	}
+}
