@@ -41,6 +41,8 @@ api            7  auth core/money core/risk core/rules core/trade feed intake re
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records
                   replica szse venue
 .              9  core/money core/trade exchange node peer venue
+drill/cable    0
+drill/disk     0
 
 sim            9  books core/exchange core/money core/rules core/trade exchange records replica szse venue
 test/house     9
