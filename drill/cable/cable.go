@@ -3,10 +3,11 @@
 //
 // Units: loss in percent of packets.
 //
-// Invariants: everything is made inside the process's own network and mount namespaces (Inside), so that nothing of the
-// machine's network is touched, and nothing is left when the process has ended, however it ended.
+// Invariants: everything is made inside the process's own network and mount namespaces (Inside), so that nothing of
+// the machine's network is touched, and nothing is left when the process has ended, however it ended.
 //
-// It never changes what a packet holds, nor its order: it drops or lets pass. tc netem, which could, is not everywhere.
+// It never changes what a packet holds, nor its order: it drops or lets pass. tc netem, which could, is not
+// everywhere.
 //
 // Source: ip-netns(8), nft(8), veth(4); the loss is nft's `numgen random`.
 package cable
