@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing: `setup.sh run` for running (a Go toolchain), `setup.sh test` for the tests as well (a C
-# compiler for the race detector, a PostgreSQL server, Node.js, the published Node SDKs, the
-# linter of the API's description). Says nothing when all is there.
+# compiler for the race detector, a PostgreSQL server, Node.js, nftables for drills, the
+# published Node SDKs, the linter of the API's description). Says nothing when all is there.
 # Runs as root or with sudo on Debian and its kin; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,6 +27,9 @@ have gcc || missing+=(gcc libc6-dev)
 have_postgres || missing+=(postgresql)
 have node || missing+=(nodejs)
 have npm || missing+=(npm)
+# Drills cut networks and fail disks; without root they leave those out, and need neither.
+[ "$(id -u)" -ne 0 ] || have nft || [ -x /usr/sbin/nft ] || missing+=(nftables)
+[ "$(id -u)" -ne 0 ] || have ip || [ -x /usr/sbin/ip ] || missing+=(iproute2)
 if [ ${#missing[@]} -gt 0 ]; then
 	have apt-get || fail "please install ${missing[*]} (there is no apt-get here to do it with)"
 	as_root=()
