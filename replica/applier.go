@@ -15,12 +15,13 @@ type applier[A any] struct {
 	machine  Machine[A]
 	in       *mailbox[applierWork[A]]
 	recycle  func(*batch[A])
-	applied  func(appliedWork) // called after each message, with its response
-	marked   func(mark)        // called with what a snapshot is to be made of
-	broken   func(error)       // called once, when an entry cannot be understood
-	stopped  chan struct{}     // closed when the applier has ended
-	spent    []applierWork[A]  // reused
-	failed   bool              // an entry could not be understood
+	applied  func(appliedWork)        // called after each message, with its response
+	marked   func(mark)               // called with what a snapshot is to be made of
+	replaced func(Machine[A], uint64) // nil, or called when another machine is in place
+	broken   func(error)              // called once, when an entry cannot be understood
+	stopped  chan struct{}            // closed when the applier has ended
+	spent    []applierWork[A]         // reused
+	failed   bool                     // an entry could not be understood
 	ended    bool
 	time     int64        // of the last entry applied
 	commands [][]byte     // reused
@@ -35,13 +36,15 @@ type applier[A any] struct {
 	bytes atomic.Uint64 // of entries applied behind the snapshot that the group started from
 }
 
-// applierWork is one of: agreed entries, lost commands, somebody who wants to look, a snapshot to mark, the end.
+// applierWork is one of: agreed entries, lost commands, somebody who wants to look, another machine, a snapshot to
+// mark, the end.
 type applierWork[A any] struct {
 	message *raftpb.Message
 	batches []*batch[A] // of message.Entries, the own ones, in order
 	lost    []*batch[A] // never applied as proposed
 	why     error       // what the lost are told
 	look    *inspection[A]
+	replace *arrival[A]
 	mark    *markRequest
 	stop    bool
 }
@@ -104,6 +107,8 @@ func (a *applier[A]) step() bool {
 			a.lose(w.lost, w.why)
 		case w.look != nil:
 			a.inspect(w.look)
+		case w.replace != nil:
+			a.replace(w.replace)
 		case w.mark != nil:
 			a.marked(a.newMark(w.mark))
 		case w.stop:

@@ -217,6 +217,7 @@ func TestFullDiskFailsTheGroup(t *testing.T) {
 	var unknown int
 	var mutex sync.Mutex
 	var failure error
+	acknowledged[propose(t, g, "first")] = "first"
 	for n := 0; failure == nil; n++ {
 		command := numbered(n) + strings.Repeat(".", 2000)
 		_ = g.Submit([]byte(command), func(answer uint64, err error) {

@@ -132,6 +132,23 @@ func TestThreeVoters(t *testing.T) {
 }
 
 // SendSnapshot implements Transport.
-func (c *cluster) SendSnapshot(_ uint64, m *raftpb.Message, _ func() (io.ReadCloser, int64, error), done func(error)) {
-	go done(errors.New("no snapshots here"))
+func (c *cluster) SendSnapshot(_ uint64, m *raftpb.Message, open func() (io.ReadCloser, int64, error),
+	done func(error),
+) {
+	c.mutex.Lock()
+	to := c.groups[m.GetTo()]
+	c.mutex.Unlock()
+	go func() {
+		r, _, err := open()
+		if err == nil && to == nil {
+			err = errors.New("nobody is there")
+		}
+		if err == nil {
+			err = to.ReceiveSnapshot(m, r)
+		}
+		if r != nil {
+			_ = r.Close()
+		}
+		done(err)
+	}()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -13,18 +14,19 @@ import (
 
 // A Group is one log of this node and its machine. Its methods may be called from any goroutine.
 type Group[A any] struct {
-	home     *home
-	queue    *queue[A]
-	loop     *loop[A]
-	journal  *journal
-	applier  *applier[A]
-	keeper   *keeper[A]
-	limits   Limits
-	waiters  sync.Pool // of *waiter[A]
-	start    Status    // what the start did
-	lone     bool      // it was the only voter at start
-	closing  sync.Once
-	closeErr error
+	home      *home
+	queue     *queue[A]
+	loop      *loop[A]
+	journal   *journal
+	applier   *applier[A]
+	keeper    *keeper[A]
+	limits    Limits
+	waiters   sync.Pool   // of *waiter[A]
+	start     Status      // what the start did
+	lone      bool        // it was the only voter at start
+	receiving atomic.Bool // a snapshot is being received or installed
+	closing   sync.Once
+	closeErr  error
 }
 
 // A waiter waits for one answer.
@@ -250,18 +252,19 @@ func (h *home) rosterAt(index uint64) (roster, error) {
 }
 
 // Receive takes a message that another voter of the group sent. It never blocks. Proposals are not taken from others:
-// the leader alone stamps time.
+// the leader alone stamps time; snapshots go to ReceiveSnapshot.
 func (g *Group[A]) Receive(message *raftpb.Message) {
-	if raft.IsLocalMsg(message.GetType()) || message.GetType() == raftpb.MsgProp {
+	kind := message.GetType()
+	if !tellsRemoved(message) && raft.IsLocalMsg(kind) || kind == raftpb.MsgProp || kind == raftpb.MsgSnap {
 		return
 	}
-	g.loop.in.post(loopWork{received: message})
+	g.loop.in.post(loopWork[A]{received: message})
 }
 
 // Unreachable says that messages to a node were lost.
 func (g *Group[A]) Unreachable(node uint64) {
 	if node != 0 {
-		g.loop.in.post(loopWork{unreachable: node})
+		g.loop.in.post(loopWork[A]{unreachable: node})
 	}
 }
 
@@ -280,7 +283,7 @@ func (g *Group[A]) Transfer(ctx context.Context, to uint64) error {
 // AskTransfer is Transfer without waiting: done is called from the raft loop, and must not block; it is never called
 // when the group is closed.
 func (g *Group[A]) AskTransfer(to uint64, done func(error)) {
-	g.loop.in.post(loopWork{transfer: &transfer{to: to, done: done}})
+	g.loop.in.post(loopWork[A]{transfer: &transfer{to: to, done: done}})
 }
 
 // wait waits for an answer of the raft loop.
@@ -354,6 +357,11 @@ func (g *Group[A]) close() error {
 		select {
 		case <-owner.stopped:
 		case <-patience.C:
+			go func() { // when it returns after all, the group can be opened again
+				<-g.journal.stopped
+				<-g.keeper.stopped
+				g.home.release()
+			}()
 			return fmt.Errorf("closing the group: a write to %s does not return; its directory stays locked", owner.dir)
 		}
 	}

@@ -37,6 +37,7 @@ func SegmentBytes(n int64) { wal.SegmentSizeBytes = n }
 type journal struct {
 	dir      string
 	wal      WriteAhead
+	disk     func(WriteAhead) WriteAhead // put before a log that is opened
 	in       *mailbox[journalWork]
 	under    []journalWork           // begun and not finished
 	spent    []journalWork           // reused
@@ -63,6 +64,7 @@ type journal struct {
 // journalWork is one of: a message to append, a snapshot to note, segments to delete. done hears of the latter two.
 type journalWork struct {
 	message  *raftpb.Message
+	install  *installation // before the message's entries
 	snapshot *walpb.Snapshot
 	keepFrom uint64 // delete segments that lie wholly before this index
 	done     func(error)
@@ -153,7 +155,13 @@ func (j *journal) finish() bool {
 
 // perform does the first of the work, appends that follow each other as one save, and returns how much that was.
 func (j *journal) perform(work []journalWork) (n int, err error) {
-	for n < len(work) && work[n].message != nil {
+	if i := work[0].install; i != nil {
+		if err := j.timed(true, func() error { return j.install(i) }); err != nil {
+			return 1, err
+		}
+		return 1, j.save(work[:1])
+	}
+	for n < len(work) && work[n].message != nil && work[n].install == nil {
 		n++
 	}
 	if n > 0 {

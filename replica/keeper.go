@@ -35,11 +35,13 @@ type keeper[A any] struct {
 	report   keeperReport
 }
 
-// keeperWork is one of: where to make a snapshot, what the journal says of what it was asked.
+// keeperWork is one of: where to make a snapshot, one of the leader's that was installed, what the journal says of
+// what it was asked.
 type keeperWork struct {
-	mark  *mark
-	noted bool
-	err   error
+	mark      *mark
+	installed *snapshotHead
+	noted     bool
+	err       error
 }
 
 // A noting is a snapshot that is written, while the journal does what goes with it.
@@ -93,6 +95,8 @@ func (k *keeper[A]) step() bool {
 	for _, w := range k.in.take(nil) {
 		if w.mark != nil {
 			k.waiting = append(k.waiting, *w.mark)
+		} else if w.installed != nil {
+			k.installed(*w.installed)
 		} else if w.noted {
 			k.noted(w.err)
 		}

@@ -34,8 +34,8 @@ type loop[A any] struct {
 	clock     func() time.Time // what entries are stamped with
 	now       func() time.Time // what durations are measured by
 	log       *slog.Logger
-	in        *mailbox[loopWork]
-	spent     []loopWork // reused
+	in        *mailbox[loopWork[A]]
+	spent     []loopWork[A] // reused
 	stopping  chan struct{}
 	stopped   chan struct{}
 	ready     chan struct{} // closed when this node leads and has applied all that came before
@@ -47,6 +47,7 @@ type loop[A any] struct {
 	opened    bool // it was ready once
 	failure   error
 	term      uint64
+	vote      uint64
 	committed uint64
 	time      int64       // of the newest entry
 	proposed  []*batch[A] // handed to raft, not yet in the log
@@ -62,6 +63,8 @@ type loop[A any] struct {
 	pin uint64 // entries behind it are kept in memory for members that will ask for them
 
 	membersChanged func([]Member)
+	change         *change // under way, nil when none is
+	jointTicks     int     // for how many ticks a joint change is applied and has not ended
 
 	led       func(Leadership)
 	told      Leadership // what was announced last
@@ -69,6 +72,9 @@ type loop[A any] struct {
 	unwilling uint64     // who did not take it the last time
 	fresh     *fresh
 	sending   map[uint64]bool // nodes that a snapshot is being sent to
+
+	arrived    *arrival[A] // a snapshot that the protocol has not decided on, nil when there is none
+	installing *arrival[A] // one at the journal
 
 	keeping   bool      // a snapshot of the group's own accord is under way
 	keptBytes uint64    // applier.bytes at the last snapshot
@@ -90,14 +96,16 @@ type loopReport struct {
 }
 
 // loopWork is one of: messages whose writes are durable, entries applied, a message from another voter, a voter that
-// cannot be reached, leadership to give away, how sending a snapshot ended, where to make a snapshot, how it went, a
-// failure.
-type loopWork struct {
+// cannot be reached, leadership to give away, a change of members, how sending a snapshot ended, where to make a
+// snapshot, how it went, a failure.
+type loopWork[A any] struct {
 	saved       []*raftpb.Message
 	applied     *appliedWork
 	received    *raftpb.Message
 	unreachable uint64
 	transfer    *transfer
+	change      *change
+	arrived     *arrival[A]
 	sent        *raftpb.Message
 	mark        *mark
 	kept        *mark
@@ -148,20 +156,24 @@ func (l *loop[A]) advance() bool {
 		}
 		l.start()
 	}
+	if l.arrived != nil { // the protocol did not want it
+		l.arrived.discard()
+		l.arrived = nil
+	}
 	l.publish()
 	return did
 }
 
 // start hands the protocol what waits for it. It reports whether anything did.
 func (l *loop[A]) start() bool {
-	proposed, transferred, asked := l.propose(), l.beginTransfer(), l.askFresh()
-	return proposed || transferred || asked
+	proposed, changed, transferred := l.propose(), l.beginChange(), l.beginTransfer()
+	return l.askFresh() || proposed || changed || transferred
 }
 
 // propose hands batches to the protocol: full ones while the limit allows, another only when no sync is under way, so
 // that what comes in during a sync shares the next. It reports whether there was one.
 func (l *loop[A]) propose() (any bool) {
-	for l.leading && l.transfer == nil && l.inFlight < l.limits.InFlight {
+	for l.leading && l.transfer == nil && (l.change == nil || !l.change.leaves) && l.inFlight < l.limits.InFlight {
 		b := l.queue.take(l.appending == 0 && len(l.proposed) == 0)
 		if b == nil {
 			return any
@@ -194,12 +206,13 @@ func (l *loop[A]) abandon() {
 	l.inFlight -= len(lost)
 	l.placed, l.proposed = nil, nil
 	l.lose(lost, ErrUnknown)
+	l.loseChange()
 }
 
 // carryOut does what a Ready asks for. Messages to the journal and the applier go in order and are never dropped.
 func (l *loop[A]) carryOut(rd raft.Ready) {
 	if rd.HardState != nil {
-		l.committed = rd.GetCommit()
+		l.committed, l.vote = rd.GetCommit(), rd.GetVote()
 		if rd.GetTerm() != l.term {
 			l.abandon()
 			l.term = rd.GetTerm()
@@ -210,11 +223,6 @@ func (l *loop[A]) carryOut(rd raft.Ready) {
 	}
 	l.announce()
 	l.takeFresh(rd.ReadStates)
-	if !raft.IsEmptySnap(rd.Snapshot) {
-		l.fail(fmt.Errorf("the leader sent a snapshot at index %d, which this release cannot take",
-			rd.Snapshot.GetMetadata().GetIndex()))
-		return
-	}
 	for _, e := range rd.Entries {
 		l.place(e)
 	}
@@ -222,10 +230,7 @@ func (l *loop[A]) carryOut(rd raft.Ready) {
 	for _, m := range rd.Messages {
 		switch m.GetTo() {
 		case raft.LocalAppendThread:
-			if len(m.Entries) > 0 {
-				l.appending++
-			}
-			l.journal.in.post(journalWork{message: m})
+			l.save(m)
 		case raft.LocalApplyThread:
 			l.applier.in.post(applierWork[A]{message: m, batches: l.claim(m.Entries)})
 		default:
@@ -233,6 +238,20 @@ func (l *loop[A]) carryOut(rd raft.Ready) {
 		}
 	}
 	l.send(others)
+}
+
+// save hands the journal what must be durable.
+func (l *loop[A]) save(m *raftpb.Message) {
+	w := journalWork{message: m}
+	if !raft.IsEmptySnap(m.Snapshot) {
+		if w.install = l.beginInstall(m); w.install == nil {
+			return
+		}
+	}
+	if len(m.Entries) > 0 {
+		l.appending++
+	}
+	l.journal.in.post(w)
 }
 
 // send hands messages to the transport. Snapshots go their own way.
@@ -271,7 +290,7 @@ func (l *loop[A]) sendSnapshot(m *raftpb.Message) {
 		}
 		return file, info.Size(), nil
 	}
-	l.transport.SendSnapshot(l.group, m, open, func(err error) { l.in.post(loopWork{sent: m, err: err}) })
+	l.transport.SendSnapshot(l.group, m, open, func(err error) { l.in.post(loopWork[A]{sent: m, err: err}) })
 }
 
 // onSent tells the protocol how sending a snapshot ended.
@@ -288,8 +307,12 @@ func (l *loop[A]) onSent(m *raftpb.Message, err error) {
 // place notes where an own batch came to lie in the log. A leader appends nothing but its own proposals, in order, and
 // an entry without content when it begins.
 func (l *loop[A]) place(e *raftpb.Entry) {
+	if e.GetType() != raftpb.EntryNormal || len(e.Data) == 0 {
+		l.placeChange(e)
+		return
+	}
 	l.time = max(l.time, payloadTime(e.Data))
-	if len(l.proposed) == 0 || len(e.Data) == 0 || e.GetTerm() != l.term {
+	if len(l.proposed) == 0 || e.GetTerm() != l.term {
 		return
 	}
 	b := l.proposed[0]
@@ -320,7 +343,7 @@ func (l *loop[A]) claim(entries []*raftpb.Entry) []*batch[A] {
 	return own
 }
 
-func (l *loop[A]) take(w *loopWork) {
+func (l *loop[A]) take(w *loopWork[A]) {
 	switch {
 	case l.failure != nil:
 		w.refuse(ErrFailed)
@@ -334,6 +357,10 @@ func (l *loop[A]) take(w *loopWork) {
 		l.raft.ReportUnreachable(w.unreachable)
 	case w.transfer != nil:
 		l.startTransfer(w.transfer)
+	case w.change != nil:
+		l.startChange(w.change)
+	case w.arrived != nil:
+		l.takeArrival(w.arrived)
 	case w.sent != nil:
 		l.onSent(w.sent, w.err)
 	case w.mark != nil:
@@ -347,12 +374,18 @@ func (l *loop[A]) take(w *loopWork) {
 }
 
 // refuse answers who waits for the work: it will not be done.
-func (w *loopWork) refuse(why error) {
+func (w *loopWork[A]) refuse(why error) {
 	if w.mark != nil {
 		w.mark.tell(why)
 	}
 	if w.transfer != nil {
 		w.transfer.done(why)
+	}
+	if w.change != nil {
+		w.change.done(why)
+	}
+	if w.arrived != nil {
+		w.arrived.discard()
 	}
 }
 
@@ -361,12 +394,24 @@ func (l *loop[A]) receive(m *raftpb.Message) {
 	if l.hung && m.GetType() == raftpb.MsgTimeoutNow {
 		return // a node whose disk hangs must not lead
 	}
-	_ = l.raft.Step(m)
+	switch {
+	case tellsRemoved(m):
+		l.fail(removedError(l.node, l.group))
+	case l.memory.wasRemoved(m.GetFrom()):
+		l.tellRemoved(m.GetFrom())
+	case m.GetType() == raftpb.MsgApp && m.GetIndex() == 0 && len(l.memory.ids()) == 0:
+		// A log from its first entry does not say who the members were: a snapshot will.
+	default:
+		_ = l.raft.Step(m)
+	}
 }
 
 // onSaved takes what is durable into the log in memory and delivers the answers that waited for it.
 func (l *loop[A]) onSaved(messages []*raftpb.Message) {
 	for _, m := range messages {
+		if !raft.IsEmptySnap(m.Snapshot) {
+			l.onInstalled()
+		}
 		if m.Term != nil {
 			l.memory.state = &raftpb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
 		}
@@ -439,6 +484,7 @@ func (l *loop[A]) tick() {
 		l.raft.Tick()
 	}
 	l.tickTransfer()
+	l.tickChange()
 	l.tickFresh()
 	l.observe()
 	grown := l.applier.bytes.Load() - l.keptBytes

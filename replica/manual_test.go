@@ -22,6 +22,9 @@ type world struct {
 	dead    uint64 // node that nobody reaches
 	isolate bool   // nobody reaches anybody
 	sent    map[raftpb.MessageType]int
+
+	snapshots int // sent
+	breaks    int // so many of them break
 }
 
 // Send implements Transport.
@@ -45,6 +48,16 @@ func newWorld(t *testing.T, nodes int) *world {
 	return w
 }
 
+// join opens another node, which waits to be added.
+func (w *world) join() (node uint64) {
+	o := testOptions(w.t.TempDir())
+	o.Node, o.Transport, o.Clock, o.Join = uint64(len(w.nodes)+1), w, func() time.Time { return w.now }, true
+	w.options = append(w.options, o)
+	w.nodes = append(w.nodes, nil)
+	w.open(int(o.Node))
+	return o.Node
+}
+
 func (w *world) open(node int) {
 	w.t.Helper()
 	m, err := OpenManual(w.options[node-1])
@@ -60,6 +73,9 @@ func (w *world) settle() {
 	for did := true; did; {
 		did = false
 		for n, m := range w.nodes {
+			if uint64(n+1) == w.dead {
+				continue
+			}
 			hung := w.hung == n+1
 			did = m.StepLoop() || did
 			if hung {
@@ -99,8 +115,8 @@ func (w *world) until(what string, holds func() bool) {
 }
 
 func (w *world) leader() *Manual[uint64] {
-	for _, m := range w.nodes {
-		if m.Group().Status().Leading {
+	for n, m := range w.nodes {
+		if uint64(n+1) != w.dead && m.Group().Status().Leading {
 			return m
 		}
 	}
@@ -202,6 +218,19 @@ func TestManualHungDiskFailsByTicks(t *testing.T) {
 }
 
 // SendSnapshot implements Transport.
-func (w *world) SendSnapshot(_ uint64, m *raftpb.Message, _ func() (io.ReadCloser, int64, error), done func(error)) {
-	done(errors.New("no snapshots here"))
+func (w *world) SendSnapshot(_ uint64, m *raftpb.Message, open func() (io.ReadCloser, int64, error),
+	done func(error),
+) {
+	w.snapshots++
+	r, size, err := open()
+	if err != nil {
+		done(err)
+		return
+	}
+	defer r.Close() //nolint:errcheck // only read
+	if w.isolate || m.GetTo() == w.dead || m.GetFrom() == w.dead || w.breaks > 0 {
+		w.breaks--
+		size /= 2
+	}
+	done(w.nodes[m.GetTo()-1].Group().ReceiveSnapshot(m, io.LimitReader(r, size)))
 }

@@ -15,6 +15,10 @@ func build[A any](o *Options[A], now func() time.Time) (*Group[A], error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.settleInstall(); err != nil {
+		h.release()
+		return nil, openError(err)
+	}
 	g, err := buildIn(h, o, now)
 	if err != nil {
 		h.release()
@@ -28,6 +32,9 @@ func buildIn[A any](h *home, o *Options[A], now func() time.Time) (*Group[A], er
 	if err := r.recover(); err != nil {
 		return nil, err
 	}
+	if r.memory.wasRemoved(o.Node) {
+		return nil, removedError(o.Node, o.Group)
+	}
 	log, err := openJournal(h.log(), r.state)
 	if err != nil {
 		return nil, err
@@ -36,16 +43,12 @@ func buildIn[A any](h *home, o *Options[A], now func() time.Time) (*Group[A], er
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	var ahead WriteAhead = log
-	if o.Disk != nil {
-		ahead = o.Disk(log)
-	}
 	last, err := r.memory.LastIndex()
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	g := &Group[A]{home: h, limits: o.Limits, queue: newQueue[A](o.Limits)}
-	g.connect(o, r, node, ahead, now)
+	g.connect(o, r, node, log, now)
 	g.loop.public.durable = last
 	g.start = Status{Group: o.Group, Node: o.Node, StartReplayed: r.replayed, StartCut: r.cut, StartTook: r.took}
 	r.logStart(o.Log)
@@ -60,19 +63,20 @@ func buildIn[A any](h *home, o *Options[A], now func() time.Time) (*Group[A], er
 
 // connect makes the owners and the mailboxes between them.
 func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, log WriteAhead, now func() time.Time) {
-	in := newMailbox[loopWork]()
+	in := newMailbox[loopWork[A]]()
 	g.journal = &journal{
-		dir: g.home.log(), wal: log, in: newMailbox[journalWork](), slow: o.Limits.SlowSync, log: o.Log,
-		stopping: make(chan struct{}), stopped: make(chan struct{}), now: now, started: now(),
-		saved:  func(messages []*raftpb.Message) { in.post(loopWork{saved: messages}) },
-		broken: func(err error) { in.post(loopWork{failure: err}) },
+		dir: g.home.log(), wal: o.Disk(log), disk: o.Disk, in: newMailbox[journalWork](), slow: o.Limits.SlowSync,
+		log: o.Log, stopping: make(chan struct{}), stopped: make(chan struct{}), now: now, started: now(),
+		saved:  func(messages []*raftpb.Message) { in.post(loopWork[A]{saved: messages}) },
+		broken: func(err error) { in.post(loopWork[A]{failure: err}) },
 	}
 	g.applier = &applier[A]{
 		group: o.Group, machine: r.machine, in: newMailbox[applierWork[A]](), recycle: g.queue.recycle,
 		stopped: make(chan struct{}), time: r.applying, place: r.applied,
-		applied: func(w appliedWork) { in.post(loopWork{applied: &w}) },
-		marked:  func(m mark) { in.post(loopWork{mark: &m}) },
-		broken:  func(err error) { in.post(loopWork{failure: err}) },
+		applied:  func(w appliedWork) { in.post(loopWork[A]{applied: &w}) },
+		replaced: o.Replaced,
+		marked:   func(m mark) { in.post(loopWork[A]{mark: &m}) },
+		broken:   func(err error) { in.post(loopWork[A]{failure: err}) },
 	}
 	g.applier.bytes.Store(r.grown)
 	g.applier.readers.applied = r.applied.index
@@ -81,13 +85,14 @@ func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, lo
 		dropLog: o.DropOldLog, log: o.Log, now: now, stopping: make(chan struct{}), stopped: make(chan struct{}),
 		newest: r.head, newestAt: r.headPath,
 		report:   keeperReport{index: r.head.at.index, bytes: int64(r.head.bytes)},
-		finished: func(m mark, err error) { in.post(loopWork{kept: &m, err: err}) },
+		finished: func(m mark, err error) { in.post(loopWork[A]{kept: &m, err: err}) },
 	}
 	g.loop = &loop[A]{
 		group: o.Group, node: o.Node, raft: node, memory: r.memory, queue: g.queue, journal: g.journal,
 		applier: g.applier, keeper: g.keeper, transport: o.Transport, limits: o.Limits, clock: o.Clock, now: now,
 		log: o.Log, in: in, stopping: make(chan struct{}), stopped: make(chan struct{}), ready: make(chan struct{}),
-		failures: make(chan error, 1), term: r.state.term, time: r.time, applied: r.applied.index, keptAt: now(),
+		failures: make(chan error, 1), term: r.state.term, vote: r.state.vote, time: r.time,
+		applied: r.applied.index, keptAt: now(),
 		committed: r.state.commit, led: o.Led, membersChanged: o.MembersChanged, fresh: newFresh(),
 		sending: map[uint64]bool{},
 	}

@@ -50,6 +50,11 @@ type Options[A any] struct {
 	// Members are who belongs to the group when it is new; every one of them must be given the same. nil: Node alone. A
 	// group that exists knows its members.
 	Members []Member
+	// Replaced, when not nil, is called from the apply goroutine when the machine was replaced by one that was restored
+	// from the leader's snapshot at an index.
+	Replaced func(m Machine[A], index uint64)
+	// Join is of a node that the others add with Change: its directory begins empty, and it waits to hear from them.
+	Join bool
 	// MembersChanged, when not nil, is called from the raft loop with the members after each change of them. It must not
 	// block.
 	MembersChanged func([]Member)
@@ -137,8 +142,17 @@ func (o *Options[A]) complete() error {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Disk == nil {
+		o.Disk = func(log WriteAhead) WriteAhead { return log }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Join {
+		if o.Members != nil {
+			return errors.New("a node that joins does not say who the members are")
+		}
+		return nil
 	}
 	if o.Members == nil {
 		o.Members = []Member{{ID: o.Node}}
