@@ -304,6 +304,50 @@ func FuzzDecodeEvent(f *testing.F) {
 	})
 }
 
+// TestAnswersRoundTrip fills every field of an answer: what the walk forgets does not come back.
+func TestAnswersRoundTrip(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	var a, again Answer
+	fill(r, reflect.ValueOf(&a).Elem())
+	b := AppendAnswer([]byte("x"), &a)[1:]
+	if err := DecodeAnswer(b, &again); err != nil || a != again || len(b) != AnswerBytes {
+		t.Errorf("%+v came back as %+v in %d bytes, %v", a, again, len(b), err)
+	}
+	fields := reflect.ValueOf(again)
+	for i := range fields.NumField() {
+		if fields.Field(i).IsZero() {
+			t.Errorf("%s was not filled", fields.Type().Field(i).Name)
+		}
+	}
+	for n := range b {
+		if err := DecodeAnswer(b[:n], &again); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("the first %d bytes: %v", n, err)
+		}
+	}
+	if n := testing.AllocsPerRun(20, func() { b = AppendAnswer(b[:0], &a); _ = DecodeAnswer(b, &again) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func FuzzDecodeAnswer(f *testing.F) {
+	var a Answer
+	f.Add(AppendAnswer(nil, &a))
+	fill(rand.New(rand.NewPCG(13, 14)), reflect.ValueOf(&a).Elem())
+	f.Add(AppendAnswer(nil, &a))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var a Answer
+		if err := DecodeAnswer(b, &a); err != nil {
+			if !errors.Is(err, ErrUnreadable) {
+				t.Fatalf("an error that is none of ours: %v", err)
+			}
+			return
+		}
+		if again := AppendAnswer(nil, &a); !bytes.Equal(again, b) {
+			t.Fatalf("%x came back as %x", b, again)
+		}
+	})
+}
+
 func BenchmarkDecode(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, c := range []struct {

@@ -239,6 +239,26 @@ func DecodeEvent(src []byte, m *Event) error {
 	return c.End()
 }
 
+// AppendAnswer appends the encoding of an answer, which has a fixed length: it goes between nodes, never into the log.
+func AppendAnswer(dst []byte, m *Answer) []byte {
+	c := Writer(dst)
+	version := uint8(Version)
+	Int8(&c, &version)
+	m.walk(&c)
+	return c.bytes
+}
+
+// AnswerBytes is the length of an encoded answer.
+const AnswerBytes = 1 + 2 + 1 + 1 + 8 + 8 + 4 + 8 + 3*8
+
+// DecodeAnswer reads what AppendAnswer wrote into m.
+func DecodeAnswer(src []byte, m *Answer) error {
+	c := Reader(src)
+	c.version("answer")
+	m.walk(&c)
+	return c.End()
+}
+
 func (c *Coder) version(what string) {
 	var v uint8
 	Int8(c, &v)

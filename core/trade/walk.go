@@ -112,6 +112,17 @@ func (v *Report) walk(c *Coder) {
 	Int64(c, &v.Time)
 }
 
+func (v *Answer) walk(c *Coder) {
+	Int16(c, &v.Reason)
+	c.Bool(&v.Replayed)
+	Int8(c, &v.Status)
+	Int64(c, &v.Account)
+	Int64(c, &v.Order)
+	Int32(c, &v.Security)
+	Int64(c, &v.Number)
+	v.Numbers.walk(c)
+}
+
 func (v *Numbers) walk(c *Coder) {
 	Int64(c, &v.Given)
 	Int64(c, &v.Bound)
