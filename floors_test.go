@@ -32,6 +32,7 @@ peer           1
 szse           2  core/money core/must core/trade
 auth           2  core/money core/must core/trade
 records        2  core/must core/trade
+relay          4  core/trade peer replica + books core/broker core/rules records
 books          6  core/broker core/must core/trade records replica
 venue          3  core/money core/must core/trade szse + core/broker core/exchange core/rules exchange
 feed           3  core/money core/trade szse
