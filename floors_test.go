@@ -41,9 +41,13 @@ exchange       6  core/book core/exchange core/money core/rules core/trade repli
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records
                   replica szse venue
-.              9  core/money core/trade exchange node peer venue
+.              9  core/money core/trade drill drill/cable exchange node peer venue
 drill/cable    0
 drill/disk     0
+drill/load     0
+drill/report   0
+drill          7  core/broker core/exchange core/money core/trade drill/cable drill/disk drill/load drill/report
+                  exchange replica szse
 
 sim            9  books core/exchange core/money core/rules core/trade exchange records replica szse venue
 test/house     9

@@ -30,6 +30,7 @@ func commands() []command {
 		{"account", "open accounts, move cash and shares, make keys, on a running server", account},
 		{"ca", "make the certificates by which the machines of a cluster know each other", ca},
 		{"replay", "play a recorded day through the exchange's gateway and compare the fills", replay},
+		{"drill", "kill, cut off and break the nodes of a cluster, and measure what clients see of it", runDrill},
 		{"bench", "measure order to acknowledgement over REST, at a fixed rate", bench},
 		{"version", "print the version", func(_ context.Context, args []string, out io.Writer) error {
 			if err := parse(flags("version", "Print the version of this binary.", out), args); err != nil {

@@ -1,0 +1,226 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// What a client waits for, and how long. None of them is the floor of what it measures: an election alone takes longer
+// than HedgeAfter, and an error moves it on at once.
+const (
+	HedgeAfter   = 100 * time.Millisecond // without an answer the same is asked of another node, too
+	AbandonAfter = time.Second            // an attempt without an answer is given up, and its connection with it
+	pause        = 10 * time.Millisecond  // when all nodes have refused
+	Patience     = 15 * time.Second       // then a request has failed
+	maxAnswer    = 1 << 20                // bytes of an answer
+)
+
+// Node is one that a client may ask.
+type Node struct {
+	ID  uint64
+	URL string
+}
+
+// Account is who asks.
+type Account struct {
+	Login  string `json:"login"`
+	KeyID  string `json:"key_id"`
+	Secret string `json:"secret"`
+}
+
+// Client is a program of an investor's that knows all nodes. It asks one of them, its home, and another one when that
+// one is silent, gone or refuses.
+type Client struct {
+	nodes []Node
+	http  []*http.Client
+
+	mu    sync.Mutex
+	home  int
+	heard []time.Time // when each node answered last
+}
+
+// NewClient makes a client whose home is one of the nodes. trust may be nil for nodes without TLS.
+func NewClient(nodes []Node, trust *tls.Config, home int) *Client {
+	c := &Client{nodes: nodes, home: home, heard: make([]time.Time, len(nodes))}
+	for range nodes {
+		// A connection of its own for each request under way: one lost packet holds up one request.
+		c.http = append(c.http, &http.Client{Transport: &http.Transport{
+			DialContext:     (&net.Dialer{Timeout: AbandonAfter}).DialContext,
+			TLSClientConfig: trust, TLSHandshakeTimeout: AbandonAfter,
+			MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}})
+	}
+	return c
+}
+
+// Close lets go of the connections.
+func (c *Client) Close() {
+	for _, h := range c.http {
+		h.CloseIdleConnections()
+	}
+}
+
+// GoHome makes a node the client's home again.
+func (c *Client) GoHome(home int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.home = home
+}
+
+// Answer is what a request ended with.
+type Answer struct {
+	Status   int // 0: nobody answered, or everybody refused for a reason of theirs
+	Body     []byte
+	Node     uint64
+	Attempts int
+	Err      error // of the last attempt, when Status is 0
+}
+
+// attempt is one question to one node.
+type attempt struct {
+	node   int
+	status int
+	body   []byte
+	err    error
+}
+
+// Call asks until somebody answers for good. What is asked must be harmless to ask twice.
+func (c *Client) Call(ctx context.Context, who Account, method, path string, body []byte) Answer {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	q := &question{client: c, who: who, method: method, path: path, body: body, asked: make([]bool, len(c.nodes)),
+		tried: make([]bool, len(c.nodes)), answers: make(chan attempt, len(c.nodes))}
+	hedge := time.NewTimer(HedgeAfter)
+	defer hedge.Stop()
+	at := q.ask(ctx, c.where())
+	for {
+		select {
+		case a := <-q.answers:
+			q.asked[a.node] = false
+			if a.err == nil {
+				c.answered(a.node)
+				return Answer{Status: a.status, Body: a.body, Node: c.nodes[a.node].ID, Attempts: q.attempts}
+			}
+			q.last = fmt.Errorf("node %d: %w", c.nodes[a.node].ID, a.err)
+			c.leave(a.node)
+			if !slices.Contains(q.asked, true) && !slices.Contains(q.tried, false) {
+				if !wait(ctx, pause) {
+					continue
+				}
+				clear(q.tried)
+			}
+			at = q.ask(ctx, c.after(a.node))
+			hedge.Reset(HedgeAfter)
+		case <-hedge.C:
+			c.leave(at)
+			at = q.ask(ctx, c.after(at))
+			hedge.Reset(HedgeAfter)
+		case <-ctx.Done():
+			return Answer{Attempts: q.attempts, Err: errors.Join(ctx.Err(), q.last)}
+		}
+	}
+}
+
+// question is one request and its attempts.
+type question struct {
+	client       *Client
+	who          Account
+	method, path string
+	body         []byte
+	attempts     int
+	asked, tried []bool // attempts under way; nodes that had their turn
+	answers      chan attempt
+	last         error
+}
+
+// ask asks a node, or the next one that is not asked already.
+func (q *question) ask(ctx context.Context, node int) int {
+	for range q.asked {
+		if !q.asked[node] {
+			q.asked[node], q.tried[node] = true, true
+			q.attempts++
+			go func() { q.answers <- q.client.once(ctx, node, q) }()
+			return node
+		}
+		node = q.client.after(node)
+	}
+	return node
+}
+
+// once asks one node once.
+func (c *Client) once(ctx context.Context, node int, q *question) (a attempt) {
+	a.node = node
+	ctx, cancel := context.WithTimeout(ctx, AbandonAfter)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, q.method, c.nodes[node].URL+q.path, bytes.NewReader(q.body))
+	if err != nil {
+		a.err = err
+		return a
+	}
+	request.Header.Set("APCA-API-KEY-ID", q.who.KeyID)
+	request.Header.Set("APCA-API-SECRET-KEY", q.who.Secret)
+	if len(q.body) > 0 {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := c.http[node].Do(request)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	a.status = response.StatusCode
+	a.body, a.err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	a.err = errors.Join(a.err, response.Body.Close())
+	if a.err == nil && later(a.status) {
+		a.err = fmt.Errorf("%s %s: %d %s", q.method, q.path, a.status, a.body)
+	}
+	return a
+}
+
+// later reports whether an answer only says that somebody, or somebody later, will have one.
+func later(status int) bool {
+	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests ||
+		status == http.StatusRequestTimeout
+}
+
+func (c *Client) where() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.home
+}
+
+func (c *Client) after(node int) int { return (node + 1) % len(c.nodes) }
+
+func (c *Client) answered(node int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard[node] = time.Now()
+}
+
+// leave makes the next node the home, when it was this one and has been silent for as long as one waits.
+func (c *Client) leave(node int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.home == node && time.Since(c.heard[node]) > HedgeAfter/2 {
+		c.home = c.after(node)
+	}
+}
+
+// wait answers false when the time is over before.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
