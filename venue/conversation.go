@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"evenkeel/core/must"
 	"evenkeel/core/trade"
 	"evenkeel/szse"
 )
@@ -94,6 +95,7 @@ func (c *Conversation) Since() time.Time { return c.began }
 
 // End ends the conversation, for instance because the connection was lost. The first reason stays.
 func (c *Conversation) End(why error) {
+	must.Hold(why != nil, "a conversation ends for a reason")
 	if c.stage == over {
 		return
 	}
