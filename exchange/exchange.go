@@ -5,9 +5,10 @@
 // Units: those of core/trade; times are the exchange's own clock, which may run faster than the wall's. Invariants: a
 // request is answered after its command is in the journal on disk (package replica, a group of one) and was applied to
 // core/exchange; after kill -9 the books, the reports and the public stream are what they were; a broker unit has one
-// session, the newest; reports are sent in order per partition, from the index that the broker asks for. It never
-// changes the rules of core/exchange, and never waits for a slow broker or reader: their connections are cut. It never
-// keeps the orders of its players when they are done: two days of them would be most of its memory.
+// session, the newest, which is answered when the older can have no effect any more; reports are sent in order per
+// partition, from the index that the broker asks for. It never changes the rules of core/exchange, and never waits for
+// a slow broker or reader: their connections are cut. It never keeps the orders of its players when they are done: two
+// days of them would be most of its memory.
 package exchange
 
 import (
@@ -34,7 +35,8 @@ const (
 	LogonTime       = 5 * time.Second       // to send the first message
 	HeartbeatLeast  = 1                     // seconds, of a Logon or Subscribe
 	HeartbeatMost   = 60                    // seconds
-	LogoutTime      = time.Second           // to send the last message when the server closes
+	LogoutTime      = time.Second           // to send the last message when a session ends
+	FenceTime       = 50 * time.Millisecond // to close an older session's connection before a newer one is answered
 	MaxUnanswered   = 4096                  // requests of a session that wait for the journal, or whose refusal waits
 	MaxStrangers    = 64                    // connections to a port that have not said who they are
 	QuotePace       = 50 * time.Millisecond // the least time between two quotes of one security to one reader
@@ -82,16 +84,15 @@ type Server struct {
 	config  Config
 	log     *slog.Logger
 	group   *replica.Group[core.Answer]
-	machine *machine
+	machine *Machine
 	rules   *rules.Rules
 	pinyin  map[core.Code]string
 	orders  net.Listener
 	market  net.Listener
-	units   map[string]Unit // by CompID
+	gateway *Gateway
 
-	mu       sync.Mutex
-	sessions map[core.PBU]*session
-	readers  map[*marketReader]struct{}
+	mu      sync.Mutex
+	readers map[*marketReader]struct{}
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -113,12 +114,14 @@ func Open(c Config) (_ *Server, err error) {
 			return nil, err
 		}
 	}
-	s := &Server{config: c, log: c.Log, units: map[string]Unit{}, sessions: map[core.PBU]*session{},
-		readers: map[*marketReader]struct{}{}, pinyin: map[core.Code]string{}}
+	s := &Server{config: c, log: c.Log, readers: map[*marketReader]struct{}{}, pinyin: map[core.Code]string{}}
 	if s.rules, err = rules.Parse(c.Rules); err != nil {
 		return nil, fmt.Errorf("exchange rules: %w", err)
 	}
-	if err := s.admitUnits(c.Units); err != nil {
+	s.gateway, err = NewGateway(GatewayConfig{Partitions: c.Partitions, Units: c.Units, View: s.View,
+		Full:   replica.ErrFull,
+		Submit: func(command []byte, done func(core.Answer, error)) error { return s.group.Submit(command, done) }})
+	if err != nil {
 		return nil, err
 	}
 	for _, l := range c.List {
@@ -127,7 +130,7 @@ func Open(c Config) (_ *Server, err error) {
 	clock := newClock(c.Clock)
 	s.group, err = replica.Open(replica.Options[core.Answer]{
 		Dir: c.Dir, Group: journalGroup, Node: journalNode, DropOldLog: true, Log: c.Log, Clock: clock.now,
-		New: func() replica.Machine[core.Answer] { return newMachine(c.Partitions) },
+		New: func() replica.Machine[core.Answer] { return NewMachine(c.Partitions) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("exchange journal: %w", err)
@@ -140,27 +143,9 @@ func Open(c Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// admitUnits checks who may log on.
-func (s *Server) admitUnits(units []Unit) error {
-	taken := map[core.PBU]bool{playersUnit: true, playUnit: true}
-	for _, u := range units {
-		if u.CompID == "" || len(u.CompID) > 20 || u.PBU == "" || len(u.PBU) > 6 || len(u.Password) > 16 {
-			return fmt.Errorf("broker unit %q: a name of 1 to 20 characters, a PBU of 1 to 6, a password of at most 16",
-				u.CompID)
-		}
-		var pbu core.PBU
-		if _, twice := s.units[u.CompID]; twice || !szse.SetText(pbu[:], u.PBU) || taken[pbu] {
-			return fmt.Errorf("broker unit %q, PBU %q: each is ASCII, used once, and not the exchange's own", u.CompID, u.PBU)
-		}
-		taken[pbu] = true
-		s.units[u.CompID] = u
-	}
-	return nil
-}
-
 func (s *Server) start(ctx context.Context, clock *clock) (err error) {
 	if err = s.group.Inspect(ctx, func(m replica.Machine[core.Answer], _ uint64) {
-		s.machine = m.(*machine) //nolint:errcheck // Open's New makes no other
+		s.machine = m.(*Machine) //nolint:errcheck // Open's New makes no other
 		s.machine.heard = s.hear
 		clock.resume(s.machine.core.Now())
 	}); err != nil {
@@ -214,9 +199,7 @@ func (s *Server) Journal() replica.Status { return s.group.Status() }
 
 // View runs look on the machine while nothing changes it.
 func (s *Server) View(look func(m *core.Machine)) {
-	s.machine.mu.RLock()
-	defer s.machine.mu.RUnlock()
-	look(s.machine.core)
+	s.machine.View(look)
 }
 
 // Close ends sessions, players and the journal.
@@ -227,10 +210,10 @@ func (s *Server) Close() error {
 			_ = l.Close()
 		}
 	}
-	s.mu.Lock()
-	for _, b := range s.sessions {
-		b.end()
+	for _, b := range s.gateway.all() {
+		b.End(errClosing, szse.LogoutShuttingDown)
 	}
+	s.mu.Lock()
 	for r := range s.readers {
 		_ = r.conn.Close()
 	}
@@ -315,11 +298,9 @@ func (s *Server) must(ctx context.Context, what string, c core.Command) error {
 
 // hear is called on the journal's apply goroutine after each entry: it wakes who may have something to send.
 func (s *Server) hear() {
+	s.gateway.hear()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, b := range s.sessions {
-		b.news.tell()
-	}
 	for r := range s.readers {
 		r.news.tell()
 	}

@@ -1,339 +1,199 @@
 package exchange
 
 import (
-	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"sync"
 	"time"
 
 	core "evenkeel/core/exchange"
-	"evenkeel/core/trade"
-	"evenkeel/replica"
 	"evenkeel/szse"
 )
 
-// session is one broker's connection. Its reader goroutine takes requests; its writer sends reports from where the
-// broker is, which makes it level-triggered: what was missed while it slept it finds by looking.
-type session struct {
-	server    *Server
-	conn      net.Conn
-	unit      Unit
-	pbu       core.PBU
-	heartbeat time.Duration
-	news      signal
-	// unanswered has a place for each request that waits for the journal, and for each refusal that waits to be sent:
-	// the reader waits for one, so that neither grows without bound.
-	unanswered chan struct{}
-	ended      chan struct{} // closed by stop
+// Gateway is the order gateway as a machine that is stepped from outside: no goroutine, no socket, no clock. The
+// server drives it with goroutines and connections, the simulation with neither. Its methods, and those of its
+// sessions, may be used by many goroutines.
+//
+// A unit has one session, the newest: the older may be a broker that has died and does not know it. A newer Logon is
+// answered only when the older session can have no effect any more: what it had handed to the journal is applied,
+// nothing more of it is taken, and its connection is closed or FenceTime has passed.
+type Gateway struct {
+	config GatewayConfig
+	units  map[string]Unit // by CompID
 
 	mu       sync.Mutex
-	refusals [][]byte // encoded, waiting
-	next     []uint64 // report index to send, by partition-1; nil before synchronisation
-	over     error    // why the session ends
-	logout   int32
+	sessions map[core.PBU]*Session
 }
 
-// serveBroker holds one connection to the order gateway.
-func (s *Server) serveBroker(ctx context.Context, conn net.Conn) {
-	in := szse.NewReader(conn)
-	b, err := s.logon(ctx, conn, in)
-	if err != nil {
-		s.log.Warn("logon refused", "from", conn.RemoteAddr(), "error", err)
-		return
+// GatewayConfig is what a gateway stands on.
+type GatewayConfig struct {
+	Partitions uint32
+	Units      []Unit
+	// View runs look on the exchange's state while nothing changes it.
+	View func(look func(*core.Machine))
+	// Submit hands a command, which is copied, to the journal. When it returns nil, done is called exactly once, later
+	// than Submit returned; when it returns an error nothing happened.
+	Submit func(command []byte, done func(core.Answer, error)) error
+	Full   error // by which Submit says that it takes nothing at the moment
+}
+
+// NewGateway makes a gateway. Errors: a unit that cannot be.
+func NewGateway(c GatewayConfig) (*Gateway, error) {
+	g := &Gateway{config: c, units: map[string]Unit{}, sessions: map[core.PBU]*Session{}}
+	taken := map[core.PBU]bool{playersUnit: true, playUnit: true}
+	for _, u := range c.Units {
+		if u.CompID == "" || len(u.CompID) > 20 || u.PBU == "" || len(u.PBU) > 6 || len(u.Password) > 16 {
+			return nil, fmt.Errorf("broker unit %q: a name of 1 to 20 characters, a PBU of 1 to 6, a password of at most 16",
+				u.CompID)
+		}
+		var pbu core.PBU
+		if _, twice := g.units[u.CompID]; twice || !szse.SetText(pbu[:], u.PBU) || taken[pbu] {
+			return nil, fmt.Errorf("broker unit %q, PBU %q: each is ASCII, used once, and not the exchange's own",
+				u.CompID, u.PBU)
+		}
+		taken[pbu] = true
+		g.units[u.CompID] = u
 	}
-	s.log.Info("broker logged on", "unit", b.unit.CompID, "from", conn.RemoteAddr())
-	done := make(chan struct{})
-	s.work.Go(func() {
-		defer close(done)
-		b.write(ctx)
-		_ = conn.Close() // frees the reader
-	})
-	b.stop(b.read(in), szse.LogoutDone)
-	<-done
-	s.forget(b)
-	_, why := b.why()
-	s.log.Info("broker logged off", "unit", b.unit.CompID, "reason", why)
+	return g, nil
+}
+
+// Session begins a session on a new connection.
+func (g *Gateway) Session(now time.Time) *Session {
+	return &Session{gateway: g, began: now, heard: now, news: newSignal()}
+}
+
+// hear wakes who may have something to send: the journal has applied something.
+func (g *Gateway) hear() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, b := range g.sessions {
+		b.news.tell()
+	}
+}
+
+// wake has a unit's session look whether the older one rests.
+func (g *Gateway) wake(pbu core.PBU) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b := g.sessions[pbu]; b != nil {
+		b.news.tell()
+	}
+}
+
+// all are the sessions of units that are logged on.
+func (g *Gateway) all() (list []*Session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, b := range g.sessions {
+		list = append(list, b)
+	}
+	return list
 }
 
 // forget frees the unit's place, unless a newer session has taken it.
-func (s *Server) forget(b *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sessions[b.pbu] == b {
-		delete(s.sessions, b.pbu)
+func (g *Gateway) forget(b *Session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.sessions[b.pbu] == b {
+		delete(g.sessions, b.pbu)
 	}
 }
 
-var errRefused = errors.New("logon refused")
-
-// logon takes the first message, and makes the session the unit's only one: a newer one ends an older, since the older
-// may be a broker that has died and does not know it.
-func (s *Server) logon(ctx context.Context, conn net.Conn, in *szse.Reader) (*session, error) {
-	_ = conn.SetDeadline(time.Now().Add(LogonTime))
-	ending := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer ending()
-	frame, err := in.Next()
-	if err != nil {
-		return nil, fmt.Errorf("read logon: %w", err)
+// enter makes a session its unit's only one. It returns the older one.
+func (g *Gateway) enter(b *Session) (older *Session, full bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	older = g.sessions[b.pbu]
+	if older == nil && len(g.sessions) >= MaxSessions {
+		return nil, true
 	}
+	g.sessions[b.pbu] = b
+	return older, false
+}
+
+var (
+	errRefused  = errors.New("logon refused")
+	errReplaced = errors.New("the unit logged on again")
+)
+
+// takeLogon takes the first message.
+func (b *Session) takeLogon(frame szse.Frame) {
 	var m szse.Logon
+	refuse := func(status int32, why string) { b.stop(fmt.Errorf("%w: %s", errRefused, why), status) }
 	if frame.Type != szse.TypeLogon {
-		return nil, refuseLogon(conn, szse.LogoutProtocolError, "the first message is a Logon")
+		refuse(szse.LogoutProtocolError, "the first message is a Logon")
+		return
 	}
 	if err := m.Decode(frame.Body); err != nil {
-		return nil, refuseLogon(conn, szse.LogoutProtocolError, err.Error())
+		refuse(szse.LogoutProtocolError, err.Error())
+		return
 	}
-	unit, known := s.units[szse.Text(m.SenderCompID[:])]
+	unit, known := b.gateway.units[szse.Text(m.SenderCompID[:])]
 	right := subtle.ConstantTimeCompare([]byte(unit.Password), []byte(szse.Text(m.Password[:]))) == 1
-	if !known || !right {
-		return nil, refuseLogon(conn, szse.LogoutWrongPassword, "unknown SenderCompID or wrong password")
+	switch {
+	case !known || !right:
+		refuse(szse.LogoutWrongPassword, "unknown SenderCompID or wrong password")
+		return
+	case szse.Text(m.TargetCompID[:]) != CompID:
+		refuse(szse.LogoutWrongTarget, "TargetCompID is "+CompID)
+		return
+	case m.HeartBtInt < HeartbeatLeast || m.HeartBtInt > HeartbeatMost:
+		refuse(szse.LogoutProtocolError, fmt.Sprintf("HeartBtInt %d: %d to %d seconds", m.HeartBtInt, HeartbeatLeast,
+			HeartbeatMost))
+		return
 	}
-	if szse.Text(m.TargetCompID[:]) != CompID {
-		return nil, refuseLogon(conn, szse.LogoutWrongTarget, "TargetCompID is "+CompID)
-	}
-	if m.HeartBtInt < HeartbeatLeast || m.HeartBtInt > HeartbeatMost {
-		return nil, refuseLogon(conn, szse.LogoutProtocolError, fmt.Sprintf("HeartBtInt %d: %d to %d seconds",
-			m.HeartBtInt, HeartbeatLeast, HeartbeatMost))
-	}
-	b := &session{server: s, conn: conn, unit: unit, heartbeat: time.Duration(m.HeartBtInt) * time.Second,
-		news: newSignal(), unanswered: make(chan struct{}, MaxUnanswered), ended: make(chan struct{})}
+	b.unit, b.logon, b.heartbeat = unit, m, time.Duration(m.HeartBtInt)*time.Second
+	b.logon.Password = [16]byte{}
 	szse.SetText(b.pbu[:], unit.PBU)
-
-	s.mu.Lock()
-	old := s.sessions[b.pbu]
-	full := old == nil && len(s.sessions) >= MaxSessions
-	if !full {
-		s.sessions[b.pbu] = b
-	}
-	s.mu.Unlock()
+	older, full := b.gateway.enter(b)
 	if full {
-		return nil, refuseLogon(conn, szse.LogoutAlreadyOn,
-			fmt.Sprintf("%d sessions are open, no more are taken", MaxSessions))
+		refuse(szse.LogoutAlreadyOn, fmt.Sprintf("%d sessions are open, no more are taken", MaxSessions))
+		return
 	}
-	if old != nil {
-		old.stop(errors.New("the unit logged on again"), szse.LogoutAlreadyOn)
+	b.stage, b.older, b.fenced = fencing, older, b.now
+	b.news.tell()
+	if older != nil {
+		older.End(errReplaced, szse.LogoutAlreadyOn)
 	}
-	if err := b.welcome(&m); err != nil {
-		s.forget(b)
-		return nil, fmt.Errorf("answer the logon: %w", err)
-	}
-	return b, nil
 }
 
-// welcome answers a logon: our own, then the state and the partitions of the platform.
-func (b *session) welcome(m *szse.Logon) error {
+// resting reports whether nothing of a session, nor of those before it, is on its way to the journal, and whether
+// their connections are closed.
+func (b *Session) resting() (journal, connection bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	journal, connection = b.pending == 0, b.gone
+	if b.older != nil {
+		j, c := b.older.resting()
+		journal, connection = journal && j, connection && c
+	}
+	return journal, connection
+}
+
+// greet answers the logon when the older session rests: our own Logon, then the state and the partitions of the
+// platform.
+func (b *Session) greet(into []byte) []byte {
+	if b.older != nil {
+		journal, connection := b.older.resting()
+		switch waited := b.now.Sub(b.fenced); {
+		case journal && (connection || waited >= FenceTime):
+		case waited >= LogonTime:
+			b.stop(fmt.Errorf("%w: the journal does not answer the older session", errRefused), szse.LogoutShuttingDown)
+			return into
+		default:
+			return into
+		}
+	}
+	b.stage, b.older = serving, nil
+	m := &b.logon
 	answer := szse.Logon{HeartBtInt: m.HeartBtInt, SenderCompID: m.TargetCompID, TargetCompID: m.SenderCompID,
 		DefaultApplVerID: m.DefaultApplVerID}
-	frames := answer.Append(nil)
-	frames = (&szse.PlatformStateInfo{PlatformID: szse.PlatformAuction, PlatformState: szse.PlatformOpen}).Append(frames)
+	into = answer.Append(into)
+	into = (&szse.PlatformStateInfo{PlatformID: szse.PlatformAuction, PlatformState: szse.PlatformOpen}).Append(into)
 	info := szse.PlatformInfo{PlatformID: szse.PlatformAuction}
-	for p := range b.server.config.Partitions {
+	for p := range b.gateway.config.Partitions {
 		info.Partitions = append(info.Partitions, int32(p+1))
 	}
-	if _, err := b.conn.Write(info.Append(frames)); err != nil {
-		return err
-	}
-	return b.conn.SetDeadline(time.Time{})
-}
-
-func refuseLogon(conn net.Conn, status int32, why string) error {
-	m := szse.Logout{SessionStatus: status}
-	szse.ClipText(m.Text[:], why)
-	_, err := conn.Write(m.Append(nil))
-	return errors.Join(fmt.Errorf("%w: %s", errRefused, why), err)
-}
-
-// stop ends the session; the first reason stays. When it has returned, nothing more of the session enters the journal.
-func (b *session) stop(why error, status int32) {
-	b.mu.Lock()
-	if b.over == nil {
-		if why == nil {
-			why = io.EOF
-		}
-		b.over, b.logout = why, status
-		close(b.ended)
-	}
-	b.mu.Unlock()
-	b.news.tell()
-}
-
-// why is why the session is over, nil while it is not.
-func (b *session) why() (status int32, over error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.logout, b.over
-}
-
-// end is stop for a server that shuts down.
-func (b *session) end() {
-	b.stop(errors.New("the exchange shuts down"), szse.LogoutShuttingDown)
-	_ = b.conn.SetWriteDeadline(time.Now().Add(LogoutTime))
-}
-
-// read takes requests until the connection ends. A request's answer comes by report; only what never reaches the books
-// is refused here.
-func (b *session) read(in *szse.Reader) error {
-	var order szse.NewOrder
-	var cancel szse.OrderCancelRequest
-	var sync szse.ReportSynchronization
-	for {
-		if err := b.conn.SetReadDeadline(time.Now().Add(2 * b.heartbeat)); err != nil {
-			return err
-		}
-		frame, err := in.Next()
-		if err != nil {
-			return err
-		}
-		switch frame.Type {
-		case szse.TypeHeartbeat:
-		case szse.TypeLogout:
-			return errors.New("logged out")
-		case szse.TypeReportSynchronization:
-			if err = sync.Decode(frame.Body); err == nil {
-				err = b.synchronise(&sync)
-			}
-		case szse.TypeNewOrder:
-			if err = order.Decode(frame.Body); err == nil {
-				b.submitOrder(&order)
-			}
-		case szse.TypeOrderCancelRequest:
-			if err = cancel.Decode(frame.Body); err == nil {
-				b.submitCancel(&cancel)
-			}
-		default:
-			err = fmt.Errorf("message type %d is not taken by this gateway", frame.Type)
-		}
-		if err != nil {
-			b.stop(err, szse.LogoutProtocolError)
-			return err
-		}
-	}
-}
-
-// synchronise says from which report of each partition on the broker lacks them.
-func (b *session) synchronise(m *szse.ReportSynchronization) error {
-	next := make([]uint64, b.server.config.Partitions)
-	for _, p := range m.Points {
-		if p.PartitionNo < 1 || int(p.PartitionNo) > len(next) {
-			return fmt.Errorf("partition %d: 1 to %d", p.PartitionNo, len(next))
-		}
-		var first, end uint64
-		b.server.View(func(m *core.Machine) { first, end = m.Kept(b.pbu, uint32(p.PartitionNo)) })
-		if p.ReportIndex < int64(first) || p.ReportIndex > int64(end) {
-			return fmt.Errorf("partition %d report %d: kept are %d to %d", p.PartitionNo, p.ReportIndex, first, end-1)
-		}
-		next[p.PartitionNo-1] = uint64(p.ReportIndex)
-	}
-	for i, n := range next {
-		if n == 0 {
-			return fmt.Errorf("partition %d: no report index", i+1)
-		}
-	}
-	b.mu.Lock()
-	b.next = next
-	b.mu.Unlock()
-	b.news.tell()
-	return nil
-}
-
-// submitOrder puts an order into the journal. The order's day is its TransactTime's.
-func (b *session) submitOrder(m *szse.NewOrder) {
-	var c core.NewOrder
-	var err error
-	fail := func(e error) {
-		if err == nil {
-			err = e
-		}
-	}
-	c.PBU, c.ClOrdID, c.Account, c.Security = b.pbu, m.ClOrdID, m.AccountID, m.SecurityID
-	c.Day, c.Price = m.TransactTime.Day(), m.Price
-	var e error
-	c.Side, e = szse.SideOf(m.Side)
-	fail(e)
-	c.Type, e = m.Terms().OrderType(m.OrderQty)
-	fail(e)
-	c.Quantity, e = m.OrderQty.Shares()
-	fail(e)
-	if m.SubmittingPBUID != b.pbu {
-		fail(fmt.Errorf("SubmittingPBUID is %s", szse.Text(b.pbu[:])))
-	}
-	if err != nil {
-		b.refuse(&m.OrderHead, szse.TypeNewOrder, err.Error())
-		return
-	}
-	b.submit(&c, m.OrderHead, szse.TypeNewOrder)
-}
-
-func (b *session) submitCancel(m *szse.OrderCancelRequest) {
-	if m.SubmittingPBUID != b.pbu {
-		b.refuse(&m.OrderHead, szse.TypeOrderCancelRequest, "SubmittingPBUID is another's")
-		return
-	}
-	c := core.Cancel{PBU: b.pbu, ClOrdID: m.ClOrdID, OrigClOrdID: m.OrigClOrdID, Security: m.SecurityID,
-		Day: m.TransactTime.Day()}
-	b.submit(&c, m.OrderHead, szse.TypeOrderCancelRequest)
-}
-
-// submit hands a request to the journal.
-func (b *session) submit(c core.Command, head szse.OrderHead, kind szse.MsgType) {
-	select {
-	case b.unanswered <- struct{}{}:
-	case <-b.ended:
-		return
-	}
-	// Under the lock, so that a session that was ended by a newer one submits nothing after that.
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.over != nil {
-		return
-	}
-	err := b.server.group.Submit(core.AppendCommand(nil, c), func(a core.Answer, err error) {
-		switch {
-		case err != nil:
-			// Whether it is in the journal is not known. The broker learns it by synchronisation on a new session.
-			b.stop(fmt.Errorf("journal: %w", err), szse.LogoutShuttingDown)
-		case a.Reason == trade.DuplicateOrder:
-			b.reject(&head, kind, szse.RejectDuplicate, "the ClOrdID was used today")
-		case a.Reason == trade.OrderLimitOfDay || a.Reason == trade.VenueThrottled:
-			b.reject(&head, kind, szse.RejectNotOpen, "the exchange takes no more requests today")
-		default:
-			<-b.unanswered // a report is its answer
-		}
-	})
-	switch {
-	case errors.Is(err, replica.ErrFull):
-		b.queue(&head, kind, szse.RejectThrottled, "the exchange is busy: send again later")
-	case err != nil:
-		b.queue(&head, kind, szse.RejectNotOpen, "the exchange takes nothing now")
-	}
-}
-
-// refuse is for a request that is not submitted.
-func (b *session) refuse(head *szse.OrderHead, kind szse.MsgType, why string) {
-	select {
-	case b.unanswered <- struct{}{}:
-		b.reject(head, kind, szse.RejectUnreadable, why)
-	case <-b.ended:
-	}
-}
-
-// reject queues a business reject, which has the request's place in unanswered until it is sent.
-func (b *session) reject(head *szse.OrderHead, kind szse.MsgType, code uint16, text string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.queue(head, kind, code, text)
-}
-
-// queue is reject for who holds the lock.
-func (b *session) queue(head *szse.OrderHead, kind szse.MsgType, code uint16, text string) {
-	m := szse.BusinessReject{ApplID: head.ApplID, SubmittingPBUID: head.SubmittingPBUID, SecurityID: head.SecurityID,
-		SecurityIDSource: head.SecurityIDSource, RefMsgType: kind, BusinessRejectRefID: head.ClOrdID,
-		BusinessRejectReason: code, TransactTime: head.TransactTime}
-	szse.ClipText(m.BusinessRejectText[:], text)
-	b.refusals = append(b.refusals, m.Append(nil))
-	b.news.tell()
+	return info.Append(into)
 }

@@ -13,9 +13,9 @@ import (
 	"evenkeel/replica"
 )
 
-// machine is what the journal is applied to: the exchange's state and its public tape. Readers hold the lock for
+// Machine is what the journal is applied to: the exchange's state and its public tape. Readers hold the lock for
 // reading while they copy what they send.
-type machine struct {
+type Machine struct {
 	mu      sync.RWMutex
 	core    *core.Machine
 	tape    tape
@@ -25,15 +25,33 @@ type machine struct {
 	watch   func(*core.Output) // of the players; nil when there are none
 }
 
-func newMachine(partitions uint32) *machine {
-	return &machine{core: core.New(partitions), tape: newTape()}
+// NewMachine is an exchange before its first day.
+func NewMachine(partitions uint32) *Machine {
+	return &Machine{core: core.New(partitions), tape: newTape()}
+}
+
+// View runs look on the exchange's state while nothing changes it.
+func (m *Machine) View(look func(m *core.Machine)) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	look(m.core)
+}
+
+// SetUp is the commands by which an exchange begins its first day.
+func SetUp(rules string, day trade.Day, list []Listed) (commands [][]byte) {
+	commands = append(commands, core.AppendCommand(nil, &core.AdoptRules{Text: []byte(rules)}),
+		core.AppendCommand(nil, &core.RollDay{Day: day}))
+	for i := range list {
+		commands = append(commands, core.AppendCommand(nil, &list[i].ListSecurity))
+	}
+	return commands
 }
 
 // historyKind begins a command of the server's own: bars of a past that was made up when the market was set up.
 const historyKind = 0xF0
 
 // Apply implements replica.Machine.
-func (m *machine) Apply(e replica.Entry, answers []core.Answer) {
+func (m *Machine) Apply(e replica.Entry, answers []core.Answer) {
 	m.mu.Lock()
 	m.out.Reset()
 	for i, b := range e.Commands {
@@ -69,7 +87,7 @@ func (m *machine) Apply(e replica.Entry, answers []core.Answer) {
 }
 
 // Snapshot implements replica.Machine.
-func (m *machine) Snapshot(w io.Writer) error {
+func (m *Machine) Snapshot(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<20)
 	if err := m.tape.snapshot(out); err != nil {
 		return fmt.Errorf("snapshot of the tape: %w", err)
@@ -81,7 +99,7 @@ func (m *machine) Snapshot(w io.Writer) error {
 }
 
 // Restore implements replica.Machine.
-func (m *machine) Restore(r io.Reader) error {
+func (m *Machine) Restore(r io.Reader) error {
 	in := bufio.NewReaderSize(r, 1<<20)
 	if err := m.tape.restore(in); err != nil {
 		return fmt.Errorf("snapshot of the tape: %w", err)

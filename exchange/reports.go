@@ -1,9 +1,7 @@
 package exchange
 
 import (
-	"context"
 	"math"
-	"time"
 
 	core "evenkeel/core/exchange"
 	"evenkeel/core/money"
@@ -11,111 +9,64 @@ import (
 	"evenkeel/szse"
 )
 
-// batchReports is how many reports are copied under the lock at once.
+// batchReports is how many reports are given at once.
 const batchReports = 512
 
-// told is what a session's writer has sent besides reports.
+// told is what a session has sent besides reports.
 type told struct {
-	phases   map[trade.Venue]trade.Phase
-	day      trade.Day // of the phases
-	finished trade.Day // whose end was told
+	phases   [trade.BSE + 1]trade.Phase // by venue
+	day      trade.Day                  // of the phases
+	finished trade.Day                  // whose end was told
 }
 
-// write sends reports, phases, refusals and heartbeats until the session is over.
-func (b *session) write(ctx context.Context) {
-	beat := time.NewTicker(b.heartbeat)
-	defer beat.Stop()
-	t := told{phases: map[trade.Venue]trade.Phase{}}
-	var frames []byte
-	for {
-		idle := false
-		select {
-		case <-ctx.Done():
-			b.end()
-		case <-b.news:
-		case <-beat.C:
-			idle = true
-		}
-		for more := true; more; {
-			frames, more = b.collect(frames[:0], &t)
-			if len(frames) > 0 && !b.send(frames) {
-				return
-			}
-			idle = idle && len(frames) == 0
-		}
-		if status, over := b.why(); over != nil {
-			m := szse.Logout{SessionStatus: status}
-			szse.ClipText(m.Text[:], over.Error())
-			b.send(m.Append(frames[:0]))
-			return
-		}
-		if idle && !b.send((&szse.Heartbeat{}).Append(frames[:0])) {
-			return
-		}
-	}
-}
-
-func (b *session) send(frames []byte) bool {
-	limit := WriteTime
-	if _, over := b.why(); over != nil {
-		limit = LogoutTime
-	}
-	_ = b.conn.SetWriteDeadline(time.Now().Add(limit))
-	if _, err := b.conn.Write(frames); err != nil {
-		b.stop(err, szse.LogoutDone)
-		return false
-	}
-	return true
-}
-
-// collect appends what there is to send. Reports come before the phase that followed them: both are read at one
-// moment.
-func (b *session) collect(frames []byte, t *told) (_ []byte, more bool) {
-	b.mu.Lock()
+// collect appends a piece of what there is to send. Reports come before the phase that followed them: both are read at
+// one moment.
+func (b *Session) collect(into []byte) []byte {
 	for _, f := range b.refusals {
-		frames = append(frames, f...)
-		<-b.unanswered
+		into = append(into, f...)
 	}
 	b.refusals = b.refusals[:0]
-	next := b.next
-	b.mu.Unlock()
-	if next == nil {
-		return frames, false // nothing else before the broker has said where it is
+	if b.next == nil {
+		return into // nothing else before the broker has said where it is
 	}
-	m := b.server.machine
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	b.gateway.config.View(func(m *core.Machine) { into = b.appendNews(into, m) })
+	return into
+}
+
+func (b *Session) appendNews(into []byte, m *core.Machine) []byte {
+	t := &b.told
 	// A day that ended since it was looked at: its last reports, its end, and only then what is of the new day.
-	ending := t.day != 0 && t.day != m.core.Day() && t.finished != t.day
-	count := 0
-	for i := range next {
+	ending := t.day != 0 && t.day != m.Day() && t.finished != t.day
+	count, more := 0, false
+	for i := range b.next {
 		last := uint64(math.MaxUint64)
 		if ending {
-			last = m.core.FirstToday(b.pbu, uint32(i+1))
+			last = m.FirstToday(b.pbu, uint32(i+1))
 		}
-		m.core.Reports(b.pbu, uint32(i+1), next[i], func(r *core.Report) bool {
+		m.Reports(b.pbu, uint32(i+1), b.next[i], func(r *core.Report) bool {
 			if count >= batchReports || r.Index >= last {
 				more = more || r.Index < last
 				return false
 			}
 			count++
-			frames = appendReport(frames, m.core, r)
-			next[i] = r.Index + 1
+			into = appendReport(into, m, r)
+			b.next[i] = r.Index + 1
 			return true
 		})
 	}
 	switch {
 	case more:
-		return frames, true
+		return into
 	case ending:
 		t.finished = t.day
-		return b.appendEnd(frames, m.core, m.core.FirstToday), true
+		return b.appendEnd(into, m, m.FirstToday)
 	}
-	return b.appendPhases(frames, m.core, t), false
+	return b.appendPhases(into, m)
 }
 
 // appendPhases appends the phases that the broker was not told, and the end of the day's reports.
-func (b *session) appendPhases(frames []byte, m *core.Machine, t *told) []byte {
+func (b *Session) appendPhases(frames []byte, m *core.Machine) []byte {
+	t := &b.told
 	if m.Day() == 0 {
 		return frames
 	}
@@ -148,7 +99,7 @@ func (b *session) appendPhases(frames []byte, m *core.Machine, t *told) []byte {
 }
 
 // appendEnd appends the end of a day's reports; next is the index that follows the last one on a partition.
-func (b *session) appendEnd(frames []byte, m *core.Machine, next func(core.PBU, uint32) uint64) []byte {
+func (b *Session) appendEnd(frames []byte, m *core.Machine, next func(core.PBU, uint32) uint64) []byte {
 	for p := uint32(1); p <= m.Partitions(); p++ {
 		end := szse.ReportFinished{PartitionNo: int32(p), ReportIndex: int64(next(b.pbu, p) - 1),
 			PlatformID: szse.PlatformAuction}

@@ -1,6 +1,7 @@
 package venue
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -140,7 +141,7 @@ func FuzzConversation(f *testing.F) {
 // sealed gives frames a right checksum, as far as they have a length that makes sense.
 func sealed(frames []byte) (whole []byte) {
 	for len(frames) > szse.HeadSize+szse.TailSize {
-		kind := szse.MsgType(frames[0])<<24 | szse.MsgType(frames[1])<<16 | szse.MsgType(frames[2])<<8 | szse.MsgType(frames[3])
+		kind := szse.MsgType(binary.BigEndian.Uint32(frames))
 		length := min(int(frames[6])<<8|int(frames[7]), len(frames)-szse.HeadSize-szse.TailSize)
 		body := frames[szse.HeadSize : szse.HeadSize+length]
 		whole = szse.AppendFrame(whole, szse.Frame{Type: kind, Body: body})
