@@ -82,6 +82,12 @@ func (b *Books) take(out *trade.Output) {
 // Hash implements replica.Hasher.
 func (b *Books) Hash() uint64 { return b.state.Hash() }
 
+// HashVersion implements replica.Versioned. It counts one further whenever what core/broker hashes changes.
+func (b *Books) HashVersion() uint32 { return 1 }
+
+// Patrol implements replica.Patroller.
+func (b *Books) Patrol(turn uint64) error { return b.state.Patrol(turn) }
+
 // Snapshot implements replica.Machine.
 func (b *Books) Snapshot(w io.Writer) error {
 	if err := b.state.Check(); err != nil {

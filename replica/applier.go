@@ -11,22 +11,30 @@ import (
 // An applier owns the machine: it applies agreed entries in order, answers those who proposed them, and between
 // entries runs what asks to look. All answers are given here, those of lost commands too.
 type applier[A any] struct {
-	group    uint64
-	machine  Machine[A]
-	in       *mailbox[applierWork[A]]
-	recycle  func(*batch[A])
-	applied  func(appliedWork)        // called after each message, with its response
-	marked   func(mark)               // called with what a snapshot is to be made of
-	replaced func(Machine[A], uint64) // nil, or called when another machine is in place
-	broken   func(error)              // called once, when an entry cannot be understood
-	stopped  chan struct{}            // closed when the applier has ended
-	spent    []applierWork[A]         // reused
-	failed   bool                     // an entry could not be understood
-	ended    bool
-	time     int64        // of the last entry applied
-	commands [][]byte     // reused
-	answers  []A          // reused
-	looking  atomic.Int64 // inspections and requests of snapshots waiting
+	group     uint64
+	machine   Machine[A]
+	in        *mailbox[applierWork[A]]
+	recycle   func(*batch[A])
+	applied   func(appliedWork)        // called after each message, with its response
+	marked    func(mark)               // called with what a snapshot is to be made of
+	replaced  func(Machine[A], uint64) // nil, or called when another machine is in place
+	broken    func(error)              // called once, when an entry cannot be understood, or the state is wrong
+	home      *home
+	clerk     *clerk[A]
+	features  []Feature     // that this binary knows
+	hashes    bool          // the machine has a hash
+	scheme    uint32        // of what
+	found     func(finding) // called with what an entry of the log's own came to
+	charter   atomic.Pointer[charter]
+	commanded atomic.Bool      // the machine has seen a command
+	stopped   chan struct{}    // closed when the applier has ended
+	spent     []applierWork[A] // reused
+	failed    bool             // an entry could not be understood
+	ended     bool
+	time      int64        // of the last entry applied
+	commands  [][]byte     // reused
+	answers   []A          // reused
+	looking   atomic.Int64 // inspections and requests of snapshots waiting
 
 	readers readers
 
@@ -83,6 +91,7 @@ type mark struct {
 	hashed bool
 	bytes  uint64 // applier.bytes there
 	roster
+	charter charter
 	*markRequest
 }
 
@@ -140,6 +149,9 @@ func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
 	for _, e := range message.Entries {
 		place := position{e.GetIndex(), e.GetTerm()}
 		entry, ok, err := unpack(a.group, e.GetType(), place.index, e.Data, a.commands[:0])
+		if isControl(e.Data) && e.GetType() == raftpb.EntryNormal {
+			err = a.govern(place.index, e.Data)
+		}
 		if err != nil {
 			a.lose(batches, ErrUnknown)
 			return err
@@ -154,7 +166,7 @@ func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
 		a.place = place // before the answers: who has one finds the entry in Status and Replay
 		a.mutex.Unlock()
 		a.readers.reach(place.index)
-		if ok && len(batches) > 0 && batches[0].index == place.index {
+		if len(batches) > 0 && batches[0].index == place.index {
 			a.answer(batches[0], answers)
 			batches = batches[1:]
 		}
@@ -173,6 +185,10 @@ func (a *applier[A]) fold(e Entry) []A {
 	clear(answers)
 	a.machine.Apply(e, answers)
 	a.time = e.Time
+	if !a.clerk.commanded {
+		a.clerk.commanded = true
+		a.commanded.Store(true)
+	}
 	return answers
 }
 
@@ -234,7 +250,7 @@ func (a *applier[A]) await(ctx context.Context, i *inspection[A]) error {
 }
 
 func (a *applier[A]) newMark(r *markRequest) mark {
-	m := mark{at: a.place, time: a.time, bytes: a.bytes.Load(), markRequest: r}
+	m := mark{at: a.place, time: a.time, bytes: a.bytes.Load(), charter: a.clerk.charter, markRequest: r}
 	if h, ok := a.machine.(Hasher); ok {
 		m.hash, m.hashed = h.Hash(), true
 	}

@@ -193,8 +193,8 @@ func unpack(
 	data []byte,
 	into [][]byte,
 ) (e Entry, ok bool, err error) {
-	if len(data) == 0 || kind == raftpb.EntryConfChangeV2 {
-		return Entry{}, false, nil // a new leader's first, a change of members
+	if len(data) == 0 || kind == raftpb.EntryConfChangeV2 || isControl(data) {
+		return Entry{}, false, nil // a new leader's first, a change of members, one of control.go
 	}
 	owner, time, commands, err := decodePayload(data, into)
 	if err != nil {

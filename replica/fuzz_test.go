@@ -34,6 +34,7 @@ func FuzzSnapshotHead(f *testing.F) {
 	f.Add(encodeSnapshotHead(snapshotHead{group: 1, at: position{2, 3}, roster: newRoster([]Member{{ID: 1}}), bytes: 9}))
 	three := newRoster([]Member{{ID: 1}, {ID: 2}, {ID: 3, Learner: true}})
 	f.Add(encodeSnapshotHead(snapshotHead{time: -5, roster: three}))
+	f.Add(encodeSnapshotHead(snapshotHead{roster: three, charter: charter{born: true, active: Known()}}))
 	f.Add(encodeSnapshotHead(snapshotHead{roster: newRoster([]Member{{ID: 1, Address: "a:1"}, {ID: 3, Learner: true}})}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, size, err := decodeSnapshotHead(b)

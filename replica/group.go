@@ -254,11 +254,13 @@ func (h *home) rosterAt(index uint64) (roster, error) {
 // Receive takes a message that another voter of the group sent. It never blocks. Proposals are not taken from others:
 // the leader alone stamps time; snapshots go to ReceiveSnapshot.
 func (g *Group[A]) Receive(message *raftpb.Message) {
-	kind := message.GetType()
-	if !tellsRemoved(message) && raft.IsLocalMsg(kind) || kind == raftpb.MsgProp || kind == raftpb.MsgSnap {
-		return
+	switch kind := message.GetType(); {
+	case kind == raftpb.MsgProp: // a report: control.go
+		g.loop.in.post(loopWork[A]{reported: message})
+	case kind == raftpb.MsgSnap, raft.IsLocalMsg(kind) && !tellsRemoved(message):
+	default:
+		g.loop.in.post(loopWork[A]{received: message})
 	}
-	g.loop.in.post(loopWork[A]{received: message})
 }
 
 // Unreachable says that messages to a node were lost.
@@ -315,6 +317,7 @@ func (g *Group[A]) Status() Status {
 	l, k := g.loop.reports(), g.keeper.reports()
 	s.Leader, s.Leading, s.Term = l.leadership.Leader, l.leadership.Leading, l.leadership.Term
 	s.Followers = l.followers
+	s.LastCompared, s.Differ, s.Diverged = l.compared, l.differ, l.diverged
 	s.Committed, s.Durable, s.Failure = l.committed, l.durable, l.failure
 	s.InFlight, s.MemoryEntries, s.MemoryBytes = l.inFlight, l.entries, l.bytes
 	s.Applied = g.applier.applies().index

@@ -91,6 +91,10 @@ func (g *Group[A]) receive(a *arrival[A], at position, r io.Reader) error {
 	if a.head, err = readSnapshot(a.path, g.home.group, restore); err != nil {
 		return err
 	}
+	if err := a.head.charter.check(g.home.group, g.applier.features); err != nil {
+		g.loop.in.post(loopWork[A]{failure: err})
+		return err
+	}
 	if a.head.at != at {
 		return fmt.Errorf("it is of index %d in term %d", a.head.at.index, a.head.at.term)
 	}
@@ -289,6 +293,7 @@ func (l *loop[A]) onInstalled() {
 // replace goes on with another machine.
 func (a *applier[A]) replace(by *arrival[A]) {
 	a.machine, a.time = by.machine, by.head.time
+	a.beginGoverning(newClerk[A](a.home, a.features, by.head))
 	a.mutex.Lock()
 	a.place = by.head.at
 	a.mutex.Unlock()

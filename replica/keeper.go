@@ -18,6 +18,7 @@ import (
 type keeper[A any] struct {
 	home     *home
 	fresh    func() Machine[A]
+	features []Feature // that this binary knows
 	in       *mailbox[keeperWork]
 	journal  *journal
 	limits   Limits
@@ -159,7 +160,7 @@ func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 	if m.at.index <= k.newest.at.index {
 		return false, nil
 	}
-	shadow, err := k.shadow(m.at)
+	shadow, agreed, err := k.shadow(m.at)
 	if err != nil {
 		return false, err
 	}
@@ -168,7 +169,7 @@ func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 			return false, &DivergedError{Index: m.at.index, Live: m.hash, Shadow: hash}
 		}
 	}
-	head := snapshotHead{group: k.home.group, at: m.at, time: m.time, roster: m.roster}
+	head := snapshotHead{group: k.home.group, at: m.at, time: m.time, roster: m.roster, charter: agreed}
 	write := func(w io.Writer) error { return shadow.Snapshot(untilClose{k.closing, nil, w}) }
 	if head, err = writeSnapshot(k.home.snapshots(), head, write); err != nil {
 		return false, fmt.Errorf("writing a snapshot to %s: %w", k.home.snapshots(), err)
@@ -180,22 +181,23 @@ func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 	return true, nil
 }
 
-// shadow makes a machine with the state at a position, from disk alone.
-func (k *keeper[A]) shadow(at position) (Machine[A], error) {
+// shadow makes a machine with the state at a position, from disk alone, and what the group had agreed there.
+func (k *keeper[A]) shadow(at position) (Machine[A], charter, error) {
 	machine := k.fresh()
 	if k.newestAt != "" {
 		read := func(r io.Reader) error { return machine.Restore(untilClose{k.closing, r, nil}) }
 		if _, err := readSnapshot(k.newestAt, k.home.group, read); err != nil {
-			return nil, err
+			return nil, charter{}, err
 		}
 	}
 	reader, err := openCommitted(k.home.log(), k.home.identity(), k.newest.at)
 	if err != nil {
-		return nil, err
+		return nil, charter{}, err
 	}
 	defer reader.close()
 	var answers []A
-	visit := visitPayloads(k.home.group, func(e Entry) error {
+	c := newClerk[A](k.home, k.features, k.newest)
+	visit := c.visitPayloads(machine, func(e Entry) error {
 		if err := k.closing(); err != nil {
 			return err
 		}
@@ -207,13 +209,13 @@ func (k *keeper[A]) shadow(at position) (Machine[A], error) {
 		return nil
 	})
 	if err := reader.read(at, visit); err != nil {
-		return nil, err
+		return nil, charter{}, err
 	}
 	if reader.after != at.index {
-		return nil, &CorruptError{File: reader.tail.path, Offset: reader.tail.offset,
+		return nil, charter{}, &CorruptError{File: reader.tail.path, Offset: reader.tail.offset,
 			Cause: fmt.Errorf("%w: the log ends at index %d, applied is %d", io.ErrUnexpectedEOF, reader.after, at.index)}
 	}
-	return machine, nil
+	return machine, c.charter, nil
 }
 
 // closing is ErrClosed when the group closes: what is under way is given up.

@@ -40,7 +40,9 @@ func (l *loop[A]) follow(now *raft.SoftState) {
 		l.leading, l.isReady = leading, false
 		if leading {
 			l.queue.accept()
+			l.beginChores()
 		} else {
+			l.dropChores(ErrUnknown)
 			l.abandon()
 			l.lose(l.queue.refuse(ErrNotLeader), ErrNotLeader)
 		}

@@ -71,6 +71,7 @@ type loop[A any] struct {
 	transfer  *transfer  // leadership on its way, nil while it is not
 	unwilling uint64     // who did not take it the last time
 	fresh     *fresh
+	chores    *chores
 	sending   map[uint64]bool // nodes that a snapshot is being sent to
 
 	arrived    *arrival[A] // a snapshot that the protocol has not decided on, nil when there is none
@@ -91,6 +92,10 @@ type loopReport struct {
 	committed, durable       uint64
 	inFlight, entries, bytes int
 	followers                []Follower
+	features                 FeatureState
+	compared                 uint64 // last index at which this node had what most members had
+	diverged                 string // why this node's state is not that of most members
+	differ                   string // why the members' states may not be equal
 	members                  []Member
 	failure                  string
 }
@@ -109,6 +114,9 @@ type loopWork[A any] struct {
 	sent        *raftpb.Message
 	mark        *mark
 	kept        *mark
+	found       *finding
+	reported    *raftpb.Message // of a member, for the leader
+	order       *order
 	err         error // of sent and kept
 	failure     error
 }
@@ -166,6 +174,7 @@ func (l *loop[A]) advance() bool {
 
 // start hands the protocol what waits for it. It reports whether anything did.
 func (l *loop[A]) start() bool {
+	l.proposeChores()
 	proposed, changed, transferred := l.propose(), l.beginChange(), l.beginTransfer()
 	return l.askFresh() || proposed || changed || transferred
 }
@@ -368,8 +377,14 @@ func (l *loop[A]) take(w *loopWork[A]) {
 		l.keeper.in.post(keeperWork{mark: w.mark})
 	case w.kept != nil:
 		l.onKept(w.kept, w.err)
+	case w.found != nil:
+		l.onFinding(w.found)
+	case w.reported != nil:
+		l.onReport(w.reported)
+	case w.order != nil:
+		l.startOrder(w.order)
 	case w.failure != nil:
-		l.fail(w.failure)
+		l.giveUp(w.failure)
 	}
 }
 
@@ -386,6 +401,9 @@ func (w *loopWork[A]) refuse(why error) {
 	}
 	if w.arrived != nil {
 		w.arrived.discard()
+	}
+	if w.order != nil {
+		w.order.done(why)
 	}
 }
 
@@ -486,6 +504,7 @@ func (l *loop[A]) tick() {
 	l.tickTransfer()
 	l.tickChange()
 	l.tickFresh()
+	l.tickChores()
 	l.observe()
 	grown := l.applier.bytes.Load() - l.keptBytes
 	now := l.now()
@@ -513,6 +532,7 @@ func (l *loop[A]) fail(err error) {
 	if l.transfer != nil {
 		l.endTransfer(refusal)
 	}
+	l.dropChores(refusal)
 	l.mutex.Lock()
 	l.public.failure = err.Error()
 	l.mutex.Unlock()
@@ -530,6 +550,7 @@ func (l *loop[A]) end() {
 	if l.transfer != nil {
 		l.endTransfer(ErrClosed)
 	}
+	l.dropChores(ErrClosed)
 	for _, w := range l.in.take(nil) {
 		w.refuse(ErrClosed)
 	}

@@ -36,11 +36,18 @@ func (w *world) Send(_ uint64, messages []*raftpb.Message) {
 }
 
 func newWorld(t *testing.T, nodes int) *world {
+	return newWorldOf(t, nodes, func(int, *Options[uint64]) {})
+}
+
+// newWorldOf is newWorld with other options.
+func newWorldOf(t *testing.T, nodes int, change func(n int, o *Options[uint64])) *world {
 	w := &world{t: t, now: time.Unix(1_000_000, 0), sent: map[raftpb.MessageType]int{}}
 	for n := range nodes {
 		o := testOptions(t.TempDir())
 		o.Node, o.Transport, o.Clock = uint64(n+1), w, func() time.Time { return w.now }
 		o.Members = []Member{{ID: 1}, {ID: 2}, {ID: 3}}[:nodes]
+		change(n, &o)
+		o.Limits.complete()
 		w.options = append(w.options, o)
 		w.nodes = append(w.nodes, nil)
 		w.open(n + 1)
@@ -125,7 +132,7 @@ func (w *world) leader() *Manual[uint64] {
 
 func diaryOf(m *Manual[uint64]) []string {
 	var all []string
-	for _, line := range m.Machine().(*diary).lines {
+	for _, line := range m.Machine().(interface{ itself() *diary }).itself().lines {
 		all = append(all, string(line))
 	}
 	return all

@@ -50,6 +50,7 @@ func buildIn[A any](h *home, o *Options[A], now func() time.Time) (*Group[A], er
 	g := &Group[A]{home: h, limits: o.Limits, queue: newQueue[A](o.Limits)}
 	g.connect(o, r, node, log, now)
 	g.loop.public.durable = last
+	g.loop.showKnowledge()
 	g.start = Status{Group: o.Group, Node: o.Node, StartReplayed: r.replayed, StartCut: r.cut, StartTook: r.took}
 	r.logStart(o.Log)
 	g.loop.public.members = r.memory.members()
@@ -70,6 +71,7 @@ func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, lo
 		saved:  func(messages []*raftpb.Message) { in.post(loopWork[A]{saved: messages}) },
 		broken: func(err error) { in.post(loopWork[A]{failure: err}) },
 	}
+	_, hashes := r.machine.(Hasher)
 	g.applier = &applier[A]{
 		group: o.Group, machine: r.machine, in: newMailbox[applierWork[A]](), recycle: g.queue.recycle,
 		stopped: make(chan struct{}), time: r.applying, place: r.applied,
@@ -77,11 +79,14 @@ func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, lo
 		replaced: o.Replaced,
 		marked:   func(m mark) { in.post(loopWork[A]{mark: &m}) },
 		broken:   func(err error) { in.post(loopWork[A]{failure: err}) },
+		home:     g.home, features: o.Features,
+		hashes: hashes, scheme: schemeOf(r.machine), found: func(f finding) { in.post(loopWork[A]{found: &f}) },
 	}
+	g.applier.beginGoverning(r.clerk)
 	g.applier.bytes.Store(r.grown)
 	g.applier.readers.applied = r.applied.index
 	g.keeper = &keeper[A]{
-		home: g.home, fresh: o.New, in: newMailbox[keeperWork](), journal: g.journal, limits: o.Limits,
+		home: g.home, fresh: o.New, features: o.Features, in: newMailbox[keeperWork](), journal: g.journal, limits: o.Limits,
 		dropLog: o.DropOldLog, log: o.Log, now: now, stopping: make(chan struct{}), stopped: make(chan struct{}),
 		newest: r.head, newestAt: r.headPath,
 		report:   keeperReport{index: r.head.at.index, bytes: int64(r.head.bytes)},
@@ -95,5 +100,6 @@ func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, lo
 		applied: r.applied.index, keptAt: now(),
 		committed: r.state.commit, led: o.Led, membersChanged: o.MembersChanged, fresh: newFresh(),
 		sending: map[uint64]bool{},
+		chores:  newChores(o.Features),
 	}
 }

@@ -27,6 +27,7 @@ type Limits struct {
 	SnapshotRetry time.Duration // 1 min: the pause after a snapshot that went wrong
 	SlowSync      time.Duration // 100 ms: a longer sync of the log counts as slow, and loses the leadership
 	StalledSync   time.Duration // 1 s: a write or sync of the log that takes longer fails the group
+	CompareEvery  time.Duration // 1 s: between comparisons of the members' states
 	Tick          time.Duration // 10 ms: the step of the protocol's clock; an election takes 10 to 20 of them
 }
 
@@ -60,6 +61,8 @@ type Options[A any] struct {
 	MembersChanged func([]Member)
 	// Led, when not nil, is called from the raft loop whenever something of it has changed. It must not block.
 	Led func(Leadership)
+	// Features are those that this binary is taken to know; nil: Known(), which is right but for a simulated upgrade.
+	Features []Feature
 }
 
 // maxEntryBytes is the largest Limits.EntryBytes.
@@ -88,6 +91,7 @@ func (l *Limits) complete() {
 	orDefault(&l.SnapshotRetry, time.Minute)
 	orDefault(&l.SlowSync, 100*time.Millisecond)
 	orDefault(&l.StalledSync, time.Second)
+	orDefault(&l.CompareEvery, time.Second)
 	orDefault(&l.Tick, 10*time.Millisecond)
 }
 
@@ -107,6 +111,7 @@ func (l *Limits) check() error {
 		{"Inspections", l.Inspections, 1}, {"SnapshotsKept", l.SnapshotsKept, 1}, {"SnapshotBytes", l.SnapshotBytes, 1},
 		{"SnapshotEvery", int(l.SnapshotEvery), 1}, {"SnapshotRetry", int(l.SnapshotRetry), 1},
 		{"SlowSync", int(l.SlowSync), 1}, {"StalledSync", int(l.StalledSync), 1}, {"Tick", int(l.Tick), 1},
+		{"CompareEvery", int(l.CompareEvery), int(l.Tick)},
 	} {
 		if limit.value < limit.least {
 			return fmt.Errorf("limit %s is %d and must be at least %d", limit.name, limit.value, limit.least)
@@ -134,6 +139,12 @@ func (o *Options[A]) complete() error {
 	}
 	o.Limits.complete()
 	if err := o.Limits.check(); err != nil {
+		return err
+	}
+	if o.Features == nil {
+		o.Features = Known()
+	}
+	if err := checkFeatures(o.Features); err != nil {
 		return err
 	}
 	if o.Transport == nil {

@@ -72,7 +72,10 @@ func decodePayload(payload []byte, into [][]byte) (group uint64, time int64, com
 
 // payloadTime is the time of a payload, or the least time for an entry that is not a payload.
 func payloadTime(payload []byte) int64 {
-	if len(payload) < payloadHeader || payload[0] != payloadVersion {
+	switch version := firstByte(payload); {
+	case version == payloadVersion && len(payload) >= payloadHeader:
+	case version == controlVersion && len(payload) >= controlHeader:
+	default:
 		return math.MinInt64
 	}
 	return int64(binary.LittleEndian.Uint64(payload[9:]))

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +16,11 @@ type recovery[A any] struct {
 	home     *home
 	options  *Options[A]
 	machine  Machine[A]
+	clerk    *clerk[A]
 	head     snapshotHead // of the snapshot that was restored
 	headPath string
+	below    uint64 // snapshots of this index and later are not to be trusted; 0: all are
+	doubt    error  // why
 	memory   *logMemory
 	state    hardState
 	applied  position
@@ -31,15 +35,16 @@ type recovery[A any] struct {
 // recover reads everything and mends the end of the log. Nothing on disk changes when it returns an error.
 func (r *recovery[A]) recover() error {
 	began := time.Now()
-	if err := r.restore(); err != nil {
+	if err := r.home.readDivergence(); err != nil {
 		return err
 	}
-	if r.head.at.index == 0 {
-		r.head.roster = r.home.initial
+	if r.home.diverged > 0 { // what was made of the state after that is suspect
+		r.below = r.home.diverged + 1
 	}
-	r.memory = newLogMemory(r.head, r.home.initial.ids())
-	r.applied, r.time = r.head.at, r.head.time
-	tail, last, err := r.replay()
+	tail, last, err := r.rebuild()
+	for r.distrust(err) {
+		tail, last, err = r.rebuild()
+	}
 	if err != nil {
 		return err
 	}
@@ -48,6 +53,9 @@ func (r *recovery[A]) recover() error {
 	}
 	if r.cut, err = mend(tail); err == nil {
 		err = r.home.settle()
+	}
+	if err == nil {
+		err = r.settleDoubt()
 	}
 	if err != nil {
 		return diskError(r.home.log(), err)
@@ -62,6 +70,46 @@ func (r *recovery[A]) recover() error {
 	return nil
 }
 
+// rebuild makes the state of a snapshot and the log, and returns where the log ends.
+func (r *recovery[A]) rebuild() (logTail, position, error) {
+	if err := r.restore(); err != nil {
+		return logTail{}, position{}, err
+	}
+	if r.head.at.index == 0 {
+		r.head.roster = r.home.initial
+	}
+	r.clerk = newClerk[A](r.home, r.options.Features, r.head)
+	if err := r.clerk.charter.check(r.home.group, r.options.Features); err != nil {
+		return logTail{}, position{}, err
+	}
+	r.memory = newLogMemory(r.head, r.home.initial.ids())
+	r.applied, r.time = r.head.at, r.head.time
+	return r.replay()
+}
+
+// distrust says whether to try again with an older snapshot, because the newest made a state that most members do not
+// have.
+func (r *recovery[A]) distrust(err error) bool {
+	var diverged *DivergedError
+	if !errors.As(err, &diverged) || r.head.at.index == 0 {
+		return false
+	}
+	r.options.Log.Error("a snapshot makes another state than most members have; trying the one before it", "file",
+		r.headPath, "error", err)
+	*r = recovery[A]{home: r.home, options: r.options, below: r.head.at.index, doubt: err}
+	return true
+}
+
+// settleDoubt takes snapshots that are not to be trusted out of use, and forgets a divergence that is healed.
+func (r *recovery[A]) settleDoubt() error {
+	if r.below > 0 {
+		if err := r.home.setAside(r.below); err != nil {
+			return err
+		}
+	}
+	return r.home.settleDivergence(r.clerk.agreed)
+}
+
 // restore restores the newest snapshot that is whole. A damaged one is passed over when an older one, or the log from
 // its beginning, makes the same state.
 func (r *recovery[A]) restore() error {
@@ -69,8 +117,15 @@ func (r *recovery[A]) restore() error {
 	if err != nil {
 		return fmt.Errorf("reading the snapshots: %w", err)
 	}
-	var damage error
+	damage := r.doubt
 	for _, path := range paths {
+		if r.below > 0 {
+			head, err := readSnapshot(path, r.home.group, nil)
+			if err != nil || head.at.index >= r.below {
+				damage = cmp.Or(damage, fmt.Errorf("%s is of a state that most members did not have", path))
+				continue
+			}
+		}
 		machine := r.options.New()
 		head, err := readSnapshot(path, r.home.group, machine.Restore)
 		if err == nil {
@@ -120,6 +175,11 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 	var commands [][]byte
 	var answers []A
 	visit := func(e logEntry) error {
+		if e.kind == raftpb.EntryNormal && isControl(e.data) {
+			if _, err := r.clerk.read(r.machine, e.index, e.data); err != nil {
+				return err
+			}
+		}
 		entry, ok, err := unpack(r.home.group, e.kind, e.index, e.data, commands[:0])
 		if err != nil {
 			return err
@@ -133,6 +193,7 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 			r.machine.Apply(entry, answers[:len(commands)])
 			r.replayed++
 			r.applying = entry.Time
+			r.clerk.commanded = true
 		}
 		r.remember(e)
 		r.applied = position{e.index, e.term}

@@ -12,6 +12,9 @@
 //   - Every queue has a bound with a name (Limits). Full is refused at once, nothing waits without bound.
 //   - A snapshot is made by a second machine from the snapshot before it and the log on disk, never from the live one:
 //     each snapshot is a test of restore and replay, and orders never wait for it.
+//   - The members' states are compared every Limits.CompareEvery; one whose state is not that of most voters stops.
+//     What a restart or a snapshot makes is held to the same comparisons.
+//   - What a group does beyond the first release is a Feature, active on all members from one entry of the log on.
 //   - Only an unfinished end of the log is cut at start. Any other damage refuses to start (CorruptError).
 //
 // It never looks into a command, never answers before the disk has, never reuses a log that failed, and never drops or
@@ -24,6 +27,7 @@
 // On disk, under Options.Dir:
 //
 //	g<group>/MARKER      who this directory belongs to: format, group, node, voters
+//	g<group>/DIVERGED    there while the state of this node is not that of most members: at which index
 //	g<group>/LOCK        held by the process that has the group open
 //	g<group>/log/        segments of the write-ahead log; kept for ever as the archive unless Options.DropOldLog
 //	g<group>/snapshots/  <term>-<index>.snapshot, the newest Limits.SnapshotsKept
@@ -124,14 +128,29 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Cause }
 
-// A DivergedError says that restore and replay made another state than the live machine has: a machine that is not
-// deterministic, a snapshot that lacks something, or bad memory. The snapshot was not written.
+// A DivergedError says that restore and replay made another state than the live machine has (the snapshot was not
+// written then), or that most members of the group have another one than this node (it has stopped then): a machine
+// that is not deterministic, a snapshot that lacks something, or bad memory.
 type DivergedError struct {
 	Index        uint64
 	Live, Shadow uint64
+	// Of a comparison of members, else zero: the group, this node, and who agrees on Shadow.
+	Group, Node uint64
+	Agree       []uint64
+	Altered     bool // this node found rows that no command had changed
 }
 
 func (e *DivergedError) Error() string {
+	if len(e.Agree) > 0 {
+		found := ""
+		if e.Altered {
+			found = "; rows of it were altered behind its back: check the memory of this machine"
+		}
+		return fmt.Sprintf("node %d of group %d has DIVERGED: its state at index %d is %016x, that of %s is %016x%s; it has "+
+			"stopped and must not lead; start it again: it makes its state anew from a snapshot and the log, and is let in "+
+			"when that agrees; if it stops again, replace the machine or its binary", e.Node, e.Group, e.Index, e.Live,
+			nodes(e.Agree), e.Shadow, found)
+	}
 	return fmt.Sprintf("state at index %d differs: live %016x, restored and replayed %016x; the snapshot was refused",
 		e.Index, e.Live, e.Shadow)
 }
@@ -165,6 +184,10 @@ type Status struct {
 	StartCut      int64  // bytes of unfinished log cut at start
 	StartTook     time.Duration
 	Failure       string // why the group failed, "" while it did not
+
+	LastCompared uint64 // last index at which this node is known to have had the state that most members had
+	Diverged     string // why this node stopped because most members have another state; "" while it did not
+	Differ       string // why the members' states may not be equal, with nobody known to be wrong; "" while they are
 
 	Followers []Follower // the other members, as the leader knows them; of a leader only
 }

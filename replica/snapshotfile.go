@@ -20,16 +20,20 @@ import (
 //	body crc u32 | learners u32 | voters and learners u64 each | crc of all before u32 | body
 //
 // In version 2 the length of a roster stands in place of the number of voters, nothing in that of learners, and the
-// roster in place of their ids; it is written when the roster is more than voters and learners. The crc is CRC-32C.
+// roster in place of their ids; it is written when the roster is more than voters and learners. In version 3 the
+// length of a charter stands in place of the number of learners, and the charter behind the roster; it is written when
+// the group has agreed anything about itself. The crc is CRC-32C.
 // The file is written under another name and renamed when it is synced.
 const (
 	snapshotMagic   = "EVENSNAP"
-	snapshotVersion = 2
+	snapshotVersion = 3
+	rosterSnapshot  = 2
 	plainSnapshot   = 1
 	snapshotFixed   = 8 + 4 + 4 + 8 + 8 + 8 + 8 + 8 + 4 + 4
 	snapshotSuffix  = ".snapshot"
 	maxMembers      = 1 << 10
 	maxRoster       = 1 << 20 // bytes: room for 100,000 removed ids
+	maxCharter      = 8 << 20 // bytes: room for every member that knows every feature
 	snapshotBuffer  = 1 << 20
 )
 
@@ -39,8 +43,9 @@ type snapshotHead struct {
 	at    position
 	time  int64 // of the last entry
 	roster
-	bytes uint64 // of the body
-	crc   uint32 // of the body
+	charter charter
+	bytes   uint64 // of the body
+	crc     uint32 // of the body
 }
 
 // metadata is what the protocol knows of a snapshot.
@@ -51,13 +56,18 @@ func (h snapshotHead) metadata() *raftpb.SnapshotMetadata {
 func encodeSnapshotHead(h snapshotHead) []byte {
 	version, voters, learners := uint32(plainSnapshot), uint32(len(h.conf.GetVoters())), uint32(len(h.conf.GetLearners()))
 	var members []byte
-	if h.plain() {
+	if h.plain() && h.charter.empty() {
 		for _, id := range slices.Concat(h.conf.GetVoters(), h.conf.GetLearners()) {
 			members = binary.LittleEndian.AppendUint64(members, id)
 		}
 	} else {
 		members = encodeRoster(h.roster)
-		version, voters, learners = snapshotVersion, uint32(len(members)), 0
+		version, voters, learners = rosterSnapshot, uint32(len(members)), 0
+		if !h.charter.empty() {
+			agreed := encodeCharter(h.charter)
+			version, learners = snapshotVersion, uint32(len(agreed))
+			members = append(members, agreed...)
+		}
 	}
 	b := append(make([]byte, 0, snapshotFixed+len(members)+4), snapshotMagic...)
 	b = binary.LittleEndian.AppendUint32(b, version)
@@ -79,16 +89,17 @@ func snapshotHeadSize(b []byte) (int, error) {
 	version := binary.LittleEndian.Uint32(b[8:])
 	first, second := binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint32(b[60:])
 	switch {
-	case version != plainSnapshot && version != snapshotVersion:
+	case version < plainSnapshot || version > snapshotVersion:
 		return 0, fmt.Errorf("snapshot has layout version %d, known is %d", version, snapshotVersion)
 	case version == plainSnapshot && (first > maxMembers || second > maxMembers):
 		return 0, fmt.Errorf("snapshot names %d voters and %d learners", first, second)
-	case version == snapshotVersion && (first > maxRoster || second != 0):
-		return 0, fmt.Errorf("snapshot has a roster of %d bytes", first)
+	case version > plainSnapshot && (first > maxRoster || second > maxCharter),
+		version == rosterSnapshot && second != 0:
+		return 0, fmt.Errorf("snapshot has a roster of %d bytes and a charter of %d", first, second)
 	case version == plainSnapshot:
 		return snapshotFixed + 8*int(first+second) + 4, nil
 	}
-	return snapshotFixed + int(first) + 4, nil
+	return snapshotFixed + int(first) + int(second) + 4, nil
 }
 
 // decodeSnapshotHead decodes the head at the front of b.
@@ -118,7 +129,16 @@ func decodeSnapshotHead(b []byte) (h snapshotHead, size int, err error) {
 		}
 		return h, size, nil
 	}
-	if h.roster, err = decodeRoster(b[snapshotFixed:end]); err == nil && h.plain() {
+	middle := end
+	if charterBytes := int(binary.LittleEndian.Uint32(b[60:])); charterBytes > 0 {
+		middle -= charterBytes
+		if h.charter, err = decodeCharter(b[middle:end]); err != nil {
+			return snapshotHead{}, 0, err
+		}
+	}
+	h.roster, err = decodeRoster(b[snapshotFixed:middle])
+	version := binary.LittleEndian.Uint32(b[8:])
+	if err == nil && (version == rosterSnapshot && h.plain() || version == snapshotVersion && h.charter.empty()) {
 		err = errNotRoster // it has an encoding of its own
 	}
 	return h, size, err
