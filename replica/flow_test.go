@@ -213,3 +213,75 @@ func TestMembersChangeUnderFlow(t *testing.T) {
 		}
 	}
 }
+
+// threeVoters is a running group of three, each with its own disk.
+func threeVoters(t *testing.T, limits func(*Limits)) (*cluster, map[uint64]*badDisk) {
+	c := &cluster{groups: map[uint64]*Group[uint64]{}}
+	disks := map[uint64]*badDisk{}
+	c.mutex.Lock()
+	for node := uint64(1); node <= 3; node++ {
+		o := c.options(t.TempDir(), node)
+		limits(&o.Limits)
+		disks[node] = onBadDisk(&o)
+		c.groups[node] = open(t, o)
+	}
+	c.mutex.Unlock()
+	return c, disks
+}
+
+// TestLeaderGoesUnderFlow takes the leader away in several ways; who proposes notices a short pause.
+func TestLeaderGoesUnderFlow(t *testing.T) {
+	for _, way := range []struct {
+		name   string
+		within time.Duration // of a machine that does nothing else; the test allows ten times as much
+		take   func(t *testing.T, c *cluster, leader *Group[uint64], disk *badDisk)
+	}{
+		{"transfer", 20 * time.Millisecond, func(t *testing.T, _ *cluster, leader *Group[uint64], _ *badDisk) {
+			if err := leader.Transfer(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"close", 40 * time.Millisecond, func(t *testing.T, c *cluster, leader *Group[uint64], _ *badDisk) {
+			closeGroup(t, leader)
+		}},
+		{"failing disk", 60 * time.Millisecond, func(_ *testing.T, _ *cluster, _ *Group[uint64], disk *badDisk) {
+			disk.refuse.Store(true)
+		}},
+		{"hanging disk", 200 * time.Millisecond, func(t *testing.T, _ *cluster, _ *Group[uint64], disk *badDisk) {
+			stuck := make(chan struct{})
+			disk.stall.Store(&stuck)
+			t.Cleanup(func() { disk.stall.Store(nil); close(stuck) })
+		}},
+		{"isolation", 300 * time.Millisecond, func(_ *testing.T, c *cluster, leader *Group[uint64], _ *badDisk) {
+			c.isolate(leader.home.node)
+		}},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			c, disks := threeVoters(t, func(l *Limits) { l.SlowSync = 100 * time.Millisecond })
+			c.leader(t, 0)
+			f := c.flow(t, 8)
+			f.goOn(t, 200)
+			leader := c.leader(t, 0)
+			was := leader.home.node
+			f.mutex.Lock()
+			f.longest = 0
+			f.mutex.Unlock()
+			way.take(t, c, leader, disks[was])
+			c.leader(t, was)
+			f.goOn(t, 200)
+			var rest []*Group[uint64]
+			for _, g := range c.all() {
+				if g != leader {
+					rest = append(rest, g)
+				}
+			}
+			f.mutex.Lock()
+			longest := f.longest
+			f.mutex.Unlock()
+			f.check(t, rest...)
+			if longest > 10*way.within {
+				t.Errorf("the longest pause was %v", longest)
+			}
+		})
+	}
+}

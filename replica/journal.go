@@ -21,6 +21,7 @@ import (
 type WriteAhead interface {
 	Save(state *raftpb.HardState, entries []*raftpb.Entry) error
 	SaveSnapshot(snapshot *walpb.Snapshot) error
+	Sync() error // makes durable what was saved and need not be
 	ReleaseLockTo(index uint64) error
 	Close() error
 }
@@ -61,12 +62,14 @@ type journal struct {
 	longest   atomic.Int64
 }
 
-// journalWork is one of: a message to append, a snapshot to note, segments to delete. done hears of the latter two.
+// journalWork is one of: a message to append, a snapshot to note, segments to delete, what was saved to be synced.
+// done hears of the second and the third.
 type journalWork struct {
 	message  *raftpb.Message
 	install  *installation // before the message's entries
 	snapshot *walpb.Snapshot
 	keepFrom uint64 // delete segments that lie wholly before this index
+	sync     bool
 	done     func(error)
 }
 
@@ -200,9 +203,12 @@ func (j *journal) save(work []journalWork) error {
 
 func (j *journal) other(w journalWork) error {
 	var err error
-	if w.snapshot != nil {
+	switch {
+	case w.snapshot != nil:
 		err = j.timed(true, func() error { return j.wal.SaveSnapshot(w.snapshot) })
-	} else {
+	case w.sync:
+		return j.timed(true, j.wal.Sync)
+	default:
 		err = j.deleteBefore(w.keepFrom)
 	}
 	w.done(err)

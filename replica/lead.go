@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 )
 
@@ -155,6 +156,18 @@ func (l *loop[A]) successor() uint64 {
 		}
 	})
 	return best
+}
+
+// bequeath asks the successor of a leader that stops to stand for election at once: the others need not find out by
+// its silence. It is the last that the leader sends.
+func (l *loop[A]) bequeath() {
+	if !l.leading {
+		return
+	}
+	if to := l.successor(); to != 0 {
+		l.transport.Send(l.group, []*raftpb.Message{{Type: raftpb.MsgTimeoutNow.Enum(), From: new(l.node), To: new(to),
+			Term: new(l.term)}})
+	}
 }
 
 // watch looks at the journal's write under way: over SlowSync a leader gives leadership away, over StalledSync the

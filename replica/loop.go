@@ -522,6 +522,7 @@ func (l *loop[A]) fail(err error) {
 		return
 	}
 	l.failure = err
+	l.bequeath()
 	l.leader, l.leading, l.isReady = raft.None, false, false
 	l.log.Error("the group has failed", "group", l.group, "error", err)
 	l.abandon()
@@ -542,6 +543,7 @@ func (l *loop[A]) fail(err error) {
 
 // end answers everything that waits and ends the applier.
 func (l *loop[A]) end() {
+	l.bequeath()
 	l.leader, l.leading, l.isReady = raft.None, false, false
 	l.announce()
 	l.lose(l.queue.refuse(ErrClosed), ErrClosed)

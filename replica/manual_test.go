@@ -239,5 +239,10 @@ func (w *world) SendSnapshot(_ uint64, m *raftpb.Message, open func() (io.ReadCl
 		w.breaks--
 		size /= 2
 	}
-	done(w.nodes[m.GetTo()-1].Group().ReceiveSnapshot(m, io.LimitReader(r, size)))
+	to := w.nodes[m.GetTo()-1]
+	if to.over {
+		done(errors.New("nobody is there"))
+		return
+	}
+	done(to.Group().ReceiveSnapshot(m, io.LimitReader(r, size)))
 }

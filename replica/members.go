@@ -263,6 +263,8 @@ func (l *loop[A]) reform(entries []*raftpb.Entry) {
 		conf := l.raft.ApplyConfChange(c)
 		must.Hold(next.conf.Equivalent(conf) == nil, "the protocol and the log know the same members")
 		l.setRoster(next)
+		// That it is agreed must be durable: a node that lost its last fellow could not ask anybody after a restart.
+		l.journal.in.post(journalWork{sync: true})
 		if c := l.change; c != nil && c.index == e.GetIndex() {
 			c.entered = true
 		}

@@ -480,3 +480,28 @@ func TestMarkersOfAllKindsAreReadBack(t *testing.T) {
 
 // slowReader reads one byte at a time.
 func slowReader(b []byte) io.Reader { return iotest.OneByteReader(bytes.NewReader(b)) }
+
+// A node whose last fellow left must be able to start alone, whatever of the log was not synced.
+func TestShrinkToOneAndRestart(t *testing.T) {
+	w := newWorld(t, 1)
+	w.propose("a")
+	w.join()
+	if err := w.change(Change{Add: []Member{{ID: 2}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.mustChange(Change{Promote: []uint64{2}})
+	w.propose("b")
+	if _, from := w.lead(); from != 1 {
+		t.Fatal("it was not to lead")
+	}
+	if err := w.change(Change{Remove: []uint64{2}}); err != nil {
+		t.Fatal(err)
+	}
+	w.dead = 2
+	if err := w.nodes[0].Crash(); err != nil {
+		t.Fatal(err)
+	}
+	w.open(1)
+	w.propose("c")
+	w.agree([]string{"a", "b", "c"}, 1)
+}
