@@ -88,6 +88,9 @@ func (d *disk) Save(state *raftpb.HardState, entries []*raftpb.Entry) error {
 // SaveSnapshot implements replica.WriteAhead.
 func (d *disk) SaveSnapshot(s *walpb.Snapshot) error { return d.real.SaveSnapshot(s) }
 
+// Sync implements replica.WriteAhead.
+func (d *disk) Sync() error { return d.real.Sync() }
+
 // ReleaseLockTo implements replica.WriteAhead.
 func (d *disk) ReleaseLockTo(index uint64) error { return d.real.ReleaseLockTo(index) }
 
