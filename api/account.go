@@ -209,7 +209,7 @@ func patchConfigurations(s *Server, c *call) (int, any, error) {
 
 // take carries a command to the books and turns their refusal into a fault.
 func (s *Server) take(c *call, command *trade.Command) error {
-	answer, err := s.Door.Take(c.r.Context(), c.who, command)
+	answer, err := s.carry(c, c.who, command)
 	if err != nil {
 		return err
 	}

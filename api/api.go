@@ -100,6 +100,7 @@ type Parts struct {
 	Clock     func() time.Time    // nil: time.Now
 	// Ready says why the house cannot work now; empty: it can. nil: always.
 	Ready func() []string
+	Fresh Fresh // how the views are brought up to date; zero: they always are
 	// Demo opens what only a demo has: deposits and withdrawals by the account itself, charts without a login.
 	Demo bool
 	// SecureCookies marks the session cookie for TLS only: set it wherever TLS ends in front of us.
@@ -123,6 +124,8 @@ type Server struct {
 	stop     context.CancelFunc
 	streams  sync.WaitGroup
 	seats    seats
+
+	introductions introductions
 }
 
 // New returns a server. It starts nothing.

@@ -28,6 +28,7 @@ type call struct {
 	chinese bool // Accept-Language
 	status  int
 	refused string // reason of a refusal, for the measures
+	stale   bool   // the views may lack what other nodes have acknowledged
 }
 
 // endpoint answers a request: a status and a body to encode as JSON (nil: no body), or an error.
@@ -143,7 +144,17 @@ func (s *Server) answer(c *call) {
 		defer cancel()
 		c.r = c.r.WithContext(ctx)
 	}
-	status, body, err := c.route.answer(s, c)
+	if c.route.reads() {
+		err = s.freshen(c.r.Context(), c)
+		if err == nil && !s.Directory.Holds(c.who, s.now()) { // revoked on another node, as is known now
+			err = auth.ErrNobody
+		}
+	}
+	var status int
+	var body any
+	if err == nil {
+		status, body, err = c.route.answer(s, c)
+	}
 	s.allowance(c)
 	switch {
 	case err != nil:
@@ -177,26 +188,42 @@ func (s *Server) admit(c *call) (release func(), err error) {
 }
 
 // identify reads the credentials: an API key in the headers of Alpaca, a bearer token, HTTP Basic with key and
-// secret, or the session cookie. A cookie is only heard when the request comes from our own pages.
+// secret, or the session cookie. A cookie is only heard when the request comes from our own pages. Credentials that
+// are not known may have been made on another node a moment ago.
 func (s *Server) identify(c *call) (auth.Principal, error) {
+	ask, err := s.credentials(c)
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	return s.introduced(c.r.Context(), ask)
+}
+
+// credentials reads what somebody says that they are.
+func (s *Server) credentials(c *call) (ask func() (auth.Principal, error), err error) {
+	byKey := func(id, secret string) (func() (auth.Principal, error), error) {
+		return func() (auth.Principal, error) { return s.Directory.ByKey(id, secret) }, nil
+	}
+	byToken := func(token string) (func() (auth.Principal, error), error) {
+		return func() (auth.Principal, error) { return s.Directory.ByToken(token, s.now()) }, nil
+	}
 	h := c.r.Header
 	if id := h.Get("Apca-Api-Key-Id"); id != "" {
-		return s.Directory.ByKey(id, h.Get("Apca-Api-Secret-Key"))
+		return byKey(id, h.Get("Apca-Api-Secret-Key"))
 	}
 	if scheme, token, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return s.Directory.ByToken(token, s.now())
+		return byToken(token)
 	}
 	if id, secret, ok := c.r.BasicAuth(); ok {
-		return s.Directory.ByKey(id, secret)
+		return byKey(id, secret)
 	}
 	cookie, err := c.r.Cookie(sessionCookie)
 	if err != nil {
-		return auth.Principal{}, auth.ErrNobody
+		return nil, auth.ErrNobody
 	}
 	if err := s.origins.Check(c.r); err != nil {
-		return auth.Principal{}, say(crossOrigin)
+		return nil, say(crossOrigin)
 	}
-	return s.Directory.ByToken(cookie.Value, s.now())
+	return byToken(cookie.Value)
 }
 
 // allowance writes the X-RateLimit headers.

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"evenkeel/auth"
 	"evenkeel/core/trade"
 	"evenkeel/feed"
 )
@@ -194,10 +195,12 @@ func (d *dataSession) authenticate(ctx context.Context, m *dataMessage, late *ti
 	if d.c.who.Account != 0 {
 		return d.refuse(ctx, alreadyAuth)
 	}
-	who, err := d.s.Directory.ByKey(m.Key, m.Secret)
-	if m.Key == "oauth" {
-		who, err = d.s.Directory.ByToken(m.Secret, d.s.now())
-	}
+	who, err := d.s.introduced(ctx, func() (auth.Principal, error) {
+		if m.Key == "oauth" {
+			return d.s.Directory.ByToken(m.Secret, d.s.now())
+		}
+		return d.s.Directory.ByKey(m.Key, m.Secret)
+	})
 	switch {
 	case err != nil:
 		return d.refuse(ctx, authFailed)

@@ -214,7 +214,8 @@ func (s *Server) position(p *trade.Position, native bool) positionEntity {
 		last = before
 	}
 	value, _ := money.Amount(last, p.Total)
-	// Shares bought today gain from their cost, the others from the previous close; the cost of a part is in proportion.
+	// Shares bought today gain from their cost, the others from the previous close; the cost of a part is in
+	// proportion.
 	boughtCost, _ := money.MulDiv(int64(p.Cost), int64(p.Bought), max(1, int64(p.Total)), money.HalfUp)
 	then, _ := money.Amount(before, p.Total-p.Bought)
 	then += money.Cash(boughtCost)

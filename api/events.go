@@ -331,6 +331,11 @@ func streamNative(s *Server, c *call) (int, any, error) {
 func (s *Server) readFrom(c *call) (after uint64, err error) {
 	text, header := c.r.URL.Query().Get("from"), c.r.Header.Get("Last-Event-Id")
 	last := s.Day(c.who.Account).LastNumber(c.who.Account)
+	if c.stale && text+header != "" { // the number may be right, and not here yet
+		f := say(unavailable)
+		f.After = time.Second
+		return 0, f
+	}
 	switch {
 	case header != "":
 		if after, err = strconv.ParseUint(header, 10, 64); err != nil || after > last {

@@ -139,17 +139,22 @@ func (h *house) setUp() {
 
 // open opens an account with a password and a key.
 func (h *house) open(name string, p trade.Permissions) (id trade.AccountID, key, secret string) {
+	key, secret, _ = auth.NewKey()
+	return h.openAs(name, key, secret, p), key, secret
+}
+
+// openAs opens an account with a password and the key given.
+func (h *house) openAs(name, key, secret string, p trade.Permissions) trade.AccountID {
 	encoded, err := h.server.Passwords.Encode(context.Background(), password)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	answer := h.must(&trade.Command{Kind: trade.OpenAccountKind, OpenAccount: trade.OpenAccount{Login: []byte(name),
 		PasswordHash: []byte(encoded), Permissions: p, Commission: 25_000}})
-	key, secret, hash := auth.NewKey()
 	h.must(&trade.Command{Kind: trade.AddKeyKind, AddKey: trade.AddKey{Account: answer.Account, KeyID: []byte(key),
-		SecretHash:  hash,
+		SecretHash:  auth.HashToken(secret),
 		Permissions: p, Label: []byte("test")}})
-	return answer.Account, key, secret
+	return answer.Account
 }
 
 // Submit implements intake.Log.

@@ -47,6 +47,9 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	if label == "" {
 		label = clip(c.r.UserAgent())
 	}
+	if s.Fresh.All != nil { // the password may have been set on another node a moment ago
+		s.introduce(c.r.Context())
+	}
 	account, err := s.Passwords.Login(c.r.Context(), s.Directory, login, password)
 	if err != nil {
 		return 0, nil, err
@@ -73,7 +76,7 @@ func postLogin(s *Server, c *call) (int, any, error) {
 }
 
 func (s *Server) asHouse(c *call, account trade.AccountID, command *trade.Command) (trade.Answer, error) {
-	return s.Door.Take(c.r.Context(), auth.Principal{Account: account, Via: auth.ByHouse}, command)
+	return s.carry(c, auth.Principal{Account: account, Via: auth.ByHouse}, command)
 }
 
 // makeRoom ends the session that would expire first, and opens the new one: who knows the password is never kept out.
@@ -335,7 +338,7 @@ func postCash(s *Server, c *call) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	answer, err := s.Door.Take(c.r.Context(), c.who, &trade.Command{Kind: trade.MoveCashKind,
+	answer, err := s.carry(c, c.who, &trade.Command{Kind: trade.MoveCashKind,
 		MoveCash: trade.MoveCash{Account: c.who.Account, Amount: amount, Reference: []byte(reference)}})
 	switch {
 	case err != nil:

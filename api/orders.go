@@ -83,7 +83,7 @@ func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, e
 	command := trade.Command{Kind: trade.PlaceOrderKind, PlaceOrder: trade.PlaceOrder{
 		Account: c.who.Account, Security: line.ID, Side: w.Side, Type: kind, Channel: channel, Price: w.Price,
 		Quantity: w.Quantity, ClientID: []byte(w.ClientID)}}
-	answer, err := s.Door.Take(c.r.Context(), c.who, &command)
+	answer, err := s.carry(c, c.who, &command)
 	if err != nil {
 		return trade.Answer{}, findable(err, w.ClientID)
 	}
@@ -437,7 +437,7 @@ func patchOrder(s *Server, c *call) (int, any, error) {
 	if err := s.cageReplacement(c, &v); err != nil {
 		return 0, nil, err
 	}
-	answer, err := s.Door.Take(c.r.Context(), c.who, &trade.Command{Kind: trade.ReplaceOrderKind, ReplaceOrder: v})
+	answer, err := s.carry(c, c.who, &trade.Command{Kind: trade.ReplaceOrderKind, ReplaceOrder: v})
 	if err != nil {
 		return 0, nil, findable(err, client)
 	}

@@ -275,10 +275,12 @@ func (t *tradeSession) authenticate(ctx context.Context, m *tradeMessage) error 
 	if id == "" {
 		id, secret = m.Key, m.Secret
 	}
-	who, err := t.s.Directory.ByKey(id, secret)
-	if id == "oauth" || id == "" && secret != "" {
-		who, err = t.s.Directory.ByToken(secret, t.s.now())
-	}
+	who, err := t.s.introduced(ctx, func() (auth.Principal, error) {
+		if id == "oauth" || id == "" && secret != "" {
+			return t.s.Directory.ByToken(secret, t.s.now())
+		}
+		return t.s.Directory.ByKey(id, secret)
+	})
 	status := "authorized"
 	if err != nil || !who.MayAny(trade.MayRead|trade.EveryBoard) {
 		status, who = "unauthorized", auth.Principal{}
@@ -311,6 +313,9 @@ func (t *tradeSession) listen(ctx context.Context, streams []string) error {
 		if name == tradeUpdates || name == "account_updates" {
 			heard = append(heard, name)
 		}
+	}
+	if t.s.Fresh.Account != nil {
+		_, _ = t.s.Fresh.Account(ctx, t.c.who.Account, 0) // what is old must not come as new; if it does, its number tells
 	}
 	after := t.s.Day(t.c.who.Account).LastNumber(t.c.who.Account)
 	if err := t.write(ctx, map[string]any{"stream": "listening", "data": map[string]any{"streams": heard}}); err != nil {

@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"evenkeel/core/trade"
+)
+
+// TestFresh: an answer about an account waits for the views, names the entry that they reflect, and is marked when
+// they may be behind; market data and orders that go straight in wait for nothing.
+func TestFresh(t *testing.T) {
+	var asked atomic.Int32
+	var least atomic.Uint64
+	var wrong atomic.Pointer[error]
+	var age atomic.Int64
+	h := openHouse(t, func(p *Parts) {
+		p.Fresh.Account = func(_ context.Context, _ trade.AccountID, index uint64) (time.Duration, error) {
+			asked.Add(1)
+			least.Store(index)
+			if err := wrong.Load(); err != nil {
+				return time.Duration(age.Load()), *err
+			}
+			return 0, nil
+		}
+	})
+	const order = `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10","time_in_force":"day"}`
+	for _, c := range []struct {
+		method, path, index string
+		asks                int32
+		least               uint64
+		status              int
+	}{
+		{"GET", "/v2/account", "", 1, 0, 200}, {"GET", "/v2/orders", "0:7", 1, 7, 200},
+		{"GET", "/v2/positions", "5:7", 1, 0, 200}, {"GET", "/v2/positions", "x", 0, 0, 400},
+		{"GET", "/api/v1/events/list", "", 1, 0, 200}, {"DELETE", "/v2/orders", "", 1, 0, 207},
+		{"GET", "/v2/clock", "", 0, 0, 200}, {"GET", "/v2/assets", "", 0, 0, 200}, {"POST", "/v2/orders", "", 0, 0, 200},
+	} {
+		asked.Store(0)
+		least.Store(0)
+		var more []string
+		if c.index != "" {
+			more = []string{indexHeader, c.index}
+		}
+		answer := h.ask(c.method, c.path, order, more...)
+		if answer.status != c.status || asked.Load() != c.asks || least.Load() != c.least {
+			t.Errorf("%s %s: status %d, asked %d times for %d", c.method, c.path, answer.status, asked.Load(),
+				least.Load())
+		}
+		if about := c.asks > 0 || c.method == "POST"; about != strings.HasPrefix(answer.header.Get(indexHeader), "0:") {
+			t.Errorf("%s %s: index %q", c.method, c.path, answer.header.Get(indexHeader))
+		}
+	}
+	behind := errors.New("the leader does not answer")
+	wrong.Store(&behind)
+	age.Store(int64(1500 * time.Millisecond))
+	if got := h.ask("GET", "/v2/account", "").header.Get(staleHeader); got != "1500" {
+		t.Errorf("1.5 s old is told as %q", got)
+	}
+	age.Store(-1)
+	if got := h.ask("GET", "/v2/account", "").header.Get(staleHeader); got != "unknown" {
+		t.Errorf("of unknown age is told as %q", got)
+	}
+	if got := h.ask("GET", "/api/v1/events?from=1000000", ""); got.status != 503 || got.header.Get("Retry-After") == "" {
+		t.Errorf("a stream from a number that may not be here yet: %d", got.status)
+	}
+}
+
+// TestIntroductions: a key that was made elsewhere is known once the leaders were asked; a crowd with made-up keys
+// shares few questions.
+func TestIntroductions(t *testing.T) {
+	var h *house
+	var asked atomic.Int32
+	var learn atomic.Pointer[func()]
+	h = openHouse(t, func(p *Parts) {
+		p.Fresh.All = func(context.Context) error {
+			asked.Add(1)
+			if learn := learn.Swap(nil); learn != nil {
+				(*learn)()
+			}
+			return nil
+		}
+	})
+	account := func(key, secret string) int {
+		return h.send("GET", "/v2/account", "", "APCA-API-KEY-ID", key, "APCA-API-SECRET-KEY", secret).status
+	}
+	if status := account(h.key, h.secret); status != 200 || asked.Load() != 0 {
+		t.Errorf("a key that is known: status %d, asked %d times", status, asked.Load())
+	}
+	late := func() { h.openAs("later", "EKLATER", "a secret", trade.MayEverything) }
+	learn.Store(&late)
+	if status := account("EKLATER", "a secret"); status != 200 || asked.Load() != 1 {
+		t.Errorf("a key that another node had made: status %d, asked %d times", status, asked.Load())
+	}
+	const crowd = 200
+	done := make(chan int, crowd)
+	began := time.Now()
+	for range crowd {
+		go func() { done <- account("EKMADEUP", "x") }()
+	}
+	for range crowd {
+		if status := <-done; status != 401 {
+			t.Errorf("a made-up key: status %d", status)
+		}
+	}
+	if most := int32(time.Since(began)/strangersPause) + 3; asked.Load() > most {
+		t.Errorf("%d made-up keys asked the leaders %d times, want %d at most", crowd, asked.Load(), most)
+	}
+}
