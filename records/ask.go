@@ -183,6 +183,30 @@ func (d *Day) newestEvents(id trade.AccountID, f *EventFilter) (found []trade.Ev
 	return found
 }
 
+// Visit calls visit with the encoded events in memory, account by account, each account's in order, until visit returns
+// an error. The fold goes on meanwhile. What visit is given is not changed, and may be kept.
+func (d *Day) Visit(visit func(encoded []byte) error) error {
+	for i := range d.shards {
+		s := &d.shards[i]
+		s.mu.RLock()
+		var all []stream
+		for _, a := range s.accounts {
+			if a.rows != nil {
+				all = append(all, stream{chunks: slices.Clone(a.rows.events.from(d.kept()).chunks)})
+			}
+		}
+		s.mu.RUnlock()
+		for _, one := range all {
+			for _, c := range one.chunks {
+				if err := frames(c.bytes, visit); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // LastNumber is the number of the account's last event, 0 when it never had one.
 func (d *Day) LastNumber(id trade.AccountID) (n uint64) {
 	d.read(id, func(a *account, _ *rows) { n = a.number })

@@ -14,6 +14,9 @@ type Source struct {
 	Shard  uint16
 	Tail   *Tail
 	Replay Replay
+	// Memory is the view that the tail follows, for when the log no longer goes back as far as Replay is asked for
+	// (ErrLogGone): what it has of the kept days is then all that there is to be had. nil: that is an error.
+	Memory func() *Day
 	// Writes reports whether this node writes now: where several share a database, the one that leads the shard does, and
 	// the others watch how far it is. nil: this node is alone with its database.
 	Writes func() bool
@@ -280,11 +283,46 @@ func (f *follower) catchUp(ctx context.Context, db *sql.DB) error {
 	if from := f.source.Tail.first(); err == nil && last < from {
 		err = fmt.Errorf("the log told the events up to entry %d, those up to %d are needed", last, from)
 	}
+	if errors.Is(err, ErrLogGone) && f.source.Memory != nil {
+		return f.fromMemory(ctx, db, f.source.Memory())
+	}
 	if err != nil {
 		return fmt.Errorf("fill the history from the log: %w", err)
 	}
 	f.history.log.Info("the history was filled from the log", "database", f.history.database.name, "shard", f.shard,
 		"from", began, "to", last)
+	return nil
+}
+
+// fromMemory fills from the view in memory: a node that began with a snapshot of another has no older log. What is read
+// of an account may be newer than the place that is noted; it is written again from the tail, and is the same.
+func (f *follower) fromMemory(ctx context.Context, db *sql.DB, day *Day) error {
+	began, index := f.index.Load(), day.Index()
+	var batch [][]byte
+	size := 0
+	write := func(index uint64) error {
+		err := f.write(ctx, db, []Entry{EntryOf(index, batch...)}, index)
+		batch, size = nil, 0
+		return err
+	}
+	err := day.Visit(func(encoded []byte) error {
+		batch = append(batch, encoded)
+		if size += len(encoded); size < historyBatch {
+			return ctx.Err()
+		}
+		return write(began)
+	})
+	if err == nil && index < began {
+		err = fmt.Errorf("the memory is at entry %d, the history at entry %d", index, began)
+	}
+	if err == nil {
+		err = write(index)
+	}
+	if err != nil {
+		return fmt.Errorf("fill the history from memory: %w", err)
+	}
+	f.history.log.Warn("the log does not go back to where the history is: it was filled with the days in memory, and "+
+		"lacks what is older", "database", f.history.database.name, "shard", f.shard, "from", began, "to", index)
 	return nil
 }
 

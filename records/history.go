@@ -36,6 +36,8 @@ var (
 	ErrHistoryForeign = errors.New("the history belongs to another log, or to a newer one than this: an older log was " +
 		"restored, or the wrong database was named; move the old history away (history.db, or the tables progress, events " +
 		"and orders) and it is filled from this log")
+	// ErrLogGone is what a Replay fails with when the log does not go back as far as it was asked for.
+	ErrLogGone    = errors.New("the log does not go back that far")
 	errTwoWriters = errors.New("somebody else writes into this history")
 )
 

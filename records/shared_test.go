@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -75,5 +76,37 @@ func TestHistoryShared(t *testing.T) {
 				following{n.history, cancel}.agree(t, h)
 			}
 		}
+	})
+}
+
+// TestHistoryFromMemory: a node that began with another's snapshot has no older log, and fills its history with what the
+// snapshot has of the days that are kept; what comes while it does so is neither lost nor there twice.
+func TestHistoryFromMemory(t *testing.T) {
+	onBoth(t, func(t *testing.T, o HistoryOptions) {
+		h, d, tail := newHouse(33, 5), NewDay(), NewTail()
+		h.run(days[:2], 300)
+		for _, l := range h.entries {
+			l.into(d)
+		}
+		d.Feed(tail)
+		history, err := OpenHistory(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		var work sync.WaitGroup
+		gone := func(context.Context, uint64, func(Entry) error) error { return fmt.Errorf("entry 1: %w", ErrLogGone) }
+		work.Go(func() {
+			history.Follow(ctx, Source{Tail: tail, Replay: gone, Memory: func() *Day { return d }})
+		})
+		f := following{history, sync.OnceFunc(func() { cancel(); work.Wait(); _ = history.Close() })}
+		t.Cleanup(f.stop)
+		at := len(h.entries)
+		h.run(days[1:2], 200)
+		for _, l := range h.entries[at:] {
+			l.into(d)
+		}
+		f.reach(t, h)
+		f.agree(t, h)
 	})
 }
