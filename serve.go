@@ -107,6 +107,12 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		"how many demo accounts the first start makes; 0: none, and no deposits over the API")
 	f.IntVar(&c.Shards, "shards", 0, fmt.Sprintf("over how many logs the accounts are spread, 1 to %d; fixed when the "+
 		"data directory is made (default: as it was made, then 1)", node.MaxShards))
+	peers := f.String("peers", "",
+		"where the nodes of the cluster are, this one too, such as 1=10.0.0.1:7100,2=10.0.0.2:7100,3=10.0.0.3:7100")
+	f.StringVar(&c.PeerListen, "peer-listen", "", "address at which the other nodes reach this one; empty: it is alone")
+	f.StringVar(&c.PeerTLS, "peer-tls", "", "directory of this node's certificate, as `evenkeel ca node` made it")
+	f.Uint64Var(&c.Node, "node", 0, "this node's id (default: as its certificate says; alone: 1)")
+	f.BoolVar(&c.Join, "join", false, "this node comes to a cluster that runs, which `evenkeel node add` tells of it")
 	clock.add(f)
 	logger := logFlag(f)
 	if err := parse(f, args); err != nil {
@@ -114,6 +120,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	}
 	var err error
 	if c.Log, err = logger(); err != nil {
+		return err
+	}
+	if c.Peers, err = node.ParsePeers(*peers); err != nil {
 		return err
 	}
 	if c.Clock, c.Flow, err = clock.read(); err != nil {

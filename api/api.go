@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -120,8 +121,9 @@ type Server struct {
 	origins  *http.CrossOriginProtection
 	paces    *paces
 
-	stopping context.Context // ends when Drain begins
+	stopping context.Context // ends when Drain begins; under seats.mu
 	stop     context.CancelFunc
+	refusing atomic.Bool
 	streams  sync.WaitGroup
 	seats    seats
 
@@ -152,7 +154,7 @@ func New(p Parts) *Server {
 }
 
 // Drain cuts every stream off, so that their clients come back elsewhere, and waits until they have ended or ctx has.
-// New streams are refused; other requests go on.
+// New streams are refused until Refuse(false); other requests go on.
 func (s *Server) Drain(ctx context.Context) error {
 	s.seats.mu.Lock() // no stream is counted in behind this
 	s.stop()
@@ -165,6 +167,28 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Refuse says whether new requests are refused with a time to come back, but for those that ask how this server is.
+// Refuse(false) takes streams again too, when all that Drain cut off have ended.
+func (s *Server) Refuse(refuse bool) {
+	s.refusing.Store(refuse)
+	if refuse {
+		return
+	}
+	s.streams.Wait()
+	s.seats.mu.Lock()
+	defer s.seats.mu.Unlock()
+	if s.stopping.Err() != nil {
+		s.stopping, s.stop = context.WithCancel(context.Background())
+	}
+}
+
+// drains reports whether streams are refused.
+func (s *Server) drains() bool {
+	s.seats.mu.Lock()
+	defer s.seats.mu.Unlock()
+	return s.stopping.Err() != nil
 }
 
 // HTTPServer returns a server with this house's timeouts around the handler. Streams set their own.

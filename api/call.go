@@ -167,6 +167,11 @@ func (s *Server) answer(c *call) {
 // admit checks who asks and whether there is room.
 func (s *Server) admit(c *call) (release func(), err error) {
 	release = func() {}
+	if s.refusing.Load() && !c.route.probes() {
+		f := say(draining)
+		f.After = time.Second
+		return nil, f
+	}
 	if c.route.access != anyone {
 		who, err := s.identify(c)
 		open := c.route.access == chart && s.Demo && errors.Is(err, auth.ErrNobody)

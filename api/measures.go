@@ -72,6 +72,11 @@ func (m *measures) observe(c *call, took time.Duration) {
 	}
 }
 
+// probes reports whether a route tells how this server is: whoever spreads the load asks it to the end.
+func (r *route) probes() bool {
+	return r.pattern == "GET /healthz" || r.pattern == "GET /readyz" || r.pattern == "GET /metrics"
+}
+
 // health says that the process answers.
 func health(_ *Server, _ *call) (int, any, error) {
 	return http.StatusOK, map[string]string{"status": "ok"}, nil
@@ -83,7 +88,7 @@ func ready(s *Server, _ *call) (int, any, error) {
 	if s.Ready != nil {
 		reasons = append(reasons, s.Ready()...)
 	}
-	if s.stopping.Err() != nil {
+	if s.drains() {
 		reasons = append(reasons, "being stopped")
 	}
 	status := http.StatusOK

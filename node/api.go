@@ -24,12 +24,16 @@ func (n *Node) api() *api.Server {
 		Listing: n.listing(),
 		Market:  n.market, Documents: n.documents, History: n.history,
 		Rules: func() *rules.Rules { return n.rules },
+		Fresh: api.Fresh{Account: n.freshOf, All: n.freshAll},
 		Ready: n.unready, Demo: n.config.Demo, Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
 	})
 }
 
 // unready says why orders cannot be carried out now. History and statements are not among the reasons.
 func (n *Node) unready() (reasons []string) {
+	if n.draining.Load() {
+		reasons = append(reasons, "the node is being drained: its work goes to the others")
+	}
 	for _, s := range n.shards {
 		of := ""
 		if len(n.shards) > 1 {
@@ -39,6 +43,7 @@ func (n *Node) unready() (reasons []string) {
 			reasons = append(reasons, of+reason)
 		}
 	}
+	reasons = append(reasons, n.cluster.trouble()...)
 	if err := n.exchangeTrouble(); err != nil {
 		reasons = append(reasons, err.Error())
 	}
@@ -51,13 +56,22 @@ func (n *Node) unready() (reasons []string) {
 	return reasons
 }
 
-// unready says why orders of the shard's accounts cannot be carried out now.
+// behind is how many entries a node may be behind what it knows to be agreed, and still be ready.
+const behind = 4096
+
+// unready says why orders of the shard's accounts cannot be carried out now, as far as this node knows.
 func (s *shard) unready() (reasons []string) {
-	if status := s.group.Status(); !status.Leading {
-		reasons = append(reasons, fmt.Sprintf("the log takes no commands (leader %d, term %d)", status.Leader, status.Term))
-	}
-	if err := s.link.Status().Ready(); err != nil {
-		reasons = append(reasons, err.Error())
+	switch status := s.group.Status(); {
+	case status.Leader == 0:
+		reasons = append(reasons, fmt.Sprintf("the log takes no commands: no leader is known (term %d)", status.Term))
+	case s.leads():
+		if err := s.link.Status().Ready(); err != nil {
+			reasons = append(reasons, err.Error())
+		}
+	case status.Leading:
+		reasons = append(reasons, "a new leader takes in what is agreed")
+	case status.Committed > status.Applied+behind:
+		reasons = append(reasons, fmt.Sprintf("this node is %d entries behind", status.Committed-status.Applied))
 	}
 	if day, _ := s.views.listing.Today(); day == 0 {
 		reasons = append(reasons, "no trading day has begun")

@@ -32,7 +32,7 @@ const (
 
 // DeskRequest is what the desk is asked; Do says which members count.
 type DeskRequest struct {
-	Do          string `json:"do"` // open, password, key, revoke, deposit, shares, show, list, check, snapshot
+	Do          string `json:"do"` // open, password, key, revoke, deposit, shares, show, list, check, snapshot; nodes, operate
 	Login       string `json:"login,omitempty"`
 	Password    string `json:"password,omitempty"`
 	Permissions string `json:"permissions,omitempty"` // words of permissionWords, separated by commas
@@ -42,6 +42,8 @@ type DeskRequest struct {
 	Quantity    string `json:"quantity,omitempty"`
 	Reference   string `json:"reference,omitempty"`
 	KeyID       string `json:"key_id,omitempty"`
+
+	Operation *Operation `json:"operation,omitempty"` // of operate
 }
 
 // DeskAnswer is what it answers.
@@ -52,6 +54,7 @@ type DeskAnswer struct {
 	Secret   string         `json:"secret,omitempty"`
 	Accounts []DeskStanding `json:"accounts,omitempty"`
 	Said     string         `json:"said,omitempty"`
+	Nodes    []Standing     `json:"nodes,omitempty"`
 }
 
 // DeskStanding is one account as the desk shows it.
@@ -154,6 +157,14 @@ func (n *Node) atDesk(ctx context.Context, q *DeskRequest) (a DeskAnswer, err er
 		return DeskAnswer{Said: "the books add up"}, nil
 	case "snapshot":
 		return n.deskSnapshot(ctx)
+	case "nodes":
+		return DeskAnswer{Nodes: n.standings(ctx)}, nil
+	case "operate":
+		if q.Operation == nil {
+			return a, errors.New("the desk was not told what to do")
+		}
+		a.Said, err = n.operate(ctx, q.Operation)
+		return a, err
 	}
 	id, _, ok := n.directory.ByLogin(q.Login)
 	if !ok {
@@ -162,7 +173,7 @@ func (n *Node) atDesk(ctx context.Context, q *DeskRequest) (a DeskAnswer, err er
 	a.Account = uint64(id)
 	switch q.Do {
 	case "show":
-		a.Accounts = []DeskStanding{n.standing(id, q.Login)}
+		a.Accounts = []DeskStanding{n.deskStanding(id, q.Login)}
 		return a, nil
 	case "password":
 		hash, err := n.passwords.Encode(ctx, q.Password)
@@ -255,7 +266,7 @@ const MaxDeskList = 1000
 
 func (n *Node) deskList() (a DeskAnswer) {
 	n.directory.Visit(func(account auth.Account) bool {
-		a.Accounts = append(a.Accounts, n.standing(account.ID, account.Login))
+		a.Accounts = append(a.Accounts, n.deskStanding(account.ID, account.Login))
 		return len(a.Accounts) < MaxDeskList
 	})
 	if total := n.directory.Accounts(); total > len(a.Accounts) {
@@ -280,7 +291,7 @@ func (n *Node) deskSnapshot(ctx context.Context) (a DeskAnswer, err error) {
 	return DeskAnswer{Said: strings.Join(said, "\n")}, nil
 }
 
-func (n *Node) standing(id trade.AccountID, login string) DeskStanding {
+func (n *Node) deskStanding(id trade.AccountID, login string) DeskStanding {
 	s, _ := n.dayOf(id).Standing(id)
 	d := DeskStanding{Account: uint64(id), Login: login, Available: s.Balance.Available.String(),
 		Frozen: s.Balance.Frozen.String(), Withdrawable: s.Balance.Withdrawable().String()}

@@ -17,8 +17,10 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"evenkeel/api"
 	"evenkeel/auth"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
@@ -26,6 +28,7 @@ import (
 	"evenkeel/feed"
 	"evenkeel/intake"
 	"evenkeel/records"
+	"evenkeel/replica"
 	"evenkeel/venue"
 )
 
@@ -46,13 +49,18 @@ const (
 
 // Config says what to run.
 type Config struct {
-	Dir       string // data directory
-	Node      uint64 // this machine's number, never used twice; 0: 1, the only one
-	Shards    int    // over how many logs the accounts are spread; fixed at birth. 0: as at birth, then one
-	Listen    string // host:port of the API without TLS; loopback only
-	ListenTLS string // host:port of the API with TLS; "" for none
-	CertFile  string // with KeyFile: the certificate; "": one of our own, for this machine
-	KeyFile   string
+	Dir  string // data directory
+	Node uint64 // this machine's number, never used twice; 0: 1, the only one
+	// The other nodes, where there are or will be any. PeerListen is the address at which they reach this one; "": none.
+	PeerListen string
+	PeerTLS    string           // directory of this node's certificate among them (evenkeel ca)
+	Peers      []replica.Member // where the nodes are; those of a new cluster
+	Join       bool             // this node comes to others, which add it
+	Shards     int              // over how many logs the accounts are spread; fixed at birth. 0: as at birth, then one
+	Listen     string           // host:port of the API without TLS; loopback only
+	ListenTLS  string           // host:port of the API with TLS; "" for none
+	CertFile   string           // with KeyFile: the certificate; "": one of our own, for this machine
+	KeyFile    string
 
 	ExchangeOrders   string         // order gateway of an exchange that runs elsewhere; "": one runs in this process
 	ExchangeMarket   string         // its market data
@@ -82,9 +90,15 @@ type Node struct {
 	passwords *auth.Passwords
 	door      *intake.Door
 	servers   *servers
+	cluster   *cluster
 
+	server      *api.Server
 	definitions *definitions
-	failed      chan error // the first of what ends the node
+	started     time.Time
+	draining    atomic.Bool
+	open        atomic.Bool   // everything was opened: others may ask
+	operations  chan struct{} // operators' work that is under way here for other nodes
+	failed      chan error    // the first of what ends the node
 
 	exchangeMu    sync.Mutex
 	exchange      *exchange.Server // nil: it runs elsewhere, or failed and is not back yet
@@ -109,12 +123,10 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	if c.Rules == "" {
 		c.Rules = rules.Embedded()
 	}
-	if c.Node == 0 {
-		c.Node = firstNode
-	}
 	n := &Node{config: c, log: c.Log, market: feed.NewMarket(), directory: auth.NewDirectory(),
-		documents: records.NewDocuments(), definitions: newDefinitions(), failed: make(chan error, 1)}
-	if err := c.check(); err != nil {
+		documents: records.NewDocuments(), definitions: newDefinitions(), failed: make(chan error, 1), started: time.Now(),
+		operations: make(chan struct{}, maxOperations)}
+	if n.cluster, err = newCluster(n); err != nil {
 		return nil, err
 	}
 	if n.rules, err = rules.Parse(c.Rules); err != nil {
@@ -123,7 +135,7 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	running, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
-		n.openDir, n.openLayout, n.openListeners, n.openShards, n.openHistory, n.openExchange, n.openLinks, n.openDoor,
+		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.openShards, n.openHistory, n.openExchange, n.openLinks, n.openDoor,
 		n.openServers,
 		n.openDemo, n.openDesk,
 	} {
@@ -136,6 +148,10 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 		if err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
+	}
+	n.open.Store(true)
+	if n.config.inCluster() {
+		n.work.Go(func() { n.balance(running) })
 	}
 	return n, nil
 }
@@ -168,7 +184,6 @@ func (n *Node) openLinks(_, running context.Context) (err error) {
 		}
 	}
 	for _, s := range n.shards {
-		s.office.set(tenure{leads: true, term: s.group.Status().Term})
 		n.work.Go(func() { s.govern(running) })
 	}
 	n.work.Go(func() { market.Run(running) })
@@ -233,6 +248,7 @@ func (n *Node) Close() error {
 	for _, s := range n.shards {
 		errs = append(errs, s.close())
 	}
+	errs = append(errs, n.cluster.close())
 	if n.history != nil {
 		errs = append(errs, n.history.Close())
 	}

@@ -80,9 +80,9 @@ func starting(w http.ResponseWriter, r *http.Request) {
 
 // openServers lets the API answer.
 func (n *Node) openServers(_, _ context.Context) error {
-	server := n.api()
-	n.servers.drain = server.Drain
-	handler := http.Handler(server)
+	n.server = n.api()
+	n.servers.drain = n.server.Drain
+	handler := http.Handler(n.server)
 	n.servers.handler.Store(&handler)
 	return nil
 }

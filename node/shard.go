@@ -27,6 +27,9 @@ type shard struct {
 	views  *views
 	link   *venue.Link
 	office office
+
+	alone   atomic.Bool               // nobody else votes
+	freshAt atomic.Pointer[time.Time] // when the views last were known to have everything
 }
 
 // groupOf is the group of a shard's log. Groups count from 1.
@@ -90,7 +93,7 @@ func (s *shard) open(ctx context.Context) (err error) {
 	n := s.node
 	began := time.Now()
 	var opened atomic.Bool // a machine that is made before is the live one: what is replayed into it, history may lack
-	s.group, err = replica.Open(replica.Options[trade.Answer]{
+	o := replica.Options[trade.Answer]{
 		Dir: filepath.Join(n.config.Dir, brokerData), Group: groupOf(s.number), Node: n.config.Node, Log: n.log,
 		New: func() replica.Machine[trade.Answer] {
 			b := books.New(s.number)
@@ -104,19 +107,53 @@ func (s *shard) open(ctx context.Context) (err error) {
 				n.config.Say("replaying the log of shard %d: %d of %d MB", s.number, done>>20, total>>20)
 			}
 		},
-	})
-	if err != nil {
+		Led: func(l replica.Leadership) { s.office.set(tenure{leads: l.Ready, term: l.Term}) },
+	}
+	if n.config.inCluster() {
+		o.Transport, o.Members, o.MembersChanged = n.cluster, n.config.Peers, s.follow
+		if n.config.Join {
+			o.Members = nil
+		}
+	} else {
+		o.Limits.StalledSync = stalledSync
+	}
+	if s.group, err = replica.Open(o); err != nil {
 		return err
 	}
 	opened.Store(true)
-	if err := s.group.Inspect(ctx, func(m replica.Machine[trade.Answer], index uint64) {
-		live := books.Of(m)
-		attach(live, s.views, index)
-		s.live.Store(live)
-	}); err != nil {
+	if err := s.group.Inspect(ctx, s.attach); err != nil {
 		return err
 	}
+	s.follow(s.group.Members())
+	n.cluster.receivers[s.number].Store(s)
+	if !s.alone.Load() { // whoever leads looks after the rules
+		return nil
+	}
 	return s.adoptRules(ctx)
+}
+
+// attach makes the views those of a machine: the one that was opened, or one that took its place by a snapshot. Readers
+// of the day before go on in the new one. It runs on the apply goroutine, between two entries.
+func (s *shard) attach(m replica.Machine[trade.Answer], index uint64) {
+	live := books.Of(m)
+	attach(live, s.views, index)
+	before := s.live.Swap(live)
+	if before != nil && before != live {
+		live.Day().Feed(s.views.tail)
+		before.Day().Retire()
+	}
+}
+
+// follow takes who belongs to the group. It must not block.
+func (s *shard) follow(members []replica.Member) {
+	voters := 0
+	for _, m := range members {
+		if !m.Learner {
+			voters++
+		}
+	}
+	s.alone.Store(voters == 1 && len(members) > 0 && members[0].ID == s.node.config.Node)
+	s.node.cluster.follow(s.number, members)
 }
 
 // adoptRules puts the rules into the books, unless they are in force there.

@@ -1,0 +1,107 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"evenkeel/replica"
+)
+
+// Standing is how a node is, as it says itself.
+type Standing struct {
+	Node     uint64          `json:"node"`
+	Trouble  string          `json:"trouble,omitempty"` // why nothing is known of it; the rest is empty then
+	Address  string          `json:"address,omitempty"` // where the other nodes reach it
+	API      string          `json:"api,omitempty"`
+	Version  string          `json:"version,omitempty"`
+	Draining bool            `json:"draining,omitempty"`
+	Up       time.Duration   `json:"up,omitempty"`
+	Waits    []string        `json:"waits,omitempty"` // why it is not ready
+	Shards   []ShardStanding `json:"shards,omitempty"`
+}
+
+// ShardStanding is how a shard is on a node.
+type ShardStanding struct {
+	Shard     uint16             `json:"shard"`
+	Leader    uint64             `json:"leader"`
+	Leads     bool               `json:"leads,omitempty"` // this node, with everything of earlier terms applied
+	Term      uint64             `json:"term"`
+	Applied   uint64             `json:"applied"`
+	Committed uint64             `json:"committed"`
+	Snapshot  uint64             `json:"snapshot"`
+	Link      string             `json:"link,omitempty"` // of a leader: "up", or why it is not
+	Members   []replica.Member   `json:"members,omitempty"`
+	Followers []replica.Follower `json:"followers,omitempty"` // of a leader
+}
+
+// standing is how this node is.
+func (n *Node) standing() Standing {
+	v := Standing{Node: n.config.Node, API: n.servers.plainURL(), Version: n.config.Version, Up: time.Since(n.started),
+		Draining: n.draining.Load(), Waits: n.unready()}
+	if n.config.inCluster() {
+		v.Address = n.config.PeerListen
+	}
+	for _, s := range n.shards {
+		v.Shards = append(v.Shards, s.standing())
+	}
+	return v
+}
+
+func (s *shard) standing() ShardStanding {
+	status := s.group.Status()
+	v := ShardStanding{Shard: s.number, Leader: status.Leader, Leads: s.leads(), Term: status.Term,
+		Applied: status.Applied, Committed: status.Committed, Snapshot: status.SnapshotIndex, Members: s.group.Members(),
+		Followers: status.Followers}
+	if v.Leads {
+		v.Link = "up"
+		if err := s.link.Status().Ready(); err != nil {
+			v.Link = err.Error()
+		}
+	}
+	return v
+}
+
+// askTime bounds the wait for another node's word about itself.
+const askTime = 500 * time.Millisecond
+
+// standingOf asks a node how it is.
+func (n *Node) standingOf(ctx context.Context, id uint64) (v Standing, err error) {
+	if id == n.config.Node {
+		return n.standing(), nil
+	}
+	peers := n.cluster.peers.Load()
+	if peers == nil {
+		return v, fmt.Errorf("node %d: this node is alone", id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	answer, err := peers.Call(ctx, id, callStanding, nil)
+	if err == nil {
+		err = json.Unmarshal(answer, &v)
+	}
+	if err != nil {
+		return v, fmt.Errorf("ask node %d how it is: %w", id, err)
+	}
+	return v, nil
+}
+
+// standings asks all nodes how they are; one that does not answer is listed with why.
+func (n *Node) standings(ctx context.Context) []Standing {
+	ids := append([]uint64{n.config.Node}, n.cluster.others()...)
+	list := make([]Standing, len(ids))
+	var asking sync.WaitGroup
+	for i, id := range ids {
+		asking.Go(func() {
+			v, err := n.standingOf(ctx, id)
+			if err != nil {
+				v = Standing{Node: id, Trouble: err.Error()}
+			}
+			list[i] = v
+		})
+	}
+	asking.Wait()
+	return list
+}
