@@ -29,6 +29,7 @@ func commands() []command {
 		{"exchange", "run the simulated exchange alone", runExchange},
 		{"account", "open accounts, move cash and shares, make keys, on a running server", account},
 		{"ca", "make the certificates by which the machines of a cluster know each other", ca},
+		{"cluster", "run a whole cluster on this machine, to try it", runCluster},
 		{"node", "look after the nodes of a cluster: status, drain, transfer, add, remove", runNode},
 		{"replay", "play a recorded day through the exchange's gateway and compare the fills", replay},
 		{"drill", "kill, cut off and break the nodes of a cluster, and measure what clients see of it", runDrill},

@@ -203,6 +203,7 @@ func runExchange(ctx context.Context, args []string, out io.Writer) error {
 	code := f.String("security", "600519", "the security that --replay is a recording of")
 	compID := f.String("unit", "EVENKEEL-BROKER", "SenderCompID of the broker that may log on")
 	pbu := f.String("pbu", "EK0001", "its broker unit, at most 6 characters")
+	units := f.Int("units", 1, "how many broker units of Evenkeel may log on, one for each shard: with serve --shards S, S")
 	clock.add(f)
 	logger := logFlag(f)
 	if err := parse(f, args); err != nil {
@@ -227,7 +228,15 @@ func runExchange(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if *units < 1 || *units > node.MaxShards {
+		return wrong(f, fmt.Sprintf("--units %d: 1 to %d", *units, node.MaxShards))
+	}
 	c.Units = []exchange.Unit{{CompID: *compID, PBU: *pbu, Password: string(password)}}
+	for shard := 1; shard < *units; shard++ {
+		unit := node.UnitOf(uint16(shard))
+		unit.Password = string(password)
+		c.Units = append(c.Units, unit)
+	}
 	s, err := exchange.Open(c)
 	if err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"evenkeel/relay"
 )
 
 // Kinds of calls between nodes. They never change, and none is used twice.
@@ -18,6 +20,8 @@ const maxOperations = 8
 // called takes a call of another node. It does not block.
 func (n *Node) called(from uint64, kind uint16, body []byte, answer func([]byte, error)) {
 	switch kind {
+	case relay.CallKind:
+		n.relay.Serve(from, body, answer)
 	case callStanding:
 		if !n.open.Load() {
 			answer(nil, errNotOpen)

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"evenkeel/peer"
+	"evenkeel/relay"
 	"evenkeel/replica"
 )
 
@@ -130,6 +131,7 @@ func (n *Node) openCluster(ctx, _ context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--peer-listen %s: %w", n.config.PeerListen, err)
 	}
+	n.relay = relay.New(c, relay.Limits{})
 	said, err := json.Marshal(hello{Shards: n.config.Shards, Version: n.config.Version})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -223,7 +225,13 @@ func (c *cluster) receiveSnapshot(group uint64, m *raftpb.Message, r io.Reader) 
 	if s == nil {
 		return fmt.Errorf("group %d: %w", group, errNotOpen)
 	}
-	return s.group.ReceiveSnapshot(m, r)
+	taker, ok := any(s.group).(interface {
+		ReceiveSnapshot(m *raftpb.Message, r io.Reader) error
+	})
+	if !ok {
+		return errNotOpen
+	}
+	return taker.ReceiveSnapshot(m, r)
 }
 
 func (c *cluster) unreachable(node, group uint64) {
@@ -249,6 +257,15 @@ func (c *cluster) SendSnapshot(
 		return
 	}
 	peers.SendSnapshot(group, message, open, done)
+}
+
+// CallAsync implements relay.Caller.
+func (c *cluster) CallAsync(to uint64, kind uint16, body []byte, done func([]byte, error)) error {
+	peers := c.peers.Load()
+	if peers == nil {
+		return peer.ErrNotSent
+	}
+	return peers.CallAsync(to, kind, body, done)
 }
 
 // trouble says what a node that is connected cannot be: of another layout.

@@ -61,7 +61,13 @@ const (
 // there
 // is no list of securities yet: then the accounts are made when it appears, and the house comes up before.
 func (n *Node) openDemo(ctx, running context.Context) error {
-	if !n.config.Demo {
+	switch {
+	case !n.config.Demo:
+		return nil
+	case n.config.inCluster():
+		if n.makesDemo() {
+			n.work.Go(func() { n.demoOfCluster(running) })
+		}
 		return nil
 	}
 	file, complete, err := n.demoFile(ctx)
@@ -98,6 +104,56 @@ func (n *Node) openDemo(ctx, running context.Context) error {
 		}
 	})
 	return nil
+}
+
+// makesDemo reports whether this node makes the demo accounts of its cluster: the first of those that it was born with.
+func (n *Node) makesDemo() bool {
+	for _, m := range n.config.Peers {
+		if m.ID < n.config.Node {
+			return false
+		}
+	}
+	return !n.config.Join
+}
+
+// demoPause is how long the demo of a cluster waits before it tries again.
+const demoPause = 200 * time.Millisecond
+
+// demoOfCluster makes the demo accounts when the nodes have leaders and the exchange's list. Whatever goes wrong on the
+// way is tried again: each step is done once, however often it is asked for.
+func (n *Node) demoOfCluster(running context.Context) {
+	n.demoWaitsFor("the demo accounts are made when the nodes have found each other, and the exchange has sent its list")
+	for n.freshAll(running) != nil {
+		if !pause(running, demoPause) {
+			return
+		}
+	}
+	file, complete, err := n.demoFile(running)
+	if err != nil || len(file.Accounts) == 0 {
+		n.demoWaitsFor("")
+		if err != nil {
+			n.log.Error("demo accounts", "error", err)
+		}
+		return
+	}
+	file.HTTP, file.HTTPS, file.CA = n.servers.plainURL(), n.servers.secureURL(), n.servers.ca
+	for said := false; ; said = true {
+		if complete {
+			err = n.demoReady(&file)
+		} else {
+			err = n.bringDemo(running, &file)
+		}
+		if err == nil {
+			n.config.Say("%s", n.demoTable())
+			return
+		}
+		if !said {
+			n.log.Warn("demo accounts: tried again", "error", err)
+		}
+		if !pause(running, demoPause) {
+			return
+		}
+	}
 }
 
 // demoFile reads what an earlier start wrote, or makes up the credentials of new accounts. complete says that the

@@ -30,7 +30,7 @@ func (n *Node) openExchange(_, running context.Context) error {
 		Log:  n.log,
 	}
 	for _, s := range n.shards {
-		unit := unitOf(s.number)
+		unit := UnitOf(s.number)
 		unit.Password = string(n.config.ExchangePassword)
 		c.Units = append(c.Units, unit)
 	}

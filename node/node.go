@@ -28,6 +28,7 @@ import (
 	"evenkeel/feed"
 	"evenkeel/intake"
 	"evenkeel/records"
+	"evenkeel/relay"
 	"evenkeel/replica"
 	"evenkeel/venue"
 )
@@ -42,7 +43,7 @@ const (
 	// that stands still for a moment is waited for; the door tells those who wait that their outcome is unknown.
 	stalledSync  = 30 * time.Second
 	firstNode    = 1
-	unitCompID   = "EVENKEEL-BROKER" // of shard 0 (unitOf)
+	unitCompID   = "EVENKEEL-BROKER" // of shard 0 (UnitOf)
 	exchangeData = "exchange"
 	brokerData   = "broker"
 )
@@ -91,6 +92,7 @@ type Node struct {
 	door      *intake.Door
 	servers   *servers
 	cluster   *cluster
+	relay     *relay.Relay // nil: this node is alone
 
 	server      *api.Server
 	definitions *definitions
@@ -196,7 +198,7 @@ func (n *Node) openDoor(_, _ context.Context) error {
 	n.door = intake.New(intake.Parts{
 		Log: func(account trade.AccountID) intake.Log {
 			if s := n.shardOf(account); s != nil {
-				return s.group
+				return s.log
 			}
 			return nil
 		},
@@ -229,6 +231,12 @@ func (n *Node) Failed() <-chan error { return n.failed }
 // Close stops everything, top-down.
 func (n *Node) Close() error {
 	var errs []error
+	if n.open.Load() { // others go on before anything ends here
+		n.draining.Store(true)
+		if _, err := n.giveAway(context.Background()); err != nil {
+			n.log.Warn("the node is stopped with leaderships that nobody took", "error", err)
+		}
+	}
 	if n.servers != nil {
 		errs = append(errs, n.servers.close())
 	}
@@ -244,6 +252,9 @@ func (n *Node) Close() error {
 	n.work.Wait()
 	if s := n.exchangeHere(); s != nil {
 		errs = append(errs, s.Close())
+	}
+	if n.relay != nil {
+		n.relay.Close()
 	}
 	for _, s := range n.shards {
 		errs = append(errs, s.close())

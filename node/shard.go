@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"evenkeel/books"
 	"evenkeel/core/trade"
 	"evenkeel/exchange"
+	"evenkeel/intake"
 	"evenkeel/records"
+	"evenkeel/relay"
 	"evenkeel/replica"
 	"evenkeel/venue"
 )
@@ -23,10 +26,15 @@ type shard struct {
 	node   *Node
 	number uint16
 	group  *replica.Group[trade.Answer]
+	log    intake.Log                  // where commands go: the group, or the relay to its leader
 	live   atomic.Pointer[books.Books] // of the group; another one after a snapshot came
 	views  *views
 	link   *venue.Link
 	office office
+
+	ledMu      sync.Mutex
+	leadership replica.Leadership
+	relay      *relay.Shard // nil: this node is alone
 
 	alone   atomic.Bool               // nobody else votes
 	freshAt atomic.Pointer[time.Time] // when the views last were known to have everything
@@ -35,8 +43,8 @@ type shard struct {
 // groupOf is the group of a shard's log. Groups count from 1.
 func groupOf(shard uint16) uint64 { return uint64(shard) + 1 }
 
-// unitOf is the broker unit of a shard at the exchange: the name by which it logs on, and its number.
-func unitOf(shard uint16) exchange.Unit {
+// UnitOf is the broker unit of a shard at the exchange: the name by which it logs on, and its number.
+func UnitOf(shard uint16) exchange.Unit {
 	u := exchange.Unit{CompID: unitCompID, PBU: fmt.Sprintf("EK%04d", shard+1)}
 	if shard > 0 {
 		u.CompID = fmt.Sprintf("%s-%d", unitCompID, shard+1)
@@ -107,7 +115,7 @@ func (s *shard) open(ctx context.Context) (err error) {
 				n.config.Say("replaying the log of shard %d: %d of %d MB", s.number, done>>20, total>>20)
 			}
 		},
-		Led: func(l replica.Leadership) { s.office.set(tenure{leads: l.Ready, term: l.Term}) },
+		Led: s.led,
 	}
 	if n.config.inCluster() {
 		o.Transport, o.Members, o.MembersChanged = n.cluster, n.config.Peers, s.follow
@@ -121,6 +129,7 @@ func (s *shard) open(ctx context.Context) (err error) {
 		return err
 	}
 	opened.Store(true)
+	s.openLog()
 	if err := s.group.Inspect(ctx, s.attach); err != nil {
 		return err
 	}
@@ -130,6 +139,64 @@ func (s *shard) open(ctx context.Context) (err error) {
 		return nil
 	}
 	return s.adoptRules(ctx)
+}
+
+// led takes who leads the group. It is called from the raft loop, in order, and does not block.
+func (s *shard) led(l replica.Leadership) {
+	s.ledMu.Lock()
+	defer s.ledMu.Unlock()
+	s.leadership = l
+	if s.relay != nil {
+		s.relay.Led(l)
+	}
+	s.office.set(tenure{leads: l.Ready, term: l.Term})
+}
+
+// openLog makes the log to which commands are given: the group's own end, or, where there are other nodes, whichever
+// end its leader has.
+func (s *shard) openLog() {
+	s.log = s.group
+	if s.node.relay == nil {
+		return
+	}
+	s.ledMu.Lock()
+	defer s.ledMu.Unlock()
+	s.relay = s.node.relay.Shard(relay.Parts{Group: groupOf(s.number), Log: s.group, Today: s.today})
+	s.relay.Led(s.leadership)
+	s.log = readable{s}
+}
+
+// readable is a log whose answers come when this node's views have what they tell of, wherever they were given: who has
+// been answered here, reads here what he has done.
+type readable struct{ shard *shard }
+
+// Submit implements intake.Log.
+func (r readable) Submit(command []byte, done func(trade.Answer, error)) error {
+	s := r.shard
+	if s.leads() {
+		return s.relay.Submit(command, done)
+	}
+	return s.relay.Submit(command, func(a trade.Answer, err error) {
+		if err != nil {
+			done(a, err)
+			return
+		}
+		s.group.AskFresh(func(index uint64, err error) {
+			if err != nil { // the answer holds all the same
+				done(a, nil)
+				return
+			}
+			s.group.AskAwait(index, func(error) { done(a, nil) })
+		})
+	})
+}
+
+// today is the trading day of the shard's books here; 0 before they are open.
+func (s *shard) today() trade.Day {
+	if live := s.live.Load(); live != nil {
+		return live.Day().Today()
+	}
+	return 0
 }
 
 // attach makes the views those of a machine: the one that was opened, or one that took its place by a snapshot. Readers
@@ -179,7 +246,7 @@ func (s *shard) ask(ctx context.Context, what string, c *trade.Command) (trade.A
 	if err != nil {
 		return trade.Answer{}, fmt.Errorf("%s: %w", what, err)
 	}
-	answer, err := s.group.Propose(ctx, encoded)
+	answer, err := s.propose(ctx, encoded)
 	if err == nil && answer.Reason != trade.Accepted {
 		err = &RefusedError{Reason: answer.Reason, Numbers: answer.Numbers}
 	}
@@ -187,6 +254,24 @@ func (s *shard) ask(ctx context.Context, what string, c *trade.Command) (trade.A
 		return answer, fmt.Errorf("%s: %w", what, err)
 	}
 	return answer, nil
+}
+
+// propose hands a command to the log, wherever its leader is, and waits for the answer.
+func (s *shard) propose(ctx context.Context, command []byte) (trade.Answer, error) {
+	type answered struct {
+		answer trade.Answer
+		err    error
+	}
+	result := make(chan answered, 1)
+	if err := s.log.Submit(command, func(a trade.Answer, err error) { result <- answered{a, err} }); err != nil {
+		return trade.Answer{}, err
+	}
+	select {
+	case r := <-result:
+		return r.answer, r.err
+	case <-ctx.Done():
+		return trade.Answer{}, fmt.Errorf("%w: %w", replica.ErrUnknown, ctx.Err())
+	}
 }
 
 // inspect runs look on the books between two entries.
@@ -200,7 +285,7 @@ func (s *shard) inspect(ctx context.Context, look func(*books.Books)) error {
 
 // openLink makes the shard's link to the exchange. It is started when this node leads the shard.
 func (s *shard) openLink() (err error) {
-	unit, n := unitOf(s.number), s.node
+	unit, n := UnitOf(s.number), s.node
 	s.link, err = venue.New(venue.Options{
 		Address: n.config.ExchangeOrders, Sender: unit.CompID, Target: exchange.CompID, Unit: unit.PBU,
 		Password: n.config.ExchangePassword, Outbox: s.views.outbox, Proposer: s.group, Full: replica.ErrFull,

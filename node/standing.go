@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,7 +91,8 @@ func (n *Node) standingOf(ctx context.Context, id uint64) (v Standing, err error
 
 // standings asks all nodes how they are; one that does not answer is listed with why.
 func (n *Node) standings(ctx context.Context) []Standing {
-	ids := append([]uint64{n.config.Node}, n.cluster.others()...)
+	ids := append(n.cluster.others(), n.config.Node)
+	slices.Sort(ids)
 	list := make([]Standing, len(ids))
 	var asking sync.WaitGroup
 	for i, id := range ids {
