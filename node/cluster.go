@@ -70,7 +70,10 @@ func newCluster(n *Node) (*cluster, error) {
 	c := &cluster{node: n, told: map[uint64]string{}, members: map[uint16][]replica.Member{},
 		dialled: map[uint64]string{}}
 	config := &n.config
-	if config.inCluster() && config.PeerTLS != "" {
+	if err := config.checkCluster(); err != nil {
+		return nil, err
+	}
+	if config.inCluster() {
 		identity, err := peer.LoadIdentity(config.PeerTLS)
 		if err != nil {
 			return nil, fmt.Errorf("--peer-tls %s: %w", config.PeerTLS, err)
@@ -83,6 +86,11 @@ func newCluster(n *Node) (*cluster, error) {
 	}
 	if config.Node == 0 {
 		config.Node = firstNode
+	}
+	listed := slices.ContainsFunc(config.Peers, func(m replica.Member) bool { return m.ID == config.Node })
+	if len(config.Peers) > 0 && !config.Join && !listed {
+		return nil, fmt.Errorf("--peers does not name node %d, which this is; a node that comes later starts with --join",
+			config.Node)
 	}
 	return c, config.check()
 }
@@ -104,15 +112,12 @@ func (c *Config) checkCluster() error {
 	if c.PeerTLS == "" {
 		return errors.New("--peer-tls: nodes know each other by certificates; `evenkeel ca --help` tells how to make them")
 	}
-	listed := slices.ContainsFunc(c.Peers, func(m replica.Member) bool { return m.ID == c.Node })
 	switch {
 	case c.ExchangeOrders == "":
 		return errors.New("--peer-listen: several nodes share one exchange, which runs by itself; name it with --exchange and " +
 			"--market")
 	case c.Join && len(c.Peers) == 0:
 		return errors.New("--join needs --peers, where the nodes are that this one joins")
-	case len(c.Peers) > 0 && !c.Join && !listed:
-		return fmt.Errorf("--peers does not name node %d, which this is; a node that comes later starts with --join", c.Node)
 	}
 	return nil
 }
@@ -225,13 +230,7 @@ func (c *cluster) receiveSnapshot(group uint64, m *raftpb.Message, r io.Reader) 
 	if s == nil {
 		return fmt.Errorf("group %d: %w", group, errNotOpen)
 	}
-	taker, ok := any(s.group).(interface {
-		ReceiveSnapshot(m *raftpb.Message, r io.Reader) error
-	})
-	if !ok {
-		return errNotOpen
-	}
-	return taker.ReceiveSnapshot(m, r)
+	return s.group.ReceiveSnapshot(m, r)
 }
 
 func (c *cluster) unreachable(node, group uint64) {

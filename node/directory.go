@@ -33,9 +33,6 @@ func (c *Config) check() error {
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return errors.New("--tls-cert and --tls-key go together")
 	}
-	if err := c.checkCluster(); err != nil {
-		return err
-	}
 	if c.Shards < 0 || c.Shards > MaxShards {
 		return fmt.Errorf("--shards %d: 1 to %d", c.Shards, MaxShards)
 	}

@@ -167,7 +167,11 @@ func (n *Node) openHistory(_, running context.Context) (err error) {
 	}
 	for _, s := range n.shards {
 		n.work.Go(func() {
-			n.history.Follow(running, records.Source{Shard: s.number, Tail: s.views.tail, Replay: s.replay})
+			source := records.Source{Shard: s.number, Tail: s.views.tail, Replay: s.replay, Memory: s.day}
+			if n.config.inCluster() && n.history.Shared() { // all nodes follow into one database: one writes at a time
+				source.Writes = s.leads
+			}
+			n.history.Follow(running, source)
 		})
 	}
 	return nil

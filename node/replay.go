@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"evenkeel/core/broker"
@@ -17,7 +18,7 @@ func (s *shard) replay(ctx context.Context, after uint64, visit func(records.Ent
 	state := broker.New(s.number)
 	var command trade.Command
 	var out trade.Output
-	return s.group.Replay(0, func(e replica.Entry) error {
+	err := s.group.Replay(0, func(e replica.Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -45,4 +46,8 @@ func (s *shard) replay(ctx context.Context, after uint64, visit func(records.Ent
 		}
 		return nil
 	})
+	if errors.Is(err, replica.ErrGone) { // this node began with a snapshot of another
+		return fmt.Errorf("%w: %w", records.ErrLogGone, err)
+	}
+	return err
 }

@@ -118,9 +118,9 @@ func (s *shard) open(ctx context.Context) (err error) {
 		Led: s.led,
 	}
 	if n.config.inCluster() {
-		o.Transport, o.Members, o.MembersChanged = n.cluster, n.config.Peers, s.follow
-		if n.config.Join {
-			o.Members = nil
+		o.Transport, o.MembersChanged, o.Replaced, o.Join = n.cluster, s.follow, s.attach, n.config.Join
+		if !n.config.Join {
+			o.Members = n.config.Peers
 		}
 	} else {
 		o.Limits.StalledSync = stalledSync
