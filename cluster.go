@@ -22,12 +22,12 @@ import (
 	"evenkeel/peer"
 )
 
-const clusterUsage = `Run a whole cluster on this machine, to try it: an exchange with players, and nodes that are processes of
-their own, with certificates made for the occasion and demo accounts. Any node serves any client; kill one, with
-kill -9 if you like, and the others go on. The command that starts a node again is printed. Stop all with Ctrl-C.
+const clusterUsage = `Run a whole cluster on this machine, to try it: an exchange with players, and nodes that are
+processes of their own, with certificates made for the occasion and demo accounts. Any node serves any client; kill one,
+kill -9 if you like, and the others go on. Stop all with Ctrl-C; the same command goes on where it was.
 
   evenkeel cluster
-  evenkeel cluster --dir /tmp/try --nodes 3 --shards 2
+  evenkeel cluster --dir try --nodes 3 --shards 2
   evenkeel node status --data cluster/node-1         who leads what
   kill -9 $(cat cluster/node-2.pid)
 
@@ -192,7 +192,7 @@ func (c *clusterFlags) start(
 	if err != nil {
 		return err
 	}
-	command := exec.Command(p.Command[0], p.Command[1:]...) //nolint:gosec,noctx // our own; it is asked to end, not killed
+	command := exec.Command(p.Command[0], p.Command[1:]...) //nolint:gosec,noctx // ours; it is asked to end
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
 	if err := command.Start(); err != nil {

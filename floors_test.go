@@ -39,8 +39,8 @@ feed           3  core/money core/trade szse
 intake         3  auth core/trade records replica
 exchange       6  core/book core/exchange core/money core/rules core/trade replica szse
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
-node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake records
-                  replica szse venue
+node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake peer
+                  records relay replica szse venue
 .              9  core/money core/trade drill drill/cable exchange node peer venue
 drill/cable    0
 drill/disk     0
@@ -50,6 +50,7 @@ drill          7  core/broker core/exchange core/money core/trade drill/cable dr
                   exchange replica szse
 
 sim            9  books core/exchange core/money core/rules core/trade exchange records replica szse venue
+test/cluster   9
 test/house     9
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse
 test/sdk       9

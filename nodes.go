@@ -12,24 +12,24 @@ import (
 	"evenkeel/node"
 )
 
-const nodesUsage = `Look after the nodes of a cluster, over the socket in the data directory of one of them, which only its
-owner may open. Any node takes any of this, and hands it to the node that it concerns.
+const nodesUsage = `Look after the nodes of a cluster, over the socket in the data directory of one of them, which only
+its owner may open. Any node takes any of this, and hands it to the node that it concerns.
 
   evenkeel node status                            nodes, shards, leaders, how far each is
   evenkeel node status --json                     the same for programs
-  evenkeel node drain                             before this node is stopped: its leaderships go to others, its streams
-                                                  are aborted, new requests are refused with a time to come back
+  evenkeel node drain                             before this node is stopped: its leaderships go to others, its
+                                                  streams are aborted, new requests are refused for a while
   evenkeel node drain --id 2                      the same for node 2
   evenkeel node undrain --id 2                    it takes work again; a restart does that too
   evenkeel node transfer --shard 1 --to 3         node 3 leads shard 1
-  evenkeel node add --id 4 --address 10.0.0.4:7100    a new node learns, and votes when it has the log; start it with
-                                                  evenkeel serve --join, before or after
+  evenkeel node add --id 4 --address 10.0.0.4:7100    a new node learns, and votes when it has the log; it is started
+                                                  with evenkeel serve --join, before or after
   evenkeel node promote --id 4                    a node that learns votes, in all shards
   evenkeel node remove --id 3                     for good: a node id is never used twice
 
-A dead machine is replaced by remove and add, in this order, and a new id. Growing from one node to three is add, twice.
-Leaderships go back to the nodes that are to have them (shard 0 to the first node, shard 1 to the second, ...) when all
-have been well for a while; drain keeps them away.`
+A dead machine is replaced by remove and add, in this order, and a new id. Growing from one node to three is add,
+twice. Leaderships go back to the nodes that are to have them (shard 0 to the first node, shard 1 to the second, ...)
+when all have been well for a while; drain keeps them away.`
 
 // nodeWorks are the words of `evenkeel node`, with the flags that each needs.
 var nodeWorks = map[string][]string{

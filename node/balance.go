@@ -11,8 +11,9 @@ import (
 // Limits of spreading leaderships over the nodes.
 const (
 	balanceLook = time.Second
-	// BalanceAfter is how long a leadership and the node that it is to go to must have been well, and how long there is at
-	// least between two transfers of one shard. A transfer takes milliseconds, in which orders of the shard wait.
+	// BalanceAfter is how long a leadership and the node that it is to go to must have been well, and how long there
+	// is at least between two transfers of one shard. A transfer takes milliseconds, in which orders of the shard
+	// wait.
 	BalanceAfter = 30 * time.Second
 	// balanceLag is how many entries the node may lack that leadership goes to.
 	balanceLag = 1024

@@ -161,8 +161,8 @@ func (c *cluster) follow(shard uint16, members []replica.Member) {
 	c.dial()
 }
 
-// dial makes the connections be those to the other members, and to the nodes that this one was told of until a log says
-// who the members are. Where a node was told to be wins over what the log says: a machine may have moved.
+// dial makes the connections be those to the other members, and to the nodes that this one was told of until a log
+// says who the members are. Where a node was told to be wins over what the log says: a machine may have moved.
 func (c *cluster) dial() {
 	peers := c.peers.Load()
 	if peers == nil {

@@ -106,7 +106,8 @@ func (n *Node) openDemo(ctx, running context.Context) error {
 	return nil
 }
 
-// makesDemo reports whether this node makes the demo accounts of its cluster: the first of those that it was born with.
+// makesDemo reports whether this node makes the demo accounts of its cluster: the first of those that it was born
+// with.
 func (n *Node) makesDemo() bool {
 	for _, m := range n.config.Peers {
 		if m.ID < n.config.Node {
@@ -119,8 +120,8 @@ func (n *Node) makesDemo() bool {
 // demoPause is how long the demo of a cluster waits before it tries again.
 const demoPause = 200 * time.Millisecond
 
-// demoOfCluster makes the demo accounts when the nodes have leaders and the exchange's list. Whatever goes wrong on the
-// way is tried again: each step is done once, however often it is asked for.
+// demoOfCluster makes the demo accounts when the nodes have leaders and the exchange's list. Whatever goes wrong on
+// the way is tried again: each step is done once, however often it is asked for.
 func (n *Node) demoOfCluster(running context.Context) {
 	n.demoWaitsFor("the demo accounts are made when the nodes have found each other, and the exchange has sent its list")
 	for n.freshAll(running) != nil {

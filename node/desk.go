@@ -32,7 +32,9 @@ const (
 
 // DeskRequest is what the desk is asked; Do says which members count.
 type DeskRequest struct {
-	Do          string `json:"do"` // open, password, key, revoke, deposit, shares, show, list, check, snapshot; nodes, operate
+	// Do is open, password, key, revoke, deposit, shares, show, list, check or snapshot; of the cluster: nodes,
+	// operate.
+	Do          string `json:"do"`
 	Login       string `json:"login,omitempty"`
 	Password    string `json:"password,omitempty"`
 	Permissions string `json:"permissions,omitempty"` // words of permissionWords, separated by commas

@@ -12,8 +12,8 @@ import (
 // It is a round trip to the shard's leader and back, or an election.
 const FreshWait = 300 * time.Millisecond
 
-// fresh waits until the shard's views have what was acknowledged before the call, and the entry least. An error says that
-// they may not; then age is how long ago they did, negative when never.
+// fresh waits until the shard's views have what was acknowledged before the call, and the entry least. An error says
+// that they may not; then age is how long ago they did, negative when never.
 func (s *shard) fresh(ctx context.Context, least uint64) (age time.Duration, err error) {
 	if s.alone.Load() && least <= s.day().Index() { // what was acknowledged, was applied here
 		return 0, nil

@@ -52,7 +52,8 @@ const (
 type Config struct {
 	Dir  string // data directory
 	Node uint64 // this machine's number, never used twice; 0: 1, the only one
-	// The other nodes, where there are or will be any. PeerListen is the address at which they reach this one; "": none.
+	// The other nodes, where there are or will be any. PeerListen is the address at which they reach this one; "":
+	// none.
 	PeerListen string
 	PeerTLS    string           // directory of this node's certificate among them (evenkeel ca)
 	Peers      []replica.Member // where the nodes are; those of a new cluster
@@ -137,7 +138,8 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	running, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
-		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.openShards, n.openHistory, n.openExchange, n.openLinks, n.openDoor,
+		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.openShards,
+		n.openHistory, n.openExchange, n.openLinks, n.openDoor,
 		n.openServers,
 		n.openDemo, n.openDesk,
 	} {

@@ -166,8 +166,8 @@ func (s *shard) openLog() {
 	s.log = readable{s}
 }
 
-// readable is a log whose answers come when this node's views have what they tell of, wherever they were given: who has
-// been answered here, reads here what he has done.
+// readable is a log whose answers come when this node's views have what they tell of, wherever they were given: who
+// has been answered here, reads here what he has done.
 type readable struct{ shard *shard }
 
 // Submit implements intake.Log.
@@ -199,8 +199,8 @@ func (s *shard) today() trade.Day {
 	return 0
 }
 
-// attach makes the views those of a machine: the one that was opened, or one that took its place by a snapshot. Readers
-// of the day before go on in the new one. It runs on the apply goroutine, between two entries.
+// attach makes the views those of a machine: the one that was opened, or one that took its place by a snapshot.
+// Readers of the day before go on in the new one. It runs on the apply goroutine, between two entries.
 func (s *shard) attach(m replica.Machine[trade.Answer], index uint64) {
 	live := books.Of(m)
 	attach(live, s.views, index)

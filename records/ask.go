@@ -183,8 +183,8 @@ func (d *Day) newestEvents(id trade.AccountID, f *EventFilter) (found []trade.Ev
 	return found
 }
 
-// Visit calls visit with the encoded events in memory, account by account, each account's in order, until visit returns
-// an error. The fold goes on meanwhile. What visit is given is not changed, and may be kept.
+// Visit calls visit with the encoded events in memory, account by account, each account's in order, until visit
+// returns an error. The fold goes on meanwhile. What visit is given is not changed, and may be kept.
 func (d *Day) Visit(visit func(encoded []byte) error) error {
 	for i := range d.shards {
 		s := &d.shards[i]

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// shardCount spreads the accounts over locks, so that a reader of one account does not stand in the way of the rest.
+	// shardCount spreads the accounts over locks, so that a reader of one account does not stand in the way of the
+	// rest.
 	shardCount = 256
 	// scanRows is how many orders are looked at under one hold of a lock: the fold waits for no more than that.
 	scanRows = 256

@@ -17,8 +17,8 @@ type Source struct {
 	// Memory is the view that the tail follows, for when the log no longer goes back as far as Replay is asked for
 	// (ErrLogGone): what it has of the kept days is then all that there is to be had. nil: that is an error.
 	Memory func() *Day
-	// Writes reports whether this node writes now: where several share a database, the one that leads the shard does, and
-	// the others watch how far it is. nil: this node is alone with its database.
+	// Writes reports whether this node writes now: where several share a database, the one that leads the shard does,
+	// and the others watch how far it is. nil: this node is alone with its database.
 	Writes func() bool
 }
 
@@ -294,8 +294,8 @@ func (f *follower) catchUp(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// fromMemory fills from the view in memory: a node that began with a snapshot of another has no older log. What is read
-// of an account may be newer than the place that is noted; it is written again from the tail, and is the same.
+// fromMemory fills from the view in memory: a node that began with a snapshot of another has no older log. What is
+// read of an account may be newer than the place that is noted; it is written again from the tail, and is the same.
 func (f *follower) fromMemory(ctx context.Context, db *sql.DB, day *Day) error {
 	began, index := f.index.Load(), day.Index()
 	var batch [][]byte

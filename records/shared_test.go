@@ -79,8 +79,8 @@ func TestHistoryShared(t *testing.T) {
 	})
 }
 
-// TestHistoryFromMemory: a node that began with another's snapshot has no older log, and fills its history with what the
-// snapshot has of the days that are kept; what comes while it does so is neither lost nor there twice.
+// TestHistoryFromMemory: a node that began with another's snapshot has no older log, and fills its history with what
+// the snapshot has of the days that are kept; what comes while it does so is neither lost nor there twice.
 func TestHistoryFromMemory(t *testing.T) {
 	onBoth(t, func(t *testing.T, o HistoryOptions) {
 		h, d, tail := newHouse(33, 5), NewDay(), NewTail()

@@ -99,8 +99,8 @@ func (s *stream) add(e *trade.Event, frame []byte, from *stock) {
 	must.Hold(n == 0 || e.Number == s.last()+1, "event numbers of an account have no gap")
 	need := 4 + len(frame)
 	if n == 0 || s.chunks[n-1].day != e.Day || cap(s.chunks[n-1].bytes)-len(s.chunks[n-1].bytes) < need {
-		// Most accounts have an event or two on a day, or one order that is placed, accepted and filled: that fits exactly,
-		// then each chunk has twice the room of the one before. Nothing is moved.
+		// Most accounts have an event or two on a day, or one order that is placed, accepted and filled: that fits
+		// exactly, then each chunk has twice the room of the one before. Nothing is moved.
 		room := need
 		switch {
 		case n > 0:

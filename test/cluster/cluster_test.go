@@ -1,7 +1,7 @@
-// Package cluster_test runs whole clusters as their users do: an exchange and several nodes, each a real process on the
-// loopback with certificates of its own, and clients that know the nodes' addresses and nothing more. Nodes are killed
-// with kill -9, stopped, drained, added and replaced under a flow of orders; what clients were told is held against
-// what every node tells afterwards: nothing lost, nothing twice. It never looks inside.
+// Package cluster_test runs whole clusters as their users do: an exchange and several nodes, each a real process on
+// the loopback with certificates of its own, and clients that know the nodes' addresses and nothing more. Nodes are
+// killed with kill -9, stopped, drained, added and replaced under a flow of orders; what clients were told is held
+// against what every node tells afterwards: nothing lost, nothing twice. It never looks inside.
 package cluster_test
 
 import (

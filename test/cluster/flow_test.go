@@ -203,8 +203,8 @@ func (f *flow) compare(c *cluster, m *machine, who account) {
 	}
 }
 
-// longest bounds the longest gap that a client saw. The bound is generous: the machine of the tests is shared; how long
-// it is where it matters is what drills measure.
+// longest bounds the longest gap that a client saw. The bound is generous: the machine of the tests is shared; how
+// long it is where it matters is what drills measure.
 func (f *flow) longest(t *testing.T, what string, most time.Duration) {
 	t.Helper()
 	if got := slices.Max(f.gaps); got > most {

@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
-// TestAnyNode: what is done on one node is there on all, at once: orders, logins, keys, events; and every answer about an
-// account names the log entry that it reflects.
+// TestAnyNode: what is done on one node is there on all, at once: orders, logins, keys, events; and every answer about
+// an account names the log entry that it reflects.
 func TestAnyNode(t *testing.T) {
 	c := open(t, 3, 2)
 	for i, m := range c.nodes {
 		for j, who := range c.accounts {
 			id := text(c.must(m, 200, who, "POST", "/v2/orders", limit(fmt.Sprintf("any-%d", i))), "id")
 			for _, other := range c.nodes {
-				if got := text(c.must(other, 200, who, "GET", "/v2/orders/"+id, nil), "client_order_id"); got != fmt.Sprintf("any-%d", i) {
+				got := text(c.must(other, 200, who, "GET", "/v2/orders/"+id, nil), "client_order_id")
+				if got != fmt.Sprintf("any-%d", i) {
 					t.Errorf("account %d: placed on node %d, node %d has it as %q", j, m.id, other.id, got)
 				}
 			}
@@ -29,8 +30,8 @@ func TestAnyNode(t *testing.T) {
 	who := c.accounts[0]
 	for i, m := range c.nodes {
 		next, last := c.nodes[(i+1)%3], c.nodes[(i+2)%3]
-		token := text(c.must(m, 200, account{}, "POST", "/api/v1/login", object{"login": who.Login, "password": who.Password}),
-			"token")
+		token := text(c.must(m, 200, account{}, "POST", "/api/v1/login",
+			object{"login": who.Login, "password": who.Password}), "token")
 		c.must(next, 200, account{}, "GET", "/v2/account", nil, "Authorization", "Bearer "+token)
 		made := c.must(next, 201, account{}, "POST", "/api/v1/keys", object{"label": "k"}, "Authorization", "Bearer "+token)
 		key := account{KeyID: text(made, "id"), Secret: text(made, "secret")}
@@ -223,8 +224,7 @@ func TestStreamsGoOn(t *testing.T) {
 	f.end(c, c.nodes...)
 }
 
-// TestOtherClusters: a node with a certificate of another authority is let in nowhere, and a number of shards that is not
-// the cluster's is said.
+// TestRefusals: what cannot be a node of a cluster does not start, and says why.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -233,8 +233,8 @@ func TestRefusals(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{"no certificate", []string{"--peer-listen", "127.0.0.1:0", "--exchange", "127.0.0.1:1", "--market", "127.0.0.1:2"},
-			[]string{"--peer-tls", "evenkeel ca"}},
+		{"no certificate", []string{"--peer-listen", "127.0.0.1:0", "--exchange", "127.0.0.1:1", "--market",
+			"127.0.0.1:2"}, []string{"--peer-tls", "evenkeel ca"}},
 		{"peers alone", []string{"--peers", "1=127.0.0.1:1"}, []string{"--peer-listen"}},
 		{"peers unreadable", []string{"--peers", "one"}, []string{"--peers", "1=10.0.0.1:7100"}},
 		{"no exchange", []string{"--peer-listen", "127.0.0.1:0", "--peer-tls", dir}, []string{"--exchange"}},
