@@ -23,8 +23,8 @@ import (
 )
 
 const clusterUsage = `Run a whole cluster on this machine, to try it: an exchange with players, and nodes that are
-processes of their own, with certificates made for the occasion and demo accounts. Any node serves any client; kill one,
-kill -9 if you like, and the others go on. Stop all with Ctrl-C; the same command goes on where it was.
+processes of their own, with certificates made for the occasion and demo accounts. Any node serves any client; kill
+one, with kill -9 if you like, and the others go on. Stop all with Ctrl-C; the same command goes on where it was.
 
   evenkeel cluster
   evenkeel cluster --dir try --nodes 3 --shards 2
