@@ -189,6 +189,8 @@ data directory, which the first start makes.
 
   evenkeel exchange --data data/exchange --orders 127.0.0.1:7001 --market 127.0.0.1:7002
   evenkeel exchange --sessions real --start 2026-11-23T09:10:00+08:00 --speed 60     a day in 6 minutes
+  evenkeel exchange --units 2                          a broker whose accounts are split over two shards
+  evenkeel exchange --orders 10.0.0.9:7001 --market 10.0.0.9:7002 --tls-cert exchange.pem --tls-key exchange.key
   evenkeel exchange --replay inbound.csv.gz --speed 10      a recorded day in place of players`
 
 func runExchange(ctx context.Context, args []string, out io.Writer) error {
@@ -203,7 +205,10 @@ func runExchange(ctx context.Context, args []string, out io.Writer) error {
 	code := f.String("security", "600519", "the security that --replay is a recording of")
 	compID := f.String("unit", "EVENKEEL-BROKER", "SenderCompID of the broker that may log on")
 	pbu := f.String("pbu", "EK0001", "its broker unit, at most 6 characters")
-	units := f.Int("units", 1, "how many broker units of Evenkeel may log on, one for each shard: with serve --shards S, S")
+	units := f.Int("units", 1, fmt.Sprintf("how many units the broker has, one for each of its shards, 1 to %d: "+
+		"unit 2 is <unit>-2 with the next PBU, and so on", exchange.MaxSessions))
+	certificate := f.String("tls-cert", "", "certificate file (PEM) of both ports; without it they are loopback addresses")
+	key := f.String("tls-key", "", "key file (PEM) of --tls-cert")
 	clock.add(f)
 	logger := logFlag(f)
 	if err := parse(f, args); err != nil {
@@ -228,14 +233,13 @@ func runExchange(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *units < 1 || *units > node.MaxShards {
-		return wrong(f, fmt.Sprintf("--units %d: 1 to %d", *units, node.MaxShards))
+	if c.Units, err = exchange.Units(*compID, *pbu, string(password), *units); err != nil {
+		return err
 	}
-	c.Units = []exchange.Unit{{CompID: *compID, PBU: *pbu, Password: string(password)}}
-	for shard := 1; shard < *units; shard++ {
-		unit := node.UnitOf(uint16(shard))
-		unit.Password = string(password)
-		c.Units = append(c.Units, unit)
+	if *certificate != "" || *key != "" {
+		if c.TLS, err = exchange.ReadTLS(*certificate, *key); err != nil {
+			return err
+		}
 	}
 	s, err := exchange.Open(c)
 	if err != nil {

@@ -13,6 +13,7 @@ package exchange
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,9 +69,10 @@ type Config struct {
 	Orders     string // address of the order gateway; default 127.0.0.1:0
 	Market     string // address of market data; default 127.0.0.1:0
 	Units      []Unit
-	List       []Listed // default ShippedList
-	Rules      string   // rule file; default rules.Embedded
-	Partitions uint32   // default 4; never changed over the journal's life
+	TLS        *tls.Config // of both ports; nil: plaintext, on loopback addresses only
+	List       []Listed    // default ShippedList
+	Rules      string      // rule file; default rules.Embedded
+	Partitions uint32      // default 4; never changed over the journal's life
 	Clock      Clock
 	Flow       Flow // players; a zero Rate has none
 	Log        *slog.Logger
@@ -154,10 +156,10 @@ func (s *Server) start(ctx context.Context, clock *clock) (err error) {
 	if err = s.prepare(ctx, clock); err != nil {
 		return err
 	}
-	if s.orders, err = listen(s.config.Orders); err != nil {
+	if s.orders, err = s.listen(s.config.Orders); err != nil {
 		return fmt.Errorf("order gateway: %w", err)
 	}
-	if s.market, err = listen(s.config.Market); err != nil {
+	if s.market, err = s.listen(s.config.Market); err != nil {
 		return fmt.Errorf("market data: %w", err)
 	}
 	s.work.Go(func() { s.accept(ctx, s.orders, MaxSessions+MaxStrangers, s.serveBroker) })
@@ -167,22 +169,6 @@ func (s *Server) start(ctx context.Context, clock *clock) (err error) {
 		s.work.Go(func() { newPlayers(s, s.config.Flow).run(ctx) })
 	}
 	return nil
-}
-
-func listen(address string) (net.Listener, error) {
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("%q: the simulated exchange has no encryption and listens on loopback addresses only "+
-			"(127.0.0.1)", address)
-	}
-	var l net.ListenConfig
-	return l.Listen(context.Background(), "tcp", address)
 }
 
 // OrdersAddress is where brokers connect.
@@ -223,37 +209,6 @@ func (s *Server) Close() error {
 		return fmt.Errorf("close the exchange's journal: %w", err)
 	}
 	return nil
-}
-
-// accept serves connections, at most so many at a time, until the listener closes.
-func (s *Server) accept(ctx context.Context, l net.Listener, most int, serve func(context.Context, net.Conn)) {
-	places := make(chan struct{}, most)
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return
-			}
-			s.log.Warn("accept a connection", "error", err)
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(50 * time.Millisecond): // out of descriptors: do not spin
-			}
-			continue
-		}
-		select {
-		case places <- struct{}{}:
-		default:
-			_ = conn.Close()
-			continue
-		}
-		s.work.Go(func() {
-			defer func() { _ = conn.Close() }()
-			defer func() { <-places }() // first: who sees his connection end may take the place
-			serve(ctx, conn)
-		})
-	}
 }
 
 // propose puts a command into the journal and waits for its answer.

@@ -4,6 +4,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +58,31 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 		g.units[u.CompID] = u
 	}
 	return g, nil
+}
+
+// Units are the units of one broker, one for each of its shards: the first is called as given, the others <name>-2 and
+// so on; their PBUs count up from the digits at the end of the first one's.
+func Units(compID, pbu, password string, n int) (list []Unit, err error) {
+	if n < 1 || n > MaxSessions {
+		return nil, fmt.Errorf("%d broker units: 1 to %d", n, MaxSessions)
+	}
+	letters := strings.TrimRight(pbu, "0123456789")
+	width := len(pbu) - len(letters)
+	first, err := strconv.Atoi(pbu[len(letters):])
+	if n > 1 && err != nil {
+		return nil, fmt.Errorf("PBU %q: for %d units it ends with a number, such as EK0001", pbu, n)
+	}
+	list = []Unit{{CompID: compID, PBU: pbu, Password: password}}
+	for k := 2; k <= n; k++ {
+		u := Unit{CompID: fmt.Sprintf("%s-%d", compID, k), PBU: fmt.Sprintf("%s%0*d", letters, width, first+k-1),
+			Password: password}
+		if len(u.PBU) > len(pbu) || len(u.CompID) > 20 {
+			return nil, fmt.Errorf("broker unit %q, PBU %q: unit %d of %d would be %q, PBU %q, which is too long", compID, pbu,
+				k, n, u.CompID, u.PBU)
+		}
+		list = append(list, u)
+	}
+	return list, nil
 }
 
 // Session begins a session on a new connection.

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"time"
@@ -19,10 +18,6 @@ type line struct {
 
 // serveBroker holds one connection to the order gateway.
 func (s *Server) serveBroker(ctx context.Context, conn net.Conn) {
-	if err := shake(ctx, conn); err != nil {
-		s.log.Warn("connection refused", "from", conn.RemoteAddr(), "error", err)
-		return
-	}
 	b := s.gateway.Session(time.Now())
 	l := &line{session: b, conn: conn, listen: newSignal()}
 	b.cut = func() { _ = conn.SetWriteDeadline(time.Now().Add(b.patience())) }
@@ -30,7 +25,7 @@ func (s *Server) serveBroker(ctx context.Context, conn net.Conn) {
 	s.work.Go(func() {
 		defer close(done)
 		l.write(ctx)
-		_ = conn.Close() // frees the reader
+		hangUp(conn) // frees the reader
 	})
 	l.read()
 	<-done
@@ -41,17 +36,6 @@ func (s *Server) serveBroker(ctx context.Context, conn net.Conn) {
 	default:
 		s.log.Info("broker logged off", "unit", unit.CompID, "from", conn.RemoteAddr(), "reason", why)
 	}
-}
-
-// shake secures a connection that is to be.
-func shake(ctx context.Context, conn net.Conn) error {
-	secured, is := conn.(*tls.Conn)
-	if !is {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, LogonTime)
-	defer cancel()
-	return secured.HandshakeContext(ctx)
 }
 
 // patience is how long a write may take.

@@ -54,7 +54,7 @@ const (
 func (s *Server) serveReader(ctx context.Context, conn net.Conn) {
 	ctx, gone := context.WithCancel(ctx)
 	defer gone()
-	ending := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	ending := context.AfterFunc(ctx, func() { hangUp(conn) })
 	defer ending()
 	_ = conn.SetDeadline(time.Now().Add(LogonTime))
 	in := szse.NewReader(conn)

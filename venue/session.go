@@ -60,21 +60,20 @@ func (l *Link) session(parent context.Context) (since time.Time, err error) {
 	return s.talk.Since(), s.talk.Err()
 }
 
-// hangUp closes the connection. When the link was stopped, what the kernel has not sent yet is thrown away: the next
-// leader speaks now.
+// hangUp closes the connection, at once unless the link has said goodbye: TLS would wait seconds for a peer that takes
+// nothing. When the link was stopped, what the kernel has not sent yet is thrown away: the next leader speaks now.
 func (l *Link) hangUp(parent context.Context, conn net.Conn) {
-	if parent.Err() != nil && !l.isLeaving() {
-		inner := conn
-		if t, ok := conn.(*tls.Conn); ok {
-			inner = t.NetConn()
-		}
-		if t, ok := inner.(*net.TCPConn); ok {
-			_ = t.SetLinger(0) // best effort: the connection may be closed already
-		}
-		_ = inner.Close()
+	if l.isLeaving() {
+		_ = conn.Close() // nothing is owed to a connection that is given up
 		return
 	}
-	_ = conn.Close() // nothing is owed to a connection that is given up
+	if secured, is := conn.(*tls.Conn); is {
+		conn = secured.NetConn()
+	}
+	if t, is := conn.(*net.TCPConn); is && parent.Err() != nil {
+		_ = t.SetLinger(0) // best effort: the connection may be closed already
+	}
+	_ = conn.Close()
 }
 
 func (l *Link) connect(parent context.Context) (net.Conn, error) {
@@ -84,19 +83,7 @@ func (l *Link) connect(parent context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the exchange: %w", err)
 	}
-	if l.o.TLS == nil {
-		return conn, nil
-	}
-	config := l.o.TLS.Clone()
-	if config.ServerName == "" && !config.InsecureSkipVerify {
-		config.ServerName, _, _ = net.SplitHostPort(l.o.Address)
-	}
-	secured := tls.Client(conn, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("secure the connection to the exchange: %w", err)
-	}
-	return secured, nil
+	return secure(ctx, conn, l.o.Address, l.o.TLS)
 }
 
 // tell wakes who waits on a channel of capacity 1; a wake-up that is already there is enough.

@@ -173,13 +173,8 @@ func (o *Options) complete() error {
 		}
 	}
 	must.Hold(o.Outbox != nil && o.Proposer != nil, "a link has an outbox and a log")
-	host, port, err := net.SplitHostPort(o.Address)
-	if err != nil || port == "" {
-		return fmt.Errorf("%w: exchange address %q is not host:port, for instance 127.0.0.1:7001", ErrOption, o.Address)
-	}
-	if o.TLS == nil && !loopback(host) {
-		return fmt.Errorf("%w: exchange address %q is not of this machine; configure TLS, or use 127.0.0.1:%s",
-			ErrPlaintext, o.Address, port)
+	if err := checkAddress(o.Address, o.TLS != nil); err != nil {
+		return err
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = DefaultHeartbeat
