@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"evenkeel/exchange"
 	"evenkeel/node"
+	"evenkeel/peer"
 	"evenkeel/venue"
 )
 
@@ -100,6 +102,8 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.ExchangeMarket, "market", "", "market data of the exchange that runs elsewhere")
 	passwordFile := f.String("exchange-password-file", "",
 		"file with the password for --exchange; default: "+passwordVariable)
+	exchangeCA := f.String("exchange-ca", "", "file (PEM) of the authority that made the exchange's certificate; "+
+		"default: that of --peer-tls for an exchange elsewhere, none for one on this machine")
 	f.StringVar(&c.Records, "records", "",
 		"where history is kept: postgres://...; default: SQLite in the data directory")
 	rulesFile := f.String("rules", "", "rule file in place of the built-in one")
@@ -140,6 +144,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		if c.ExchangePassword, err = venue.ReadPassword(*passwordFile, passwordVariable); err != nil {
 			return err
 		}
+		if c.ExchangeTrust, err = trustOf(*exchangeCA, c.ExchangeOrders, c.PeerTLS); err != nil {
+			return err
+		}
 	}
 	if *rulesFile != "" {
 		text, err := os.ReadFile(*rulesFile)
@@ -151,6 +158,21 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	c.Version, c.Demo = Version, c.DemoN > 0
 	c.Say = func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	return serveUntil(ctx, c, out)
+}
+
+// trustOf is whom the links to the exchange trust; nil, which is plaintext, when it is on this machine and no file is
+// given.
+func trustOf(file, address, peerTLS string) (*tls.Config, error) {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	here := host == "localhost" || ip != nil && ip.IsLoopback()
+	if err == nil && file == "" && peerTLS != "" && !here {
+		file = filepath.Join(peerTLS, peer.AuthorityFile)
+	}
+	if file == "" {
+		return nil, nil
+	}
+	return venue.Trust(file)
 }
 
 // farewell is how long a server whose log failed still answers questions, and refuses orders in words, before it
@@ -207,7 +229,7 @@ func runExchange(ctx context.Context, args []string, out io.Writer) error {
 	pbu := f.String("pbu", "EK0001", "its broker unit, at most 6 characters")
 	units := f.Int("units", 1, fmt.Sprintf("how many units the broker has, one for each of its shards, 1 to %d: "+
 		"unit 2 is <unit>-2 with the next PBU, and so on", exchange.MaxSessions))
-	certificate := f.String("tls-cert", "", "certificate file (PEM) of both ports; without it they are loopback addresses")
+	certificate := f.String("tls-cert", "", "certificate file (PEM) of both ports; without it they are of loopback")
 	key := f.String("tls-key", "", "key file (PEM) of --tls-cert")
 	clock.add(f)
 	logger := logFlag(f)

@@ -12,10 +12,10 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +67,7 @@ type Config struct {
 	ExchangeOrders   string         // order gateway of an exchange that runs elsewhere; "": one runs in this process
 	ExchangeMarket   string         // its market data
 	ExchangePassword venue.Password // for ExchangeOrders
+	ExchangeTrust    *tls.Config    // of the authority that made its certificate; nil: it is on this machine
 	Clock            exchange.Clock // of the exchange in this process
 	Flow             exchange.Flow
 
@@ -181,11 +182,10 @@ func (n *Node) openHistory(_, running context.Context) (err error) {
 
 // openLinks connects to the exchange, and waits for no link: trading is read-only until they are there.
 func (n *Node) openLinks(_, running context.Context) (err error) {
-	market := &feed.Link{Market: n.market, Log: n.log, Define: n.definitions.take,
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "tcp", n.config.ExchangeMarket)
-		}}
+	market := &feed.Link{Market: n.market, Log: n.log, Define: n.definitions.take}
+	if market.Dial, err = venue.Dialer(n.config.ExchangeMarket, n.config.ExchangeTrust); err != nil {
+		return fmt.Errorf("market data: %w", err)
+	}
 	for _, s := range n.shards {
 		if err := s.openLink(); err != nil {
 			return err

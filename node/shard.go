@@ -289,9 +289,21 @@ func (s *shard) openLink() (err error) {
 	s.link, err = venue.New(venue.Options{
 		Address: n.config.ExchangeOrders, Sender: unit.CompID, Target: exchange.CompID, Unit: unit.PBU,
 		Password: n.config.ExchangePassword, Outbox: s.views.outbox, Proposer: s.group, Full: replica.ErrFull,
-		Log: n.log.With("shard", s.number),
+		Log: n.log.With("shard", s.number), TLS: n.config.ExchangeTrust, Confirm: s.confirm,
 	})
 	return err
+}
+
+// confirm asks a quorum whether this node still leads the shard: a link that connected without leading would end the
+// leader's session.
+func (s *shard) confirm(ctx context.Context) error {
+	if _, err := s.group.Fresh(ctx); err != nil {
+		return err
+	}
+	if l := s.group.Leadership(); !l.Leading {
+		return fmt.Errorf("node %d leads shard %d", l.Leader, s.number)
+	}
+	return nil
 }
 
 // close closes the shard's log; its link has ended.

@@ -3,6 +3,7 @@ package venue
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -83,7 +84,12 @@ func (l *Link) run(ctx context.Context) {
 		l.talk.Lock()
 		pause := l.Ended(now, since, err)
 		l.talk.Unlock()
-		l.o.Log.Warn("exchange session ended", "error", err, "logged on at", since, "next attempt in", pause)
+		level := slog.LevelWarn
+		if since.IsZero() && pause > 0 && pause < time.Second { // one of many short attempts
+			level = slog.LevelDebug
+		}
+		l.o.Log.Log(ctx, level, "exchange session ended", "error", err, "logged on", !since.IsZero(), "next attempt in",
+			pause)
 		if !wait(ctx, l.leaving, pause) {
 			return
 		}
