@@ -161,40 +161,24 @@ func (s *shard) openLog() {
 	}
 	s.ledMu.Lock()
 	defer s.ledMu.Unlock()
-	s.relay = s.node.relay.Shard(relay.Parts{Group: groupOf(s.number), Log: s.group, Today: s.today})
+	s.relay = s.node.relay.Shard(relay.Parts{Group: groupOf(s.number), Log: s.group, Today: s.today,
+		Applied: s.applied, Await: s.group.AskAwait})
 	s.relay.Led(s.leadership)
-	s.log = readable{s}
-}
-
-// readable is a log whose answers come when this node's views have what they tell of, wherever they were given: who
-// has been answered here, reads here what he has done.
-type readable struct{ shard *shard }
-
-// Submit implements intake.Log.
-func (r readable) Submit(command []byte, done func(trade.Answer, error)) error {
-	s := r.shard
-	if s.leads() {
-		return s.relay.Submit(command, done)
-	}
-	return s.relay.Submit(command, func(a trade.Answer, err error) {
-		if err != nil {
-			done(a, err)
-			return
-		}
-		s.group.AskFresh(func(index uint64, err error) {
-			if err != nil { // the answer holds all the same
-				done(a, nil)
-				return
-			}
-			s.group.AskAwait(index, func(error) { done(a, nil) })
-		})
-	})
+	s.log = s.relay
 }
 
 // today is the trading day of the shard's books here; 0 before they are open.
 func (s *shard) today() trade.Day {
 	if live := s.live.Load(); live != nil {
 		return live.Day().Today()
+	}
+	return 0
+}
+
+// applied is the last entry in the shard's books here; 0 before they are open.
+func (s *shard) applied() uint64 {
+	if live := s.live.Load(); live != nil {
+		return live.Day().Index()
 	}
 	return 0
 }

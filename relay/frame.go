@@ -88,12 +88,13 @@ const (
 	otherDay  result = 5 // not tried again: the trading day is another
 )
 
-// A reply is the answer to a question: uint8 version, uint64 newest epoch, uint32 count, then count times uint8 result
-// and, where it is answered, the answer.
-const replyHeader = 1 + 8 + 4
+// A reply is the answer to a question: uint8 version, uint64 newest epoch, uint64 index of the log at or behind which
+// everything lies that was answered, uint32 count, then count times uint8 result and, where it is answered, the answer.
+const replyHeader = 1 + 8 + 8 + 4
 
-func appendReply(b []byte, epoch uint64, count int) []byte {
+func appendReply(b []byte, epoch, index uint64, count int) []byte {
 	b = binary.LittleEndian.AppendUint64(append(b, callVersion), epoch)
+	b = binary.LittleEndian.AppendUint64(b, index)
 	return binary.LittleEndian.AppendUint32(b, uint32(count))
 }
 
@@ -107,15 +108,16 @@ func appendResult(b []byte, r result, a *trade.Answer) []byte {
 // A replyReader reads a reply, result by result.
 type replyReader struct {
 	epoch uint64
+	index uint64
 	rest  []byte
 }
 
 // readReply checks all of a reply to a question of so many commands.
 func readReply(b []byte, count int) (r replyReader, err error) {
-	if len(b) < replyHeader || b[0] != callVersion || int64(binary.LittleEndian.Uint32(b[9:])) != int64(count) {
+	if len(b) < replyHeader || b[0] != callVersion || int64(binary.LittleEndian.Uint32(b[17:])) != int64(count) {
 		return r, fmt.Errorf("%w: a reply of %d bytes to %d commands", errCall, len(b), count)
 	}
-	r = replyReader{binary.LittleEndian.Uint64(b[1:]), b[replyHeader:]}
+	r = replyReader{binary.LittleEndian.Uint64(b[1:]), binary.LittleEndian.Uint64(b[9:]), b[replyHeader:]}
 	check := r
 	for range count {
 		var a trade.Answer

@@ -117,12 +117,20 @@ type Parts struct {
 	// Today is the trading day of the shard's books on this node, as far as they have been applied; nil: days are not
 	// looked at.
 	Today func() trade.Day
+	// Applied is the last entry of the log in the shard's books on this node, and Await calls done when an entry is in
+	// them, or never will be. An answer that comes from another node is given when the entry that it came from is in the
+	// books of this one: who was answered here, reads here what he has done. nil: answers are given as they come.
+	Applied func() uint64
+	Await   func(index uint64, done func(error))
 }
 
 // Shard adds a shard. It takes commands at once; they wait for the first Follow that names a leader.
 func (r *Relay) Shard(p Parts) *Shard {
 	if p.Today == nil {
 		p.Today = func() trade.Day { return 0 }
+	}
+	if p.Applied == nil {
+		p.Applied = func() uint64 { return 0 }
 	}
 	s := newShard(r, p)
 	r.mutex.Lock()

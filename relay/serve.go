@@ -23,6 +23,7 @@ type visit struct {
 	count  int
 	left   atomic.Int32 // results that are missing, and one for serve itself
 	epoch  uint64
+	index  func() uint64 // Parts.Applied
 	answer func([]byte, error)
 	body   []byte
 }
@@ -60,7 +61,7 @@ func (s *Shard) serve(from uint64, q *question, answer func([]byte, error)) {
 		g.refused = g.refused || !leads
 		leads = !g.refused
 	}
-	v.epoch = g.epoch
+	v.epoch, v.index = g.epoch, s.Applied
 	today := s.Today()
 	for i := range q.count {
 		day, command := q.next()
@@ -121,7 +122,7 @@ func (v *visit) finish() {
 	if v.left.Add(-1) > 0 {
 		return
 	}
-	v.body = appendReply(v.body[:0], v.epoch, v.count)
+	v.body = appendReply(v.body[:0], v.epoch, v.index(), v.count)
 	for _, one := range v.slots[:v.count] {
 		v.body = appendResult(v.body, one.what, &one.answer)
 	}

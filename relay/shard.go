@@ -67,6 +67,7 @@ type ending struct {
 	done   func(trade.Answer, error)
 	answer trade.Answer
 	err    error
+	index  uint64 // is to be in the books here first; 0: it comes from them
 }
 
 // A batch is the commands of one call. Once it is given up its orders are nil, and its answer means nothing.
@@ -166,9 +167,28 @@ func (s *Shard) unlock() {
 	ended := s.ended
 	s.ended = nil
 	s.mutex.Unlock()
-	for i := range ended {
-		ended[i].done(ended[i].answer, ended[i].err)
+	for len(ended) > 0 { // those of one reply together
+		n := 1
+		for n < len(ended) && ended[n].index == ended[0].index {
+			n++
+		}
+		s.tell(ended[:n:n])
+		ended = ended[n:]
 	}
+}
+
+// tell gives answers, when what they tell of is in the books here.
+func (s *Shard) tell(ended []ending) {
+	give := func(error) { // an answer holds, whatever became of these books
+		for i := range ended {
+			ended[i].done(ended[i].answer, ended[i].err)
+		}
+	}
+	if ended[0].index == 0 || s.Await == nil {
+		give(nil)
+		return
+	}
+	s.Await(ended[0].index, give)
 }
 
 // end has an order answered at unlock. The mutex is held.
@@ -176,7 +196,7 @@ func (s *Shard) end(o *order, a trade.Answer, err error) {
 	if errors.Is(err, replica.ErrUnknown) {
 		s.unknown.Add(1)
 	}
-	s.ended = append(s.ended, ending{o.done, a, err})
+	s.ended = append(s.ended, ending{done: o.done, answer: a, err: err})
 	s.release(o)
 }
 
@@ -465,6 +485,7 @@ func (s *Shard) settle(o *order, reply *replyReader) {
 			return
 		}
 		s.end(o, a, nil)
+		s.ended[len(s.ended)-1].index = reply.index
 	case notLeader:
 		s.cameBack(o, a, replica.ErrNotLeader)
 	case full:
