@@ -89,7 +89,8 @@ const (
 )
 
 // A reply is the answer to a question: uint8 version, uint64 newest epoch, uint64 index of the log at or behind which
-// everything lies that was answered, uint32 count, then count times uint8 result and, where it is answered, the answer.
+// everything lies that was answered, uint32 count, then count times uint8 result and, where it is answered, the
+// answer.
 const replyHeader = 1 + 8 + 8 + 4
 
 func appendReply(b []byte, epoch, index uint64, count int) []byte {
