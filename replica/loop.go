@@ -1,21 +1,13 @@
 package replica
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math"
-	"os"
-	"slices"
 	"sync"
 	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
-	"go.etcd.io/raft/v3/tracker"
-
-	"evenkeel/core/must"
 )
 
 // A loop owns the protocol: it packs commands into proposals, carries the protocol's work to the journal and the
@@ -179,45 +171,6 @@ func (l *loop[A]) start() bool {
 	return l.askFresh() || proposed || changed || transferred
 }
 
-// propose hands batches to the protocol: full ones while the limit allows, another only when no sync is under way, so
-// that what comes in during a sync shares the next. It reports whether there was one.
-func (l *loop[A]) propose() (any bool) {
-	for l.leading && l.transfer == nil && (l.change == nil || !l.change.leaves) && l.inFlight < l.limits.InFlight {
-		b := l.queue.take(l.appending == 0 && len(l.proposed) == 0)
-		if b == nil {
-			return any
-		}
-		any = true
-		l.time = max(l.time, l.clock().UnixNano())
-		stampPayload(b.payload, l.group, l.time, len(b.dones))
-		err := l.raft.Propose(b.payload) // copies the payload
-		b.size = len(b.payload)
-		l.queue.reuse(b)
-		if err != nil {
-			l.lose([]*batch[A]{b}, ErrNotLeader)
-			continue
-		}
-		l.proposed = append(l.proposed, b)
-		l.inFlight++
-	}
-	return any
-}
-
-func (l *loop[A]) lose(lost []*batch[A], why error) {
-	if len(lost) > 0 {
-		l.applier.in.post(applierWork[A]{lost: lost, why: why})
-	}
-}
-
-// abandon answers everything in flight that the applier does not have yet: nobody knows what becomes of it.
-func (l *loop[A]) abandon() {
-	lost := slices.Concat(l.placed, l.proposed)
-	l.inFlight -= len(lost)
-	l.placed, l.proposed = nil, nil
-	l.lose(lost, ErrUnknown)
-	l.loseChange()
-}
-
 // carryOut does what a Ready asks for. Messages to the journal and the applier go in order and are never dropped.
 func (l *loop[A]) carryOut(rd raft.Ready) {
 	if rd.HardState != nil {
@@ -261,95 +214,6 @@ func (l *loop[A]) save(m *raftpb.Message) {
 		l.appending++
 	}
 	l.journal.in.post(w)
-}
-
-// send hands messages to the transport. Snapshots go their own way.
-func (l *loop[A]) send(messages []*raftpb.Message) {
-	plain := messages[:0]
-	for _, m := range messages {
-		if m.GetType() == raftpb.MsgSnap {
-			l.sendSnapshot(m)
-		} else {
-			plain = append(plain, m)
-		}
-	}
-	if len(plain) > 0 {
-		l.transport.Send(l.group, plain)
-	}
-}
-
-// sendSnapshot hands the snapshot file that a message is about to the transport: one at a time to each node.
-func (l *loop[A]) sendSnapshot(m *raftpb.Message) {
-	to := m.GetTo()
-	if l.sending[to] {
-		l.raft.ReportSnapshot(to, raft.SnapshotFailure) // the one before it is still on its way
-		return
-	}
-	l.sending[to] = true
-	meta := m.GetSnapshot().GetMetadata()
-	path := snapshotPath(l.keeper.home.snapshots(), position{meta.GetIndex(), meta.GetTerm()})
-	open := func() (io.ReadCloser, int64, error) {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, 0, err
-		}
-		info, err := file.Stat()
-		if err != nil {
-			return nil, 0, errors.Join(err, file.Close())
-		}
-		return file, info.Size(), nil
-	}
-	l.transport.SendSnapshot(l.group, m, open, func(err error) { l.in.post(loopWork[A]{sent: m, err: err}) })
-}
-
-// onSent tells the protocol how sending a snapshot ended.
-func (l *loop[A]) onSent(m *raftpb.Message, err error) {
-	delete(l.sending, m.GetTo())
-	status := raft.SnapshotFinish
-	if err != nil {
-		status = raft.SnapshotFailure
-		l.log.Warn("sending a snapshot", "group", l.group, "to", m.GetTo(), "error", err)
-	}
-	l.raft.ReportSnapshot(m.GetTo(), status)
-}
-
-// place notes where an own batch came to lie in the log. A leader appends nothing but its own proposals, in order, and
-// an entry without content when it begins.
-func (l *loop[A]) place(e *raftpb.Entry) {
-	if e.GetType() != raftpb.EntryNormal || len(e.Data) == 0 {
-		l.placeChange(e)
-		return
-	}
-	l.time = max(l.time, payloadTime(e.Data))
-	if len(l.proposed) == 0 || e.GetTerm() != l.term {
-		return
-	}
-	b := l.proposed[0]
-	must.Hold(len(e.Data) == b.size, "entries of a leader's term are its batches in order")
-	l.proposed[0] = nil
-	l.proposed = l.proposed[1:]
-	b.index, b.term = e.GetIndex(), e.GetTerm()
-	l.placed = append(l.placed, b)
-}
-
-// claim returns the own batches among agreed entries. What has another entry in its place is lost.
-func (l *loop[A]) claim(entries []*raftpb.Entry) []*batch[A] {
-	var own []*batch[A]
-	for _, e := range entries {
-		if len(l.placed) == 0 || l.placed[0].index != e.GetIndex() {
-			continue
-		}
-		b := l.placed[0]
-		l.placed[0] = nil
-		l.placed = l.placed[1:]
-		if b.term != e.GetTerm() {
-			l.inFlight--
-			l.lose([]*batch[A]{b}, ErrUnknown)
-			continue
-		}
-		own = append(own, b)
-	}
-	return own
 }
 
 func (l *loop[A]) take(w *loopWork[A]) {
@@ -404,23 +268,6 @@ func (w *loopWork[A]) refuse(why error) {
 	}
 	if w.order != nil {
 		w.order.done(why)
-	}
-}
-
-// receive takes a message of another node. One that does not fit is ignored, as if it had been lost.
-func (l *loop[A]) receive(m *raftpb.Message) {
-	if l.hung && m.GetType() == raftpb.MsgTimeoutNow {
-		return // a node whose disk hangs must not lead
-	}
-	switch {
-	case tellsRemoved(m):
-		l.fail(removedError(l.node, l.group))
-	case l.memory.wasRemoved(m.GetFrom()):
-		l.tellRemoved(m.GetFrom())
-	case m.GetType() == raftpb.MsgApp && m.GetIndex() == 0 && len(l.memory.ids()) == 0:
-		// A log from its first entry does not say who the members were: a snapshot will.
-	default:
-		_ = l.raft.Step(m)
 	}
 }
 
@@ -564,32 +411,6 @@ func (l *loop[A]) publish() {
 	l.mutex.Lock()
 	l.public.committed = l.committed
 	l.public.inFlight, l.public.entries, l.public.bytes = l.inFlight, len(l.memory.sizes), l.memory.bytes
-	l.mutex.Unlock()
-}
-
-// observe notes how far the others are, and which entries those who are up will soon ask for.
-func (l *loop[A]) observe() {
-	var followers []Follower
-	l.pin = math.MaxUint64
-	if l.leading {
-		l.raft.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
-			if id == l.node {
-				return
-			}
-			follower := Follower{Node: id, Learner: kind == raft.ProgressTypeLearner, Match: p.Match,
-				Active: p.RecentActive, Snapshot: p.State == tracker.StateSnapshot}
-			followers = append(followers, follower)
-			has := p.Match
-			if follower.Snapshot {
-				has = p.PendingSnapshot
-			}
-			if p.RecentActive && has+1 >= l.memory.first {
-				l.pin = min(l.pin, has)
-			}
-		})
-	}
-	l.mutex.Lock()
-	l.public.followers = followers
 	l.mutex.Unlock()
 }
 
