@@ -5,9 +5,12 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 )
 
 func encodePayload(group uint64, time int64, commands ...[]byte) []byte {
@@ -108,6 +111,66 @@ func FuzzSegment(f *testing.F) {
 		}
 		if _, err := laterState(reader.tail, reader.last.index); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzMembers(f *testing.F) {
+	f.Add(encodeMembers([]Member{{ID: 1, Address: "a:1"}, {ID: 1 << 40, Learner: true}}))
+	f.Add([]byte{0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		members, err := decodeMembers(b)
+		if err == nil && len(b) > 0 && !bytes.Equal(encodeMembers(members), b) {
+			t.Fatalf("%x has two encodings", b)
+		}
+	})
+}
+
+func FuzzRoster(f *testing.F) {
+	r := newRoster([]Member{{ID: 1, Address: "a:1"}, {ID: 3, Learner: true}})
+	r.removed = []uint64{2, 9}
+	r.conf.VotersOutgoing, r.conf.AutoLeave = []uint64{1, 7}, new(true)
+	f.Add(encodeRoster(r))
+	f.Add(encodeRoster(newRoster(nil)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeRoster(b)
+		if err == nil && !bytes.Equal(encodeRoster(r), b) {
+			t.Fatalf("%x has two encodings", b)
+		}
+	})
+}
+
+func FuzzMarker(f *testing.F) {
+	for _, members := range [][]Member{nil, {{ID: 2}}, {{ID: 2, Address: "a:1"}, {ID: 3, Learner: true}}} {
+		f.Add((&home{group: 1, node: 2, initial: newRoster(members)}).marker())
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h := &home{group: 1, node: 2}
+		if err := h.readMarker(text); err == nil && h.marker() != text {
+			t.Fatalf("%q has two readings", text)
+		}
+	})
+}
+
+// FuzzChange applies any change of members to a roster: it is refused, or makes a roster that can be written and read.
+func FuzzChange(f *testing.F) {
+	entry, err := proto.Marshal(&raftpb.ConfChangeV2{Context: encodeMembers([]Member{{ID: 4, Address: "d:4"}}),
+		Changes: []*raftpb.ConfChangeSingle{{Type: raftpb.ConfChangeAddLearnerNode.Enum(), NodeId: new(uint64(4))}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(entry)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := newRoster([]Member{{ID: 1}, {ID: 2}, {ID: 3}})
+		for range 2 {
+			if err := r.reform(logEntry{kind: raftpb.EntryConfChangeV2, data: b}); err != nil {
+				return
+			}
+		}
+		back, err := decodeRoster(encodeRoster(r))
+		if err != nil || back.conf.Equivalent(r.conf) != nil || !slices.Equal(back.removed, r.removed) {
+			t.Fatalf("%+v reads back as %+v, %v", r, back, err)
 		}
 	})
 }

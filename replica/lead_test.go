@@ -260,3 +260,38 @@ func TestReadersAreBounded(t *testing.T) {
 		t.Fatalf("the third of two: %v", last)
 	}
 }
+
+func TestVotesOutliveACrash(t *testing.T) {
+	w := newWorld(t, 3)
+	w.propose("a")
+	w.agree([]string{"a"}, 1, 2, 3)
+	term := w.nodes[0].Group().Leadership().Term + 5
+	voted := func(by uint64) (granted bool) {
+		w.wire = nil
+		w.nodes[0].Group().Receive(&raftpb.Message{Type: raftpb.MsgVote.Enum(), From: new(by), To: new(uint64(1)),
+			Term: new(term), Index: new(uint64(1 << 40)), LogTerm: new(term - 1), Context: []byte("CampaignTransfer")})
+		w.nodes[0].StepLoop()
+		if len(w.wire) > 0 {
+			t.Fatalf("an answer before the vote was saved: %v", w.wire)
+		}
+		w.nodes[0].StepJournal()
+		w.nodes[0].StepLoop()
+		for _, m := range w.wire {
+			if m.GetType() == raftpb.MsgVoteResp && m.GetTo() == by {
+				return !m.GetReject()
+			}
+		}
+		t.Fatal("no answer")
+		return false
+	}
+	if !voted(2) {
+		t.Fatal("no vote")
+	}
+	if err := w.nodes[0].Crash(); err != nil {
+		t.Fatal(err)
+	}
+	w.open(1)
+	if voted(3) {
+		t.Fatal("two votes in one term")
+	}
+}

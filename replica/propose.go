@@ -8,7 +8,8 @@ import (
 	"evenkeel/core/must"
 )
 
-// This file follows the batches of a leader: from the queue to the protocol, to their place in the log, to the applier.
+// This file follows the batches of a leader: from the queue to the protocol, to their place in the log, to the
+// applier.
 
 // propose hands batches to the protocol: full ones while the limit allows, another only when no sync is under way, so
 // that what comes in during a sync shares the next. It reports whether there was one.

@@ -15,6 +15,9 @@
 //   - The members' states are compared every Limits.CompareEvery; one whose state is not that of most voters stops.
 //     What a restart or a snapshot makes is held to the same comparisons.
 //   - What a group does beyond the first release is a Feature, active on all members from one entry of the log on.
+//   - A node id is never used twice in a group. A vote and an acknowledgement leave this node after they are on its
+//     disk.
+//   - Memory is bounded however far a member is behind: it gets a snapshot.
 //   - Only an unfinished end of the log is cut at start. Any other damage refuses to start (CorruptError).
 //
 // It never looks into a command, never answers before the disk has, never reuses a log that failed, and never drops or
@@ -22,15 +25,17 @@
 //
 // One goroutine owns each state: the raft loop (loop.go) owns the protocol and the log in memory, the journal
 // (journal.go) owns the write-ahead log, the applier (applier.go) owns the machine, the keeper (keeper.go) makes
-// snapshots. They speak through mailboxes whose content the limits bound.
+// snapshots. They speak through mailboxes whose content the limits bound. Each does what lies in its mailbox in a
+// step; a Manual group has no goroutines, and its holder calls the steps.
 //
 // On disk, under Options.Dir:
 //
-//	g<group>/MARKER      who this directory belongs to: format, group, node, voters
+//	g<group>/MARKER      who this directory belongs to: format, group, node, members when it was new
 //	g<group>/DIVERGED    there while the state of this node is not that of most members: at which index
 //	g<group>/LOCK        held by the process that has the group open
 //	g<group>/log/        segments of the write-ahead log; kept for ever as the archive unless Options.DropOldLog
-//	g<group>/snapshots/  <term>-<index>.snapshot, the newest Limits.SnapshotsKept
+//	g<group>/snapshots/  <term>-<index>.snapshot, the newest Limits.SnapshotsKept; <term>-<index>.received is
+//	                     one of the leader's on its way in (install.go)
 //
 // Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm" (extended version, 2014);
 // go.etcd.io/raft/v3 (RawNode with AsyncStorageWrites) and the write-ahead log of go.etcd.io/etcd/server/v3.

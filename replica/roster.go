@@ -301,6 +301,9 @@ func decodeChange(data []byte) (*raftpb.ConfChangeV2, error) {
 	if err := proto.Unmarshal(data, c); err != nil {
 		return nil, err
 	}
+	if t := c.GetTransition(); t < raftpb.ConfChangeTransitionAuto || t > raftpb.ConfChangeTransitionJointExplicit {
+		return nil, fmt.Errorf("unknown transition %d", t) // the protocol's package panics
+	}
 	if _, err := decodeMembers(c.GetContext()); err != nil {
 		return nil, err
 	}
