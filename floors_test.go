@@ -22,22 +22,22 @@ core/planted   0
 core/trade     1  core/money
 core/book      2  core/money core/must core/trade
 core/rules     2  core/money core/must core/trade
-core/ledger    3  core/digest core/money core/must core/rules core/trade
+core/ledger    3  core/digest core/money core/must core/planted core/rules core/trade
 core/risk      4  core/ledger core/money core/rules core/trade
-core/broker    5  core/digest core/ledger core/money core/must core/risk core/rules core/trade
-core/exchange  5  core/book core/money core/must core/rules core/trade
+core/broker    5  core/digest core/ledger core/money core/must core/planted core/risk core/rules core/trade
+core/exchange  5  core/book core/money core/must core/planted core/rules core/trade
 
 replica        1  core/must
 peer           1
 szse           2  core/money core/must core/trade
 auth           2  core/money core/must core/trade
-records        2  core/must core/trade
+records        2  core/must core/planted core/trade
 relay          4  core/trade peer replica + books core/broker core/rules records
-books          6  core/broker core/must core/trade records replica
-venue          3  core/money core/must core/trade szse + core/broker core/exchange core/rules exchange
+books          6  core/broker core/must core/planted core/trade records replica
+venue          3  core/money core/must core/planted core/trade szse + core/broker core/exchange core/rules exchange
 feed           3  core/money core/trade szse
 intake         3  auth core/trade records replica
-exchange       6  core/book core/exchange core/money core/rules core/trade replica szse
+exchange       6  core/book core/exchange core/money core/planted core/rules core/trade replica szse
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake peer
                   records relay replica szse venue
@@ -49,7 +49,8 @@ drill/report   0
 drill          7  core/broker core/exchange core/money core/trade drill/cable drill/disk drill/load drill/report
                   exchange replica szse
 
-sim            9  books core/exchange core/money core/rules core/trade exchange records replica szse venue
+sim            9  books core/exchange core/money core/must core/rules core/trade exchange records replica szse venue
+                  + core/planted
 test/cluster   9
 test/house     9
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse

@@ -14,9 +14,11 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"time"
 
 	"evenkeel/core/broker"
 	"evenkeel/core/must"
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 	"evenkeel/records"
 	"evenkeel/replica"
@@ -59,6 +61,12 @@ func (b *Books) Follow(follow func(*trade.Output)) { b.follow = follow }
 
 // Apply implements replica.Machine.
 func (b *Books) Apply(e replica.Entry, answers []trade.Answer) {
+	if planted.Is(planted.ClockInApply) {
+		e.Time += time.Now().UnixNano() % 2
+	}
+	if planted.Is(planted.MapOrder) {
+		e.Commands = inMapOrder(e.Commands)
+	}
 	for i, command := range e.Commands {
 		b.out.Reset()
 		if err := trade.DecodeCommand(command, &b.command); err != nil {
@@ -69,6 +77,19 @@ func (b *Books) Apply(e replica.Entry, answers []trade.Answer) {
 		b.take(&b.out)
 	}
 	b.day.Commit(e.Index)
+}
+
+// inMapOrder gives commands in the order of a map. Only a planted bug does that.
+func inMapOrder(commands [][]byte) [][]byte {
+	places := map[int][]byte{}
+	for i, c := range commands {
+		places[i] = c
+	}
+	var mixed [][]byte
+	for _, c := range places {
+		mixed = append(mixed, c)
+	}
+	return mixed
 }
 
 // take gives what was left behind to the views.

@@ -173,8 +173,3 @@ func appendReport(frames []byte, m *core.Machine, r *core.Report) []byte {
 
 // onWire is a quantity of the books, which came from the wire or is part of one that did: it fits.
 func onWire(q money.Quantity) szse.Qty { return szse.Qty(q) * szse.QtyScale }
-
-// AppendReport appends a report of the books as the wire has it.
-func AppendReport(frames []byte, m *core.Machine, r *core.Report) []byte {
-	return appendReport(frames, m, r)
-}

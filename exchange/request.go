@@ -105,6 +105,9 @@ func (b *Session) answered(head *szse.OrderHead, kind szse.MsgType, a core.Answe
 		b.news.tell()
 	}
 	if b.over != nil && b.pending == 0 {
+		if b.gone {
+			b.gateway.forget(b)
+		}
 		b.gateway.wake(b.pbu)
 	}
 }

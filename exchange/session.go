@@ -8,6 +8,7 @@ import (
 	"time"
 
 	core "evenkeel/core/exchange"
+	"evenkeel/core/planted"
 	"evenkeel/szse"
 )
 
@@ -78,7 +79,7 @@ func (b *Session) Unit() Unit {
 // stop ends the session; the first reason stays. When it has returned, nothing more of the session enters the journal,
 // and no report is given to it.
 func (b *Session) stop(why error, status int32) {
-	if b.over != nil {
+	if b.over != nil || planted.Is(planted.OldSessionSpeaks) && errors.Is(why, errReplaced) {
 		return
 	}
 	b.over, b.last = why, status
@@ -112,8 +113,11 @@ func (b *Session) Gone() {
 	b.mu.Lock()
 	b.stop(io.EOF, szse.LogoutDone)
 	b.said, b.gone = true, true
+	waits := b.pending > 0 // then a newer session must find it, and wait for what is on its way to the journal
 	b.mu.Unlock()
-	b.gateway.forget(b)
+	if !waits {
+		b.gateway.forget(b)
+	}
 	b.gateway.wake(b.pbu)
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"evenkeel/core/must"
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 )
 
@@ -106,6 +107,9 @@ func (d *Day) shard(id trade.AccountID) *shard { return &d.shards[uint64(id)%sha
 func (d *Day) Fold(events []trade.Event) {
 	for i := range events {
 		e := &events[i]
+		if planted.Is(planted.DayNotCommitted) && e.Kind == trade.CashMoved && e.Number%8 == 0 {
+			continue
+		}
 		if e.Kind == trade.DayStarted {
 			d.turn(e.Day)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 )
 
@@ -125,6 +126,9 @@ func (d *Day) restoreAccount(id trade.AccountID, events []byte) error {
 	s := d.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if planted.Is(planted.DayNotRestored) && id%2 == 0 {
+		return nil
+	}
 	if s.accounts[id] != nil {
 		return fmt.Errorf("%w: it comes twice", trade.ErrUnreadable)
 	}

@@ -294,13 +294,13 @@ func (l *loop[A]) onInstalled() {
 func (a *applier[A]) replace(by *arrival[A]) {
 	a.machine, a.time = by.machine, by.head.time
 	a.beginGoverning(newClerk[A](a.home, a.features, by.head))
+	if a.replaced != nil { // before anybody who waits for the index is told: they look at what follows the machine
+		a.replaced(a.machine, by.head.at.index)
+	}
 	a.mutex.Lock()
 	a.place = by.head.at
 	a.mutex.Unlock()
 	a.readers.reach(a.place.index)
-	if a.replaced != nil {
-		a.replaced(a.machine, a.place.index)
-	}
 }
 
 // installed goes on from a snapshot that was installed.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	core "evenkeel/core/exchange"
 	"evenkeel/core/money"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
@@ -154,7 +155,7 @@ func (d *desk) turn() {
 		func() bool { d.list(secondDay); d.ask(); return true },
 		func() bool { return d.done == len(d.todo) },
 		func() bool {
-			if w.exchange.up && w.exchange.books.core.Day() == secondDay && w.exchange.venuesAre(trade.Continuous) {
+			if w.exchange.up && w.exchange.day() == secondDay && w.exchange.venuesAre(trade.Continuous) {
 				return true
 			}
 			w.exchange.stimulate(func() { w.exchange.open(secondDay, false) })
@@ -204,12 +205,13 @@ func (m *market) venuesAre(p trade.Phase) bool {
 	if !m.up {
 		return false
 	}
-	for v := trade.SSE; v <= trade.BSE; v++ {
-		if m.books.core.VenuePhase(v) != p {
-			return false
+	all := true
+	m.view(func(c *core.Machine) {
+		for v := trade.SSE; v <= trade.BSE; v++ {
+			all = all && c.VenuePhase(v) == p
 		}
-	}
-	return true
+	})
+	return all
 }
 
 // leader is the node that leads and is ready, nil when there is none or two.

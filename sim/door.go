@@ -188,8 +188,7 @@ func (t transport) SendSnapshot(
 	}
 	w.net.send(t.place, to.place, messageTag, func() {
 		to.stimulate(func() {
-			_ = content
-			tell(errLost)
+			tell(to.group.Group().ReceiveSnapshot(copyMessage(m), bytes.NewReader(content)))
 			to.poke()
 		})
 	})

@@ -6,16 +6,20 @@ import (
 
 // Faults happen at random moments while the world is troubled. Each has an end, and heal ends those that are left.
 type faults struct {
-	world  *World
-	ended  bool
-	undone []func() // by heal, in order: what ends a fault that lasts
-	ill    *node    // the one machine whose disk is damaged or lost: a minority
+	world    *World
+	ended    bool
+	undone   []func() // by heal, in order: what ends a fault that lasts
+	changing bool     // members are being changed
+	ill      *node    // the one machine whose disk is damaged or lost: a minority
 }
 
 func (f *faults) begin() {
 	w := f.world
 	if w.mix.rolls {
 		w.after(w.below(w.mix.trouble), faultTag, w.desk.turn)
+	}
+	if w.mix.learner {
+		w.after(w.below(w.mix.trouble/2), faultTag, f.addLearner)
 	}
 	if len(w.mix.kinds) > 0 {
 		f.next()
@@ -100,7 +104,7 @@ func (f *faults) reviveLater(n *node) {
 }
 
 func (f *faults) revive(n *node) {
-	if n.up || n.gone {
+	if n.up || n.gone || n.lost {
 		return
 	}
 	n.world.counts.Restarts++
@@ -129,6 +133,11 @@ func (f *faults) happen(k kind) bool {
 		w.say("*** %v", k)
 		w.exchange.pause()
 		f.until(f.lasting(), w.exchange.wake)
+		return true
+	case slowExchange:
+		w.say("*** %v", k)
+		w.exchange.slow = w.below(120 * time.Millisecond)
+		f.until(f.lasting(), func() { w.exchange.slow = 0 })
 		return true
 	case linkCut:
 		leader := w.leader()

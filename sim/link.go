@@ -158,6 +158,7 @@ func (n *node) alarm(talk *venue.Conversation, now time.Time) {
 // propose gives the conversation's commands to the log.
 func (n *node) propose(talk *venue.Conversation) (did bool) {
 	for p := talk.Proposal(); p != nil; p = talk.Proposal() {
+		n.tell(p)
 		err := n.group.Group().Submit(p, func(a trade.Answer, err error) {
 			talk.Answered(a, err)
 			if n.world.trace != nil && (err != nil || a.Reason != trade.Accepted) {
@@ -178,4 +179,25 @@ func (n *node) propose(talk *venue.Conversation) (did bool) {
 		}
 	}
 	return did
+}
+
+// tell writes to the trace what the exchange said.
+func (n *node) tell(p []byte) {
+	if n.world.trace == nil {
+		return
+	}
+	var c trade.Command
+	if err := trade.DecodeCommand(p, &c); err != nil {
+		n.world.fail("%s: the link proposes what cannot be read: %v", n.name, err)
+		return
+	}
+	switch r := &c.Report; c.Kind {
+	case trade.ReportKind:
+		n.world.say("%s proposes report %d of partition %d: type %d, request %d, order %d, %d at %d, reason %d", n.name,
+			r.Index, r.Partition, r.Type, r.Request&trade.NumberMask, r.Order&trade.NumberMask, r.Quantity, r.Price, r.Reason)
+	case trade.SetPhaseKind:
+		n.world.say("%s proposes phase %+v", n.name, c.SetPhase)
+	case trade.StartDayKind, trade.EndDayKind:
+		n.world.say("%s proposes start %d or end %d", n.name, c.StartDay.Day, c.EndDay.Day)
+	}
 }

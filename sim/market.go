@@ -1,14 +1,15 @@
 package sim
 
 import (
-	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	core "evenkeel/core/exchange"
 	"evenkeel/core/money"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
+	"evenkeel/exchange"
 	"evenkeel/replica"
 )
 
@@ -16,15 +17,19 @@ import (
 // Other brokers trade there too: they make orders for ours to meet.
 type market struct {
 	process
-	dir     string
-	group   *replica.Manual[core.Answer]
-	books   *pit
-	gate    *gateway // the newest session
-	poked   bool
-	writing bool
-	slow    time.Duration // added to each step
-	makers  int           // orders that others have made
-	resting []core.ClOrdID
+	dir      string
+	group    *replica.Manual[core.Answer]
+	books    *exchange.Machine
+	gateway  *exchange.Gateway
+	lines    []*line // open, in the order in which they came
+	hearing  *line   // the one that is listened to now
+	accepted int     // connections ever
+	greeted  int     // the newest session that was answered
+	poked    bool
+	writing  bool
+	slow     time.Duration // added to each step
+	makers   int           // orders that others have made
+	resting  []core.ClOrdID
 }
 
 // A security of the world.
@@ -66,46 +71,6 @@ func unit(s string) (p core.PBU) {
 	return p
 }
 
-// A pit is the exchange's books as a machine of its log.
-type pit struct {
-	core    *core.Machine
-	out     core.Output
-	decoder core.Decoder
-	heard   func(*core.Output) // nil for a shadow
-}
-
-// Apply implements replica.Machine.
-func (p *pit) Apply(e replica.Entry, answers []core.Answer) {
-	p.out.Reset()
-	for i, b := range e.Commands {
-		c, err := p.decoder.Command(b)
-		if err != nil {
-			answers[i] = core.Answer{Reason: trade.CommandUnreadable}
-			continue
-		}
-		answers[i] = p.core.Apply(trade.Time(e.Time), c, &p.out)
-	}
-	if p.heard != nil {
-		p.heard(&p.out)
-	}
-}
-
-// Snapshot implements replica.Machine.
-func (p *pit) Snapshot(w io.Writer) error {
-	_, err := w.Write(p.core.AppendSnapshot(nil))
-	return err
-}
-
-// Restore implements replica.Machine.
-func (p *pit) Restore(r io.Reader) error {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	p.core, err = core.Restore(b)
-	return err
-}
-
 func newMarket(w *World) *market {
 	m := &market{process: newProcess(w, "exchange", exchangePlace), dir: filepath.Join(w.dir, "exchange")}
 	m.start()
@@ -120,7 +85,7 @@ func (m *market) start() {
 	m.begin()
 	o := replica.Options[core.Answer]{
 		Dir: m.dir, Group: marketGroup, Node: 1, Clock: m.time, Limits: m.world.limits(),
-		New: func() replica.Machine[core.Answer] { return &pit{core: core.New(m.world.mix.partition)} },
+		New: func() replica.Machine[core.Answer] { return exchange.NewMachine(m.world.mix.partition) },
 	}
 	var err error
 	if m.group, err = replica.OpenManual(o); err != nil {
@@ -128,8 +93,8 @@ func (m *market) start() {
 		m.end()
 		return
 	}
-	m.books, _ = m.group.Machine().(*pit)
-	m.books.heard = func(out *core.Output) { m.world.counts.Trades += len(out.Trades) }
+	m.books, _ = m.group.Machine().(*exchange.Machine)
+	m.gateway = m.newGateway()
 	m.writing, m.poked = false, false
 	m.tick()
 	m.poke()
@@ -146,10 +111,10 @@ func (m *market) kill() {
 		return
 	}
 	m.end()
-	if m.gate != nil {
-		m.gate.stream.cut()
-		m.gate = nil
+	for _, l := range m.lines {
+		l.stream.cut()
 	}
+	m.lines = nil
 	if err := m.group.Crash(); err != nil {
 		m.world.fail("crash of the exchange: %v", err)
 	}
@@ -182,8 +147,8 @@ func (m *market) poke() {
 				m.poke()
 			})
 		}
-		if m.gate != nil {
-			m.gate.flush()
+		for _, l := range slices.Clone(m.lines) {
+			l.work()
 		}
 		if did {
 			m.poke()
@@ -251,7 +216,7 @@ func (m *market) quote() {
 		m.resting = append(m.resting[:at], m.resting[at+1:]...)
 		m.makers++
 		m.submit(&core.Cancel{PBU: unit(makerUnit), ClOrdID: makerID(m.makers), OrigClOrdID: id, Security: s.code,
-			Day: m.books.core.Day()})
+			Day: m.day()})
 		return
 	}
 	m.makers++
@@ -265,7 +230,7 @@ func (m *market) quote() {
 		m.resting = m.resting[1:]
 	}
 	m.submit(&core.NewOrder{PBU: unit(makerUnit), ClOrdID: id, Security: s.code, Side: side, Type: trade.Limit,
-		Day: m.books.core.Day(), Price: s.near(w), Quantity: 100 * money.Quantity(1+w.random.IntN(30))})
+		Day: m.day(), Price: s.near(w), Quantity: 100 * money.Quantity(1+w.random.IntN(30))})
 }
 
 func makerID(n int) (id core.ClOrdID) {
@@ -274,4 +239,18 @@ func makerID(n int) (id core.ClOrdID) {
 		n /= 10
 	}
 	return id
+}
+
+// view looks at the exchange's books.
+func (m *market) view(look func(*core.Machine)) { m.books.View(look) }
+
+func (m *market) day() (day trade.Day) {
+	m.view(func(c *core.Machine) { day = c.Day() })
+	return day
+}
+
+// lacking is the first report of a partition that the exchange has not made yet.
+func (m *market) lacking(partition uint32) (next uint64) {
+	m.view(func(c *core.Machine) { _, next = c.Kept(unit(brokerUnit), partition) })
+	return next
 }

@@ -24,6 +24,9 @@ type Mix struct {
 	loss, duplication, reordering, delay int
 	longDelay                            time.Duration
 
+	breaks   int // of every write to a stream, in millionths: it breaks
+	refusals int // of every order that reaches the exchange: it is refused for good, without a report
+
 	every time.Duration // between two faults, on average
 	kinds []kind        // of faults that happen, drawn with equal odds
 }
@@ -50,6 +53,7 @@ const (
 	lostDisk
 	exchangeCrash
 	exchangePause
+	slowExchange
 	linkCut
 	transfer
 	replaceMember
@@ -59,7 +63,8 @@ const (
 var kindNames = [kinds]string{
 	"crash", "crash in a write", "power loss", "pause", "clock rate", "clock jump", "symmetric partition",
 	"one-way partition", "bridge partition", "slow path", "clogged path", "slow disk", "hung disk", "full disk",
-	"bit rot", "lost disk", "exchange crash", "exchange pause", "link cut", "transfer", "replaced member",
+	"bit rot", "lost disk", "exchange crash", "exchange pause", "slow exchange", "link cut", "transfer",
+	"replaced member",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -69,7 +74,7 @@ func draw(w *World) Mix {
 	m := Mix{
 		nodes: 3, accounts: 3 + w.random.IntN(4), think: 20*time.Millisecond + w.below(120*time.Millisecond),
 		trouble: 3*time.Second + w.below(5*time.Second), partition: uint32(1 + w.random.IntN(3)),
-		rolls: w.random.IntN(3) == 0, snapshots: time.Hour,
+		rolls: w.random.IntN(3) == 0, snapshots: 300*time.Millisecond + w.below(2*time.Second),
 		dropLog: w.random.IntN(2) == 0, memory: 1 << 16,
 		every: 80*time.Millisecond + w.below(900*time.Millisecond),
 	}
@@ -93,6 +98,12 @@ func draw(w *World) Mix {
 	if on() {
 		m.delay, m.longDelay = 1+w.random.IntN(50_000), 5*time.Millisecond+w.below(300*time.Millisecond)
 	}
+	if on() {
+		m.breaks = 1 + w.random.IntN(15_000)
+	}
+	if on() {
+		m.refusals = 1 + w.random.IntN(60_000)
+	}
 	for k := range kinds {
 		if on() {
 			m.kinds = append(m.kinds, k)
@@ -109,8 +120,9 @@ func (m *Mix) String() string {
 	}
 	return fmt.Sprintf("%d nodes (learner %t), %d accounts, think %v, trouble %v, %d partitions, day turns %t, "+
 		"snapshots every %v, drop log %t, memory %d; of a million messages lost %d, twice %d, out of order %d, "+
-		"late %d (up to %v); every %v one of: %s", m.nodes, m.learner, m.accounts, m.think, m.trouble, m.partition, m.rolls,
-		m.snapshots, m.dropLog, m.memory, m.loss, m.duplication, m.reordering, m.delay, m.longDelay, m.every,
+		"late %d (up to %v); of a million writes to the exchange broken %d, orders refused %d; every %v one of: %s", m.nodes, m.learner, m.accounts, m.think, m.trouble, m.partition, m.rolls,
+		m.snapshots, m.dropLog, m.memory, m.loss, m.duplication, m.reordering, m.delay, m.longDelay, m.breaks, m.refusals,
+		m.every,
 		strings.Join(names, ", "))
 }
 
@@ -118,8 +130,8 @@ func (m *Mix) String() string {
 func (c *Counts) add(o *Counts) {
 	for _, pair := range [...][2]*int{
 		{&c.Actions, &o.Actions}, {&c.Tries, &o.Tries}, {&c.Acknowledged, &o.Acknowledged}, {&c.Refused, &o.Refused},
-		{&c.Reads, &o.Reads}, {&c.Unknown, &o.Unknown}, {&c.Orders, &o.Orders}, {&c.Trades, &o.Trades},
-		{&c.Reports, &o.Reports}, {&c.Elections, &o.Elections}, {&c.Snapshots, &o.Snapshots},
+		{&c.Reads, &o.Reads}, {&c.Unknown, &o.Unknown}, {&c.Orders, &o.Orders}, {&c.Elections, &o.Elections},
+		{&c.Snapshots, &o.Snapshots},
 		{&c.Restarts, &o.Restarts}, {&c.Installed, &o.Installed}, {&c.Replaced, &o.Replaced},
 		{&c.Sessions, &o.Sessions}, {&c.Days, &o.Days},
 	} {

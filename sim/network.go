@@ -114,6 +114,7 @@ type stream struct {
 	net    *network
 	ends   [2]streamEnd
 	broken bool
+	torn   []byte // of what the exchange hears: a message that is not whole yet
 }
 
 type streamEnd struct {
@@ -147,6 +148,9 @@ func (s *stream) write(from int, b []byte) {
 	}
 	to := &s.ends[1-from]
 	to.pending = append(to.pending, b...)
+	if w := s.net.world; w.troubled && w.chance(w.mix.breaks) {
+		w.after(s.net.delay(s.pathTo(1-from)), streamTag, s.cut)
+	}
 	if !to.moving {
 		to.moving, to.since = true, s.net.world.now
 		s.move(1-from, s.net.delay(s.pathTo(1-from)))

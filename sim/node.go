@@ -8,6 +8,7 @@ import (
 
 	"evenkeel/books"
 	"evenkeel/core/trade"
+	"evenkeel/exchange"
 	"evenkeel/replica"
 	"evenkeel/venue"
 )
@@ -31,11 +32,14 @@ type node struct {
 	lead    replica.Leadership
 	phases  [trade.BSE + 1]trade.Phase
 
-	poked  bool
-	disk   disk
-	gone   bool // it is no member any more, and never comes back
-	member bool // it is one, or is to become one
-	ill    bool // its disk is damaged: it must not come back as it is
+	poked     bool
+	disk      disk
+	lost      bool  // its disk is empty: it never comes back
+	successor *node // the machine that takes its place
+	leaving   bool  // it is no member any more, and may not know
+	gone      bool  // it is no member any more, and never comes back
+	member    bool  // it is one, or is to become one
+	ill       bool  // its disk is damaged: it must not come back as it is
 }
 
 // brokerGroup is the one shard's.
@@ -73,7 +77,8 @@ func (n *node) open() {
 	o := replica.Options[trade.Answer]{
 		Dir: n.dir, Group: brokerGroup, Node: n.id, Clock: n.time, Limits: w.limits(), DropOldLog: w.mix.dropLog,
 		Transport: transport{n}, New: func() replica.Machine[trade.Answer] { return w.truth.machine(n) },
-		Disk: n.disk.between, Led: n.follow, MembersChanged: n.membersChanged,
+		Disk: n.disk.between, Led: n.follow, Join: n.voters == nil, Replaced: n.replaced,
+		MembersChanged: n.membersChanged,
 	}
 	for _, v := range n.voters {
 		o.Members = append(o.Members, replica.Member{ID: v})
@@ -86,8 +91,9 @@ func (n *node) open() {
 	n.group = group
 	n.attach(group.Machine())
 	link, err := venue.New(venue.Options{
-		Address: "127.0.0.1:1", Sender: "BROKER", Target: "EXCHANGE", Unit: brokerUnit, Password: "secret",
-		Outbox: n.outbox, Proposer: group.Group(), Full: replica.ErrFull, Heartbeat: time.Second,
+		Address: "127.0.0.1:1", Sender: brokerCompID, Target: exchange.CompID, Unit: brokerUnit,
+		Password: brokerPassword,
+		Outbox:   n.outbox, Proposer: group.Group(), Full: replica.ErrFull, Heartbeat: time.Second,
 		Jitter: w.below,
 	})
 	if err != nil {
@@ -106,7 +112,13 @@ func (n *node) open() {
 func (n *node) refuseStart(err error) {
 	n.end()
 	n.world.say("%s does not start: %v", n.name, err)
-	if !n.ill {
+	switch {
+	case n.leaving, isRemoved(err):
+		n.leaving, n.gone = true, true
+	case n.ill:
+		n.lost = true
+		n.world.faults.replaceWhenPossible(n)
+	default:
 		n.world.fail("%s does not start, and nothing is wrong with its disk: %v", n.name, err)
 	}
 }
@@ -214,6 +226,10 @@ func (n *node) failed(err error) {
 		return
 	}
 	n.kill()
+	if isRemoved(err) {
+		n.leaving, n.gone = true, true
+		return
+	}
 	n.world.faults.reviveLater(n)
 }
 

@@ -11,7 +11,7 @@ import (
 
 // healed reports whether everybody was served since a time.
 func (w *World) healed(since int64) bool {
-	if w.desk.closed || w.leader() == nil || !w.exchange.up {
+	if w.desk.closed || w.faults.changing || w.leader() == nil || !w.exchange.up {
 		return false
 	}
 	for _, n := range w.nodes {
@@ -69,9 +69,8 @@ func (w *World) rested() bool {
 	if leader == nil || !w.idle() || leader.talk == nil || leader.outbox.Len() > 0 || !w.exchange.up {
 		return false
 	}
-	m := w.exchange.books.core
-	for p := uint32(1); p <= m.Partitions(); p++ {
-		if _, next := m.Kept(unit(brokerUnit), p); next != leader.outbox.Lacking(p) {
+	for p := range w.mix.partition {
+		if w.exchange.lacking(p+1) != leader.outbox.Lacking(p+1) {
 			return false
 		}
 	}
@@ -93,12 +92,10 @@ func (w *World) rested() bool {
 func (w *World) restless() string {
 	var b strings.Builder
 	w.describe(&b)
-	m := w.exchange.books.core
-	for p := uint32(1); p <= m.Partitions(); p++ {
-		_, next := m.Kept(unit(brokerUnit), p)
-		fmt.Fprintf(&b, "; partition %d: the exchange's next report is %d", p, next)
+	for p := range w.mix.partition {
+		fmt.Fprintf(&b, "; partition %d: the exchange's next report is %d", p+1, w.exchange.lacking(p+1))
 		if leader := w.leader(); leader != nil {
-			fmt.Fprintf(&b, ", the books lack %d", leader.outbox.Lacking(p))
+			fmt.Fprintf(&b, ", the books lack %d", leader.outbox.Lacking(p+1))
 		}
 	}
 	return b.String()

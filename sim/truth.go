@@ -182,8 +182,28 @@ type execution struct {
 
 // judgeExchange: each order is there exactly once, and both sides say the same of it.
 func (w *World) judgeExchange(leader *node) {
-	m := w.exchange.books.core
 	seen := map[trade.OrderID]*execution{}
+	w.exchange.view(func(m *core.Machine) { w.execute(m, seen) })
+	known := 0
+	for _, a := range w.accounts {
+		for _, o := range leader.books.Day().Orders(a.id, records.OrderFilter{}) {
+			x := seen[o.ID]
+			if x != nil {
+				known++
+			}
+			if err := compareOrder(&o, x); err != nil {
+				w.fail("account %d, order %d (%s): %v", a.number, o.ID&trade.NumberMask, o.ClientID, err)
+				return
+			}
+		}
+	}
+	if known != len(seen) {
+		w.fail("the exchange has %d orders of ours, and %d of them are in the books", len(seen), known)
+	}
+}
+
+// execute folds the reports of all that the exchange has of ours.
+func (w *World) execute(m *core.Machine, seen map[trade.OrderID]*execution) {
 	for p := uint32(1); p <= m.Partitions(); p++ {
 		m.Reports(unit(brokerUnit), p, 1, func(r *core.Report) bool {
 			switch {
@@ -215,22 +235,6 @@ func (w *World) judgeExchange(leader *node) {
 			}
 			return true
 		})
-	}
-	known := 0
-	for _, a := range w.accounts {
-		for _, o := range leader.books.Day().Orders(a.id, records.OrderFilter{}) {
-			x := seen[o.ID]
-			if x != nil {
-				known++
-			}
-			if err := compareOrder(&o, x); err != nil {
-				w.fail("account %d, order %d (%s): %v", a.number, o.ID&trade.NumberMask, o.ClientID, err)
-				return
-			}
-		}
-	}
-	if known != len(seen) {
-		w.fail("the exchange has %d orders of ours, and %d of them are in the books", len(seen), known)
 	}
 }
 

@@ -32,7 +32,7 @@ type Report struct {
 // Counts say how much happened in a world.
 type Counts struct {
 	Actions, Tries, Acknowledged, Refused, Reads, Unknown int
-	Orders, Trades, Reports                               int
+	Orders                                                int
 	Faults                                                [kinds]int
 	Elections, Snapshots, Restarts, Installed, Replaced   int
 	Sessions, Days                                        int

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"evenkeel/core/must"
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 	"evenkeel/szse"
 )
@@ -84,6 +85,9 @@ const (
 func (l *Link) Converse(now time.Time) *Conversation {
 	c := &Conversation{link: l, silence: LogonTimeout, heard: now, now: now}
 	c.requests.open(l.o.Unit)
+	if planted.Is(planted.OutboxNotResent) {
+		c.requests.position, _ = l.o.Outbox.Newest()
+	}
 	return c
 }
 
@@ -99,7 +103,9 @@ func (c *Conversation) End(why error) {
 	if c.stage == over {
 		return
 	}
-	c.stage, c.err = over, why
+	if c.stage, c.err = over, why; planted.Is(planted.OutboxUnfenced) {
+		c.stage = atWork
+	}
 	c.link.window.used -= c.queue.drop()
 	c.link.counts.disconnected()
 }

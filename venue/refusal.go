@@ -1,6 +1,10 @@
 package venue
 
 import (
+	"cmp"
+	"slices"
+
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 	"evenkeel/szse"
 )
@@ -23,7 +27,7 @@ func (r *refusals) refuse(request trade.OrderID, why trade.Reason) {
 
 func (r *refusals) isFinal(request trade.OrderID) bool {
 	_, is := r.final[request]
-	return is
+	return is && !planted.Is(planted.RefusedSentAgain)
 }
 
 // tried counts an unknown refusal, and reports whether it was one too many.
@@ -47,6 +51,7 @@ func (r *refusals) pending(b *Outbox) []refusal {
 			delete(r.tries, request)
 		}
 	}
+	slices.SortFunc(list, func(a, b refusal) int { return cmp.Compare(a.item.Position, b.item.Position) })
 	return list
 }
 
@@ -58,7 +63,7 @@ type refusal struct {
 // takeReject decides what a BusinessReject means; the package comment has the table.
 func (c *Conversation) takeReject(m *szse.BusinessReject) error {
 	counts := &c.link.counts
-	if m.BusinessRejectReason == szse.RejectDuplicate {
+	if m.BusinessRejectReason == szse.RejectDuplicate && !planted.Is(planted.DuplicateIsRefusal) {
 		counts.duplicates.Add(1)
 		return nil
 	}
@@ -78,7 +83,7 @@ func (c *Conversation) takeReject(m *szse.BusinessReject) error {
 		return nil
 	case szse.RejectUnknownSecurity:
 		why = trade.UnknownSecurity
-	case szse.RejectUnreadable, szse.RejectApplication:
+	case szse.RejectUnreadable, szse.RejectApplication, szse.RejectDuplicate: // a duplicate never comes here
 	default:
 		if !c.link.refused.tried(request) {
 			counts.throttled.Add(1)

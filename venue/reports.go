@@ -3,6 +3,7 @@ package venue
 import (
 	"fmt"
 
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 	"evenkeel/szse"
 )
@@ -37,13 +38,16 @@ func (c *Conversation) takePlatform(m *szse.PlatformInfo) error {
 		if number <= 0 {
 			return fmt.Errorf("%w: partition %d, they count from 1", ErrProtocol, number)
 		}
-		if c.partition(number) != nil {
+		if c.partition(number) != nil || planted.Is(planted.PartitionForgotten) && number == 3 {
 			continue
 		}
 		if len(c.partitions) == szse.MaxPartitions {
 			return fmt.Errorf("%w: more than %d partitions", ErrProtocol, szse.MaxPartitions)
 		}
 		from := int64(c.link.o.Outbox.Lacking(uint32(number)))
+		if planted.Is(planted.SyncFromWrongIndex) && from > 1 {
+			from++
+		}
 		c.partitions = append(c.partitions, partition{number: number, asked: from, next: from, finished: -1})
 		c.requests.points = append(c.requests.points, szse.SyncPoint{PartitionNo: number, ReportIndex: from})
 	}
@@ -80,6 +84,9 @@ func (c *Conversation) takeReport(m szse.Report) error {
 		return fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	p.next++
+	if planted.Is(planted.ReportSkipped) && r.Type == trade.CancelRejectedReport {
+		return nil
+	}
 	if !c.requests.released {
 		c.requests.quiet = c.now
 		c.link.counts.synchronised.Add(1)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 	"evenkeel/szse"
 )
@@ -176,6 +177,9 @@ func (c *Conversation) appendBatch(into []byte) []byte {
 			return into
 		}
 		r.position = max(r.position, item.Position)
+		if planted.Is(planted.ClOrdIDRenewed) && item.Position <= r.old && !item.Cancel {
+			r.encoder.order.ClOrdID[0] ^= 1
+		}
 		if err != nil {
 			c.cannotSay(item, err)
 			continue

@@ -4,6 +4,7 @@ import (
 	"evenkeel/core/ledger"
 	"evenkeel/core/money"
 	"evenkeel/core/must"
+	"evenkeel/core/planted"
 	"evenkeel/core/risk"
 	"evenkeel/core/trade"
 )
@@ -144,6 +145,9 @@ func (s *State) outgoing(v *trade.Outgoing, i seat, o *order) {
 
 // Outbox visits the requests that the exchange has not confirmed, in the order in which they are to be sent again.
 func (s *State) Outbox(visit func(trade.Outgoing)) {
+	if planted.Is(planted.OutboxNotKept) {
+		return
+	}
 	var v trade.Outgoing
 	for i := s.chains[outbox].first; i != 0; i = s.at(i).next {
 		s.outgoing(&v, i, s.at(i))
@@ -181,7 +185,9 @@ func (o *order) settle() {
 // end closes an order: nothing stays frozen, nothing stays queued.
 func (s *State) end(i seat, o *order, status trade.OrderStatus, reason trade.Reason) {
 	must.Hold(!o.status.Done() && o.target == 0, "an order ends once")
-	s.books.Release(o.account, &o.Claim)
+	if !planted.Is(planted.FreezeKept) || status != trade.Cancelled {
+		s.books.Release(o.account, &o.Claim)
+	}
 	s.pull(i, o)
 	o.status, o.reason, o.doneAt, o.updated = status, reason, s.now, s.now
 	s.books.OrderClosed(o.account)

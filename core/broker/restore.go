@@ -10,6 +10,7 @@ import (
 
 	"evenkeel/core/ledger"
 	"evenkeel/core/money"
+	"evenkeel/core/planted"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 )
@@ -248,7 +249,9 @@ func (s *State) readOrders(f *opener, have *counts) error {
 		if len(id) == 0 || s.findClient(o.account, id, hash) != 0 {
 			return fmt.Errorf("%w: order %d has the client order id of another, or none", ErrDamaged, at+1)
 		}
-		s.clients.put(hash, at+1)
+		if !planted.Is(planted.ClientIDsNotKept) {
+			s.clients.put(hash, at+1)
+		}
 		if !o.status.Done() {
 			s.books.OrderOpened(o.account)
 		}
@@ -296,7 +299,9 @@ func (s *State) readMovements(f *opener, have *counts) error {
 		case int(m.account) >= s.accounts.Len():
 			return fmt.Errorf("%w: a movement of account %d, of %d", ErrDamaged, m.account, s.accounts.Len())
 		}
-		s.moved.put(s.movementHash(m.account, m.shares, s.clientIDs.read(m.reference)), at+1)
+		if !planted.Is(planted.MovementsNotKept) {
+			s.moved.put(s.movementHash(m.account, m.shares, s.clientIDs.read(m.reference)), at+1)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"evenkeel/core/money"
 	"evenkeel/core/must"
+	"evenkeel/core/planted"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 )
@@ -150,6 +151,9 @@ func (b *Books) fillBuy(n Number, c *Claim, t *rules.Tariff, done *trade.Trade, 
 	after.Cash, ok = Worst(&after, t, e.commission)
 	done.Fees = minus(fees, c.Fees)
 	paid := done.Amount + done.Fees.Total()
+	if planted.Is(planted.FeeTwice) {
+		paid += done.Fees.Commission
+	}
 	back := c.Cash - after.Cash - paid
 	must.Hold(ok && back >= 0, "a fill costs no more than was frozen for it")
 	p := b.insert(b.open(n), c.Security)

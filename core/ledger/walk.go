@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"evenkeel/core/money"
+	"evenkeel/core/planted"
 	"evenkeel/core/trade"
 )
 
@@ -62,6 +63,9 @@ func (b *Books) Walk(w *trade.Coder, n Number) {
 		trade.Int64(w, &p.cost)
 		if !w.Reading() {
 			continue
+		}
+		if planted.Is(planted.SettledEarly) {
+			p.sellable, p.bought = p.sellable+p.bought, 0
 		}
 		if w.Err() == nil && (p.security <= before || int(p.security) > len(b.custody)) {
 			w.Fail(fmt.Errorf("%w: account %d has security %d after %d, of %d",

@@ -89,11 +89,11 @@ const (
 	FeeTwice Bug = "fee-twice"
 	// ReportTwice: a report that came before is applied again.
 	ReportTwice Bug = "report-twice"
-	// ReportGapTaken: a report that does not follow is applied.
-	ReportGapTaken Bug = "report-gap-taken"
-	// DayNotCommitted: the day's records do not fold a command's last event.
+	// ReportSkipped: a report that seems of no interest is not given to the books.
+	ReportSkipped Bug = "report-skipped"
+	// DayNotCommitted: the day's records miss a movement of cash now and then.
 	DayNotCommitted Bug = "day-not-committed"
-	// DayNotRestored: the day's records forget the orders when they are restored.
+	// DayNotRestored: the day's records of some accounts are not restored.
 	DayNotRestored Bug = "day-not-restored"
 
 	// Of the link and the exchange's gateway: venue, exchange.
@@ -109,8 +109,8 @@ const (
 	SyncFromWrongIndex Bug = "sync-from-wrong-index"
 	// PartitionForgotten: reports of the last partition are never asked for.
 	PartitionForgotten Bug = "partition-forgotten"
-	// ReportsNotAwaited: the day ends in the books before its last reports came.
-	ReportsNotAwaited Bug = "reports-not-awaited"
+	// DuplicateIsRefusal: the refusal of a duplicate is taken for that of the request.
+	DuplicateIsRefusal Bug = "duplicate-is-refusal"
 	// OldSessionSpeaks: an older session's requests are taken after a newer logon.
 	OldSessionSpeaks Bug = "old-session-speaks"
 	// DuplicateTaken: the exchange takes a ClOrdID twice.
@@ -125,8 +125,8 @@ func All() []Bug {
 		ApplyMessageDropped, AppendReordered, TimeRunsBack, StaleRead, LearnerVotes, RemovedVotes,
 		SnapshotOverNewer, SnapshotLacksMembers, DropLogTooEarly, DivergenceIgnored, TransferLosesQueue,
 		ClientIDsNotKept, SessionsNotKept, MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored,
-		ReferenceIgnored, MapOrder, ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportGapTaken,
+		ReferenceIgnored, MapOrder, ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped,
 		DayNotCommitted, DayNotRestored, OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, RefusedSentAgain,
-		SyncFromWrongIndex, PartitionForgotten, ReportsNotAwaited, OldSessionSpeaks, DuplicateTaken,
+		SyncFromWrongIndex, PartitionForgotten, DuplicateIsRefusal, OldSessionSpeaks, DuplicateTaken,
 	}
 }
