@@ -3,10 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"evenkeel/api"
 	"evenkeel/books"
@@ -80,59 +77,6 @@ func (s *shard) unready() (reasons []string) {
 		reasons = append(reasons, fmt.Sprintf("%d securities are still to be listed", missing))
 	}
 	return reasons
-}
-
-// gauges are what the machine says of itself in /metrics.
-func (n *Node) gauges() (all []prometheus.Collector) {
-	for _, s := range n.shards {
-		all = append(all, s.gauges()...)
-	}
-	return all
-}
-
-// gauges are what a shard says of itself, under its number.
-func (s *shard) gauges() []prometheus.Collector {
-	labels := prometheus.Labels{"shard": strconv.Itoa(int(s.number))}
-	gauge := func(name, help string, read func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "evenkeel", Name: name, Help: help,
-			ConstLabels: labels}, read)
-	}
-	count := func(name, help string, read func() float64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "evenkeel", Name: name, Help: help,
-			ConstLabels: labels}, read)
-	}
-	return []prometheus.Collector{
-		gauge("log_applied_index", "Last log entry in the books.",
-			func() float64 { return float64(s.group.Status().Applied) }),
-		gauge("log_durable_index", "Last log entry on disk.",
-			func() float64 { return float64(s.group.Status().Durable) }),
-		gauge("log_queued_commands", "Commands that wait for the log.",
-			func() float64 { return float64(s.group.Status().QueuedCommands) }),
-		count("log_syncs_total", "Syncs of the log.", func() float64 { return float64(s.group.Status().Syncs) }),
-		count("log_slow_syncs_total", "Syncs that took longer than the limit.",
-			func() float64 { return float64(s.group.Status().SlowSyncs) }),
-		gauge("log_snapshot_index", "Last entry in the newest snapshot.",
-			func() float64 { return float64(s.group.Status().SnapshotIndex) }),
-		gauge("exchange_connected", "1 when logged on to the exchange.", func() float64 {
-			if s.link.Status().Connected {
-				return 1
-			}
-			return 0
-		}),
-		gauge("exchange_outbox", "Requests that the exchange has not confirmed.",
-			func() float64 { return float64(s.link.Status().Outbox) }),
-		count("exchange_reports_total", "Reports that the books took.",
-			func() float64 { return float64(s.link.Status().Applied) }),
-		count("exchange_unwanted_reports_total", "Reports, phases and days that the books refused: look into each.",
-			func() float64 { return float64(s.link.Status().Unwanted) }),
-		count("exchange_reconnects_total", "Sessions with the exchange that ended.",
-			func() float64 { return float64(s.link.Status().Reconnects) }),
-		gauge("records_lag_entries", "Log entries that the history has not taken.", func() float64 {
-			return max(0, float64(s.day().Index())-float64(s.node.history.Index(s.number)))
-		}),
-		gauge("records_waiting_bytes", "Bytes that wait for the history.",
-			func() float64 { return float64(s.views.tail.Waiting()) }),
-	}
 }
 
 // check reads the books' own audit of every shard, between two commands.

@@ -275,7 +275,8 @@ func (c *cluster) trouble() (reasons []string) {
 	}
 	for _, status := range peers.Status() {
 		var said hello
-		if status.Hello != nil && json.Unmarshal(status.Hello, &said) == nil && said.Shards != c.node.config.Shards {
+		if status.Hello != nil && json.Unmarshal(status.Hello, &said) == nil && said.Shards != 0 &&
+			said.Shards != c.node.config.Shards {
 			reasons = append(reasons, fmt.Sprintf("node %d has %d shards, this one %d: one of them was set up for another "+
 				"cluster", status.Node, said.Shards, c.node.config.Shards))
 		}

@@ -29,10 +29,9 @@ func (n *Node) openExchange(_, running context.Context) error {
 		Flow: n.config.Flow,
 		Log:  n.log,
 	}
-	for _, s := range n.shards {
-		unit := UnitOf(s.number)
-		unit.Password = string(n.config.ExchangePassword)
-		c.Units = append(c.Units, unit)
+	var err error
+	if c.Units, err = exchange.Units(unitCompID, unitPBU, string(n.config.ExchangePassword), len(n.shards)); err != nil {
+		return err
 	}
 	s, err := exchange.Open(c)
 	if err != nil {

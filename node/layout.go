@@ -43,6 +43,8 @@ func (n *Node) openLayout(_, _ context.Context) error {
 		kept = layout{Node: c.Node, Shards: max(1, c.Shards)}
 		if _, err := os.Stat(filepath.Join(c.Dir, brokerData)); err == nil {
 			kept = layout{Node: firstNode, Shards: 1}
+		} else if c.Join && c.Shards == 0 {
+			return nil // the others tell (learnLayout)
 		}
 	}
 	switch {
@@ -57,8 +59,31 @@ func (n *Node) openLayout(_, _ context.Context) error {
 	if text != nil {
 		return nil
 	}
-	if err := writeJSON(name, &kept); err != nil {
+	return c.writeLayout()
+}
+
+func (c *Config) writeLayout() error {
+	if err := writeJSON(filepath.Join(c.Dir, layoutName), &layout{Node: c.Node, Shards: c.Shards}); err != nil {
 		return fmt.Errorf("data directory: %w", err)
+	}
+	return nil
+}
+
+// learnLayout asks the nodes that this one joins how many shards there are.
+func (n *Node) learnLayout(ctx, _ context.Context) error {
+	c := &n.config
+	for c.Shards == 0 {
+		for _, status := range n.cluster.peers.Load().Status() {
+			var said hello
+			if status.Hello != nil && json.Unmarshal(status.Hello, &said) == nil && said.Shards > 0 {
+				c.Shards = said.Shards
+				return c.writeLayout()
+			}
+		}
+		if !pause(ctx, leaderPause) {
+			return errors.New("--join: no node of --peers was reached, to learn how many shards there are; are they running, " +
+				"and is --peer-tls of their cluster?")
+		}
 	}
 	return nil
 }

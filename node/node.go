@@ -43,7 +43,8 @@ const (
 	// that stands still for a moment is waited for; the door tells those who wait that their outcome is unknown.
 	stalledSync  = 30 * time.Second
 	firstNode    = 1
-	unitCompID   = "EVENKEEL-BROKER" // of shard 0 (UnitOf)
+	unitCompID   = "EVENKEEL-BROKER" // of shard 0 (exchange.Units)
+	unitPBU      = "EK0001"
 	exchangeData = "exchange"
 	brokerData   = "broker"
 )
@@ -139,10 +140,8 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	running, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
-		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.openShards,
-		n.openHistory, n.openExchange, n.openLinks, n.openDoor,
-		n.openServers,
-		n.openDemo, n.openDesk,
+		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.learnLayout, n.openShards, n.openHistory,
+		n.openExchange, n.openLinks, n.openDoor, n.openServers, n.openDemo, n.openDesk,
 	} {
 		bounded, done := context.WithTimeout(ctx, StartTime)
 		err := step(bounded, running)

@@ -12,6 +12,7 @@ import (
 
 	"evenkeel/auth"
 	"evenkeel/books"
+	"evenkeel/core/must"
 	"evenkeel/core/trade"
 	"evenkeel/exchange"
 	"evenkeel/intake"
@@ -43,13 +44,11 @@ type shard struct {
 // groupOf is the group of a shard's log. Groups count from 1.
 func groupOf(shard uint16) uint64 { return uint64(shard) + 1 }
 
-// UnitOf is the broker unit of a shard at the exchange: the name by which it logs on, and its number.
-func UnitOf(shard uint16) exchange.Unit {
-	u := exchange.Unit{CompID: unitCompID, PBU: fmt.Sprintf("EK%04d", shard+1)}
-	if shard > 0 {
-		u.CompID = fmt.Sprintf("%s-%d", unitCompID, shard+1)
-	}
-	return u
+// unitOf is the broker unit of a shard at the exchange: the name by which it logs on, and its number.
+func unitOf(shard uint16) exchange.Unit {
+	units, err := exchange.Units(unitCompID, unitPBU, "", int(shard)+1)
+	must.Hold(err == nil, "every shard that there may be has a broker unit")
+	return units[shard]
 }
 
 // day is the view of the shard's accounts. It must not be kept: a snapshot replaces it.
@@ -269,7 +268,7 @@ func (s *shard) inspect(ctx context.Context, look func(*books.Books)) error {
 
 // openLink makes the shard's link to the exchange. It is started when this node leads the shard.
 func (s *shard) openLink() (err error) {
-	unit, n := UnitOf(s.number), s.node
+	unit, n := unitOf(s.number), s.node
 	s.link, err = venue.New(venue.Options{
 		Address: n.config.ExchangeOrders, Sender: unit.CompID, Target: exchange.CompID, Unit: unit.PBU,
 		Password: n.config.ExchangePassword, Outbox: s.views.outbox, Proposer: s.group, Full: replica.ErrFull,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,7 +135,8 @@ func TestGrow(t *testing.T) {
 	f.more(c, 50)
 	for id := 2; id <= 4; id++ {
 		m := c.machine(id)
-		m.args = append(m.args, "--join", "--peers", c.peers(id))
+		at := slices.Index(m.args, "--shards") // the others tell it
+		m.args = append(slices.Delete(m.args, at, at+2), "--join", "--peers", c.peers(id))
 		c.start(m)
 		asked := first
 		if id == 4 { // in place of the first
