@@ -144,9 +144,13 @@ func (l *loop[A]) onReport(m *raftpb.Message) {
 	if !ok || !l.leading || !slices.Contains(l.memberIDs(), from) {
 		return
 	}
-	if r.kind == knowsReport {
+	switch r.kind {
+	case knowsReport:
 		l.chores.reported[from] = r
 		l.showKnowledge()
+		return
+	case wantReport:
+		l.onWanted(from, r.index)
 		return
 	}
 	l.onTaken(from, taken{index: r.index, scheme: r.scheme, result: r.result})

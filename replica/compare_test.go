@@ -8,6 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // An unsteady machine is a diary that remembers the command "x" wrongly while its fault is on, and finds rows that
@@ -79,6 +83,19 @@ func (w *world) failure(node uint64) error {
 	}
 }
 
+// stops waits until a node says that its state is wrong.
+func (w *world) stops(node uint64) {
+	w.t.Helper()
+	w.until("a node that has diverged", func() bool { return w.nodes[node-1].Group().Status().Diverged != "" })
+}
+
+// pass lets time pass.
+func (w *world) pass(by time.Duration) {
+	w.t.Helper()
+	since := w.now
+	w.until("time passes", func() bool { return w.now.Sub(since) >= by })
+}
+
 // comesBack opens a node's group again.
 func (w *world) comesBack(node uint64) {
 	w.t.Helper()
@@ -116,20 +133,10 @@ func TestDivergedMemberStops(t *testing.T) {
 			faults[bad-1].wrong = true
 			w.propose("x")
 			since := w.now
-			var err error
-			w.until("the failure", func() bool { err = w.failure(bad); return err != nil })
+			w.stops(bad)
 			limit := w.options[0].Limits.CompareEvery
 			if took := w.now.Sub(since); took > limit+limit/10 {
 				t.Errorf("it took %v", took)
-			}
-			var diverged *DivergedError
-			if !errors.As(err, &diverged) || diverged.Node != bad || len(diverged.Agree) != 2 ||
-				slices.Contains(diverged.Agree, bad) || diverged.Live == diverged.Shadow {
-				t.Fatalf("%v: %+v", err, diverged)
-			}
-			status := w.nodes[bad-1].Group().Status()
-			if status.Leading || !strings.Contains(status.Diverged, "DIVERGED") {
-				t.Errorf("%+v", status)
 			}
 			stopped := w.now
 			if _, now := w.lead(); now == bad {
@@ -139,6 +146,17 @@ func TestDivergedMemberStops(t *testing.T) {
 				t.Errorf("nobody led for %v", took)
 			}
 			w.propose("y")
+			var err error
+			w.until("the failure", func() bool { err = w.failure(bad); return err != nil })
+			var diverged *DivergedError
+			if !errors.As(err, &diverged) || diverged.Node != bad || len(diverged.Agree) != 2 ||
+				slices.Contains(diverged.Agree, bad) || diverged.Live == diverged.Shadow {
+				t.Fatalf("%v: %+v", err, diverged)
+			}
+			status := w.nodes[bad-1].Group().Status()
+			if status.Leading || !strings.Contains(status.Diverged, "DIVERGED") {
+				t.Errorf("%+v", status)
+			}
 			w.compared(bad)
 			faults[bad-1].wrong = false
 			note := filepath.Join(w.nodes[bad-1].group.home.dir, divergedName)
@@ -154,6 +172,117 @@ func TestDivergedMemberStops(t *testing.T) {
 				t.Error("the divergence is healed and not forgotten")
 			}
 		})
+	}
+}
+
+// TestSpoiledLogIsPassedOver: a node whose log leads to the wrong state every time (memory spoiled an entry before
+// it was written) comes back by a snapshot of the leader's. Its log stays: what it acknowledged is there, and its
+// vote.
+func TestSpoiledLogIsPassedOver(t *testing.T) {
+	w, faults := unsteadyWorld(t, 3)
+	w.propose("a")
+	_, leader := w.lead()
+	bad := leader%3 + 1
+	faults[bad-1].wrong = true // for ever
+	w.propose("x")
+	w.stops(bad)
+	w.propose("b")
+	before := w.nodes[bad-1].group.loop.memory.state
+	w.until("the failure", func() bool { return w.failure(bad) != nil })
+	if from, _ := w.nodes[bad-1].group.loop.memory.FirstIndex(); from != 1 {
+		t.Errorf("the log begins at %d", from)
+	}
+	w.comesBack(bad)
+	after := w.nodes[bad-1].group.loop.memory.state
+	if after.GetTerm() < before.GetTerm() || after.GetTerm() == before.GetTerm() && after.GetVote() != before.GetVote() {
+		t.Errorf("it voted %v and remembers %v", before, after)
+	}
+	w.propose("c")
+	w.compared(0)
+	w.compared(0)
+	if err := w.failure(bad); err != nil {
+		t.Error(err)
+	}
+	if got := diaryOf(w.nodes[bad-1]); !slices.Equal(got, []string{"a", "x", "b", "c"}) {
+		t.Errorf("it has %q", got)
+	}
+	indexes := 0
+	if err := w.nodes[bad-1].Group().Replay(0, func(Entry) error { indexes++; return nil }); err != nil || indexes != 4 {
+		t.Errorf("its log has %d commands, %v", indexes, err)
+	}
+}
+
+// TestMendingEnds: a node that cannot reach the leader fails all the same, and does not lead before.
+func TestMendingEnds(t *testing.T) {
+	w, faults := unsteadyWorld(t, 3)
+	_, leader := w.lead()
+	bad := leader%3 + 1
+	faults[bad-1].wrong = true
+	w.propose("x")
+	w.stops(bad)
+	if err := w.nodes[bad-1].Group().Submit([]byte("y"), nil); err == nil {
+		t.Error("it takes commands")
+	}
+	var refused error
+	w.nodes[bad-1].Group().AskFresh(func(_ uint64, err error) { refused = err })
+	if !errors.Is(refused, ErrFailed) {
+		t.Errorf("it answers questions: %v", refused)
+	}
+	w.isolate = true
+	since := w.now
+	w.nodes[bad-1].Group().Receive(&raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: new(leader), To: new(bad),
+		Term: new(w.nodes[bad-1].Group().Status().Term)})
+	for w.failure(bad) == nil && w.now.Sub(since) < time.Hour {
+		w.pass(w.options[0].Limits.Tick)
+		if state := w.nodes[bad-1].group.loop.raft.BasicStatus().RaftState; state != raft.StateFollower {
+			t.Fatal("it stands for election:", state)
+		}
+	}
+	if took, limit := w.now.Sub(since), w.options[0].Limits.MendWait; took < limit/2 || took > limit+time.Second {
+		t.Errorf("it took %v", took)
+	}
+	w.isolate = false
+	faults[bad-1].wrong = false
+	w.comesBack(bad)
+	w.compared(0)
+}
+
+// TestMendingRefusesSnapshots that are older than the divergence, or ahead of what this node's log is known to have.
+func TestMendingRefusesSnapshots(t *testing.T) {
+	w, faults := unsteadyWorld(t, 3)
+	leader, id := w.lead()
+	bad := id%3 + 1
+	w.propose("a")
+	w.kept()
+	w.compared(0)
+	faults[bad-1].wrong = true
+	w.propose("x")
+	w.stops(bad)
+	g, meta := w.nodes[bad-1].group, leader.group.loop.memory.snapshot
+	send := func() error {
+		file, err := os.Open(snapshotPath(leader.group.home.snapshots(), position{meta.GetIndex(), meta.GetTerm()}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close() //nolint:errcheck // only read
+		return g.ReceiveSnapshot(&raftpb.Message{Type: raftpb.MsgSnap.Enum(), From: new(id), To: new(bad),
+			Term: new(uint64(1)), Snapshot: &raftpb.Snapshot{Metadata: meta}}, file)
+	}
+	if err := send(); err == nil || !strings.Contains(err.Error(), "older than the divergence") {
+		t.Errorf("a snapshot of before: %v", err)
+	}
+	g.loop.mends.Store(1) // now it is young enough
+	committed := g.loop.public.committed
+	g.loop.public.committed = meta.GetIndex() - 1
+	if err := send(); err == nil || !strings.Contains(err.Error(), "ahead of the log") {
+		t.Errorf("a snapshot ahead of the log: %v", err)
+	}
+	if files, err := filesOf(g.home.snapshots(), receivedSuffix); err != nil || len(files) > 0 {
+		t.Errorf("left are %v, %v", files, err)
+	}
+	g.loop.public.committed = committed
+	if err := send(); err != nil || g.home.trusted != meta.GetIndex() {
+		t.Errorf("a good one: %v", err)
 	}
 }
 
@@ -253,7 +382,13 @@ func TestBadSnapshotIsPassedOver(t *testing.T) {
 	faults[bad-1].wrong = true // of the live machine and the shadow alike
 	w.propose("x")
 	keep()
+	w.stops(bad)
+	w.dead = bad  // the leader's snapshot does not reach it
+	for range 4 { // until gives up earlier than MendWait
+		w.pass(w.options[0].Limits.MendWait / 4)
+	}
 	w.until("the failure", func() bool { return w.failure(bad) != nil })
+	w.dead = 0
 	faults[bad-1].wrong = false
 	w.comesBack(bad)
 	w.compared(0)
@@ -280,7 +415,7 @@ func TestDivergenceIsRemembered(t *testing.T) {
 		if err := w.nodes[0].Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.noteDivergence(index); err != nil {
+		if err := h.noteDivergence(index, 0); err != nil {
 			t.Fatal(err)
 		}
 		w.open(1)

@@ -340,11 +340,11 @@ func (d *decoder) features() []Feature {
 	return all
 }
 
-// A report is what a member tells the leader, outside the log: the hash that it had at an attest, or what its binary
-// knows. It travels as the protocol's message for handing something to the leader (MsgProp), which nothing else uses
-// here: commands are never forwarded.
+// A report is what a member tells the leader, outside the log: the hash that it had at an attest, what its binary
+// knows, or that it needs a snapshot. It travels as the protocol's message for handing something to the leader
+// (MsgProp), which nothing else uses here: commands are never forwarded.
 //
-//	version u8 = 1 | kind u8 | hash: scheme u32, index u64, flags u8, hash u64 | knows: numbers
+//	version u8 = 1 | kind u8 | hash: scheme u32, index u64, flags u8, hash u64 | knows: numbers | want: index u64
 type report struct {
 	kind    reportKind
 	scheme  uint32
@@ -359,12 +359,16 @@ const (
 	reportVersion            = 1
 	hashReport    reportKind = 1
 	knowsReport   reportKind = 2
+	wantReport    reportKind = 3 // a snapshot of this index or later
 )
 
 func encodeReport(r report) []byte {
 	b := []byte{reportVersion, byte(r.kind)}
-	if r.kind == knowsReport {
+	switch r.kind {
+	case knowsReport:
 		return appendNumbers(b, r.numbers)
+	case wantReport:
+		return binary.LittleEndian.AppendUint64(b, r.index)
 	}
 	b = binary.LittleEndian.AppendUint32(b, r.scheme)
 	b = binary.LittleEndian.AppendUint64(b, r.index)
@@ -384,6 +388,8 @@ func decodeReport(b []byte) (report, error) {
 		r.result = d.result(0)
 	case knowsReport:
 		r.numbers = d.numbers()
+	case wantReport:
+		r.index = d.word()
 	default:
 		d.fail(fmt.Errorf("kind %d", r.kind))
 	}

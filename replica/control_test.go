@@ -44,6 +44,7 @@ func FuzzCharter(f *testing.F) {
 
 func FuzzReport(f *testing.F) {
 	f.Add(encodeReport(report{kind: knowsReport, numbers: []uint32{1, 2}}))
+	f.Add(encodeReport(report{kind: wantReport, index: 9}))
 	f.Add(encodeReport(report{kind: hashReport, scheme: 1, index: 2, result: result{altered: true, hash: 3}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeReport(b)

@@ -294,3 +294,40 @@ func TestActivationIsRefused(t *testing.T) {
 		t.Errorf("a member is silent: %v", err)
 	}
 }
+
+// TestSnapshotCarriesFeatures: a member that is far behind learns what is active from the leader's snapshot, and one
+// whose binary does not know it fails with a clear error instead of taking it.
+func TestSnapshotCarriesFeatures(t *testing.T) {
+	w := newWorldOf(t, 3, func(_ int, o *Options[uint64]) { o.Features, o.Limits.MemoryEntries = two[:1], 8 })
+	w.propose("a")
+	w.until("the first features", w.allActive(1))
+	w.as(two)
+	_, leader := w.lead()
+	late := leader%3 + 1
+	for _, features := range [][]Feature{two, two[:1]} {
+		if features[len(features)-1].Number == 2 { // the second time it is active already
+			if err := w.activate(2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.dead = late
+		for n := range 100 {
+			w.propose(fmt.Sprint("while it is away ", n))
+		}
+		w.dead = 0
+		if len(features) == 2 {
+			last := w.leader().Group().Status().Applied
+			w.until("a snapshot", func() bool { return w.nodes[late-1].Group().Status().Applied >= last && w.snapshots > 0 })
+			w.until("the features", w.allActive(1, 2))
+			w.compared(0)
+			continue
+		}
+		w.nodes[late-1].group.applier.features = features
+		var err error
+		w.until("the failure", func() bool { err = w.failure(late); return err != nil })
+		var unknown *UnknownFeatureError
+		if !errors.As(err, &unknown) || unknown.Feature != two[1] {
+			t.Errorf("it failed with %v", err)
+		}
+	}
+}

@@ -51,7 +51,7 @@ func (a *applier[A]) govern(index uint64, payload []byte) error {
 	var diverged *DivergedError
 	switch {
 	case errors.As(err, &diverged):
-		return errors.Join(err, a.home.noteDivergence(diverged.Index))
+		return errors.Join(err, a.home.noteDivergence(diverged.Index, 0))
 	case err != nil:
 		return err
 	case f.opinion == sameAsMost:
@@ -67,15 +67,17 @@ func (a *applier[A]) govern(index uint64, payload []byte) error {
 // that were made later are not restored; the file goes when the state agrees again at that index or a later one.
 const divergedName = "DIVERGED"
 
-func (h *home) noteDivergence(index uint64) error {
-	err := writeSynced(filepath.Join(h.dir, divergedName), fmt.Appendf(nil, "index %d\n", index))
+// noteDivergence writes the file. trusted is the index of a snapshot of the leader's, which may be restored though
+// it is younger; 0: there is none.
+func (h *home) noteDivergence(index, trusted uint64) error {
+	err := writeSynced(filepath.Join(h.dir, divergedName), fmt.Appendf(nil, "index %d\ntrusted %d\n", index, trusted))
 	if err == nil {
 		err = syncDir(h.dir)
 	}
 	if err != nil {
 		return fmt.Errorf("noting the divergence: %w", err)
 	}
-	h.diverged = index
+	h.diverged, h.trusted = index, trusted
 	return nil
 }
 
@@ -83,14 +85,15 @@ func (h *home) noteDivergence(index uint64) error {
 func (h *home) readDivergence() error {
 	text, err := os.ReadFile(filepath.Join(h.dir, divergedName))
 	if errors.Is(err, fs.ErrNotExist) {
-		h.diverged = 0
+		h.diverged, h.trusted = 0, 0
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("opening the group: %w", err)
 	}
-	if n, _ := fmt.Sscanf(string(text), "index %d\n", &h.diverged); n != 1 || h.diverged == 0 {
-		h.diverged = 1
+	n, _ := fmt.Sscanf(string(text), "index %d\ntrusted %d\n", &h.diverged, &h.trusted)
+	if n != 2 || h.diverged == 0 {
+		h.diverged, h.trusted = 1, 0
 	}
 	return nil
 }
@@ -103,7 +106,7 @@ func (h *home) settleDivergence(agreed uint64) error {
 	if err := os.Remove(filepath.Join(h.dir, divergedName)); err != nil {
 		return fmt.Errorf("forgetting the divergence: %w", err)
 	}
-	h.diverged = 0
+	h.diverged, h.trusted = 0, 0
 	return syncDir(h.dir)
 }
 
@@ -118,7 +121,7 @@ func (h *home) setAside(from uint64) error {
 	}
 	for _, path := range paths {
 		head, err := readSnapshot(path, h.group, nil)
-		if err == nil && head.at.index < from {
+		if err == nil && h.trusts(head, from) {
 			continue
 		}
 		if err := os.Rename(path, path+suspectSuffix); err != nil {
@@ -138,8 +141,8 @@ func (l *loop[A]) beginChores() {
 	}
 }
 
-// giveUp fails the group; a leader whose state is not that of most members first gives leadership away, so that
-// nobody has to wait for an election. Until somebody takes it commands wait.
+// giveUp fails the group. One whose state is not that of most members is mended first; a leader gives leadership away
+// before that, so that nobody has to wait for an election. Until somebody takes it commands wait.
 func (l *loop[A]) giveUp(err error) {
 	var diverged *DivergedError
 	if !errors.As(err, &diverged) {
@@ -149,12 +152,16 @@ func (l *loop[A]) giveUp(err error) {
 	l.mutex.Lock()
 	l.public.diverged = err.Error()
 	l.mutex.Unlock()
+	l.log.Error("this node's state has diverged: it stops", "group", l.group, "error", err)
 	if !l.leading || l.transfer != nil {
-		l.fail(err)
+		l.startMending(diverged, err)
 		return
 	}
-	l.log.Error("this node's state has diverged; it gives leadership away and stops", "group", l.group, "error", err)
-	l.startTransfer(&transfer{now: true, done: func(error) { l.fail(err) }})
+	l.startTransfer(&transfer{now: true, done: func(error) {
+		if l.failure == nil {
+			l.startMending(diverged, err)
+		}
+	}})
 }
 
 func (l *loop[A]) memberIDs() []uint64 { return l.memory.ids() }

@@ -28,6 +28,7 @@ type home struct {
 	dir         string
 	group, node uint64
 	initial     roster // of the group when it was new; nobody when this node joined it later
+	trusted     uint64 // index of a snapshot of the leader's that is younger, 0 without one
 	diverged    uint64 // DIVERGED's index, 0 without one; the applier's while the group runs
 	lock        *os.File
 }

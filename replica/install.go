@@ -55,7 +55,8 @@ func (g *Group[A]) ReceiveSnapshot(m *raftpb.Message, r io.Reader) error {
 	if m.GetType() != raftpb.MsgSnap || m.GetTo() != g.home.node || meta.GetIndex() == 0 {
 		return fmt.Errorf("receiving a snapshot: message %v to node %d is none of this node's", m.GetType(), m.GetTo())
 	}
-	if meta.GetIndex() <= g.loop.reports().committed {
+	mending := g.loop.mends.Load() != 0
+	if meta.GetIndex() <= g.loop.reports().committed && !mending {
 		g.loop.in.post(loopWork[A]{received: m}) // the protocol answers how far it is
 		return nil
 	}
@@ -65,7 +66,13 @@ func (g *Group[A]) ReceiveSnapshot(m *raftpb.Message, r io.Reader) error {
 	a := &arrival[A]{message: m, machine: g.keeper.fresh(), busy: &g.receiving}
 	at := position{meta.GetIndex(), meta.GetTerm()}
 	a.path = strings.TrimSuffix(snapshotPath(g.home.snapshots(), at), snapshotSuffix) + receivedSuffix
-	if err := g.receive(a, at, r); err != nil {
+	err := g.receive(a, at, r)
+	if err == nil && mending {
+		if err = g.keepForMending(a); err == nil {
+			return nil
+		}
+	}
+	if err != nil {
 		a.discard()
 		return fmt.Errorf("receiving the snapshot of group %d at index %d from node %d: %w", g.home.group, at.index,
 			m.GetFrom(), err)

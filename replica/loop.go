@@ -64,6 +64,8 @@ type loop[A any] struct {
 	unwilling uint64     // who did not take it the last time
 	fresh     *fresh
 	chores    *chores
+	mending   *mending // nil while the state is right
+	mends     mends
 	sending   map[uint64]bool // nodes that a snapshot is being sent to
 
 	arrived    *arrival[A] // a snapshot that the protocol has not decided on, nil when there is none
@@ -107,6 +109,7 @@ type loopWork[A any] struct {
 	mark        *mark
 	kept        *mark
 	found       *finding
+	mended      uint64          // index of the leader's snapshot that is beside the log now
 	reported    *raftpb.Message // of a member, for the leader
 	order       *order
 	err         error // of sent and kept
@@ -241,6 +244,8 @@ func (l *loop[A]) take(w *loopWork[A]) {
 		l.keeper.in.post(keeperWork{mark: w.mark})
 	case w.kept != nil:
 		l.onKept(w.kept, w.err)
+	case w.mended != 0:
+		l.onMended(w.mended)
 	case w.found != nil:
 		l.onFinding(w.found)
 	case w.reported != nil:
@@ -345,13 +350,16 @@ func (l *loop[A]) tick() {
 	if l.failure != nil {
 		return
 	}
-	if l.leading || !l.hung { // who cannot write must not stand for election
+	if l.leading || !l.hung && l.mending == nil { // who cannot write, or is wrong, must not stand for election
 		l.raft.Tick()
 	}
 	l.tickTransfer()
 	l.tickChange()
 	l.tickFresh()
 	l.tickChores()
+	if l.tickMending(); l.failure != nil || l.mending != nil {
+		return
+	}
 	l.observe()
 	grown := l.applier.bytes.Load() - l.keptBytes
 	now := l.now()

@@ -27,6 +27,7 @@ type Limits struct {
 	SnapshotRetry time.Duration // 1 min: the pause after a snapshot that went wrong
 	SlowSync      time.Duration // 100 ms: a longer sync of the log counts as slow, and loses the leadership
 	StalledSync   time.Duration // 1 s: a write or sync of the log that takes longer fails the group
+	MendWait      time.Duration // 30 s: how long a node that diverged waits for the leader's snapshot before it fails
 	CompareEvery  time.Duration // 1 s: between comparisons of the members' states
 	Tick          time.Duration // 10 ms: the step of the protocol's clock; an election takes 10 to 20 of them
 }
@@ -91,6 +92,7 @@ func (l *Limits) complete() {
 	orDefault(&l.SnapshotRetry, time.Minute)
 	orDefault(&l.SlowSync, 100*time.Millisecond)
 	orDefault(&l.StalledSync, time.Second)
+	orDefault(&l.MendWait, 30*time.Second)
 	orDefault(&l.CompareEvery, time.Second)
 	orDefault(&l.Tick, 10*time.Millisecond)
 }
@@ -111,6 +113,7 @@ func (l *Limits) check() error {
 		{"Inspections", l.Inspections, 1}, {"SnapshotsKept", l.SnapshotsKept, 1}, {"SnapshotBytes", l.SnapshotBytes, 1},
 		{"SnapshotEvery", int(l.SnapshotEvery), 1}, {"SnapshotRetry", int(l.SnapshotRetry), 1},
 		{"SlowSync", int(l.SlowSync), 1}, {"StalledSync", int(l.StalledSync), 1}, {"Tick", int(l.Tick), 1},
+		{"MendWait", int(l.MendWait), int(l.Tick)},
 		{"CompareEvery", int(l.CompareEvery), int(l.Tick)},
 	} {
 		if limit.value < limit.least {

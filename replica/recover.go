@@ -96,7 +96,11 @@ func (r *recovery[A]) distrust(err error) bool {
 	}
 	r.options.Log.Error("a snapshot makes another state than most members have; trying the one before it", "file",
 		r.headPath, "error", err)
-	*r = recovery[A]{home: r.home, options: r.options, below: r.head.at.index, doubt: err}
+	below := r.head.at.index
+	if below == r.home.trusted {
+		r.home.trusted, below = 0, r.home.diverged+1
+	}
+	*r = recovery[A]{home: r.home, options: r.options, below: below, doubt: err}
 	return true
 }
 
@@ -121,7 +125,7 @@ func (r *recovery[A]) restore() error {
 	for _, path := range paths {
 		if r.below > 0 {
 			head, err := readSnapshot(path, r.home.group, nil)
-			if err != nil || head.at.index >= r.below {
+			if err != nil || !r.home.trusts(head, r.below) {
 				damage = cmp.Or(damage, fmt.Errorf("%s is of a state that most members did not have", path))
 				continue
 			}

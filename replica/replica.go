@@ -152,8 +152,8 @@ func (e *DivergedError) Error() string {
 			found = "; rows of it were altered behind its back: check the memory of this machine"
 		}
 		return fmt.Sprintf("node %d of group %d has DIVERGED: its state at index %d is %016x, that of %s is %016x%s; it has "+
-			"stopped and must not lead; start it again: it makes its state anew from a snapshot and the log, and is let in "+
-			"when that agrees; if it stops again, replace the machine or its binary", e.Node, e.Group, e.Index, e.Live,
+			"stopped and must not lead; start it again: it makes its state anew from a snapshot and the log, and compares it "+
+			"again; if it stops again, replace the machine or its binary", e.Node, e.Group, e.Index, e.Live,
 			nodes(e.Agree), e.Shadow, found)
 	}
 	return fmt.Sprintf("state at index %d differs: live %016x, restored and replayed %016x; the snapshot was refused",

@@ -65,8 +65,8 @@ func (l *loop[A]) onSent(m *raftpb.Message, err error) {
 
 // receive takes a message of another node. One that does not fit is ignored, as if it had been lost.
 func (l *loop[A]) receive(m *raftpb.Message) {
-	if l.hung && m.GetType() == raftpb.MsgTimeoutNow {
-		return // a node whose disk hangs must not lead
+	if (l.hung || l.mending != nil) && m.GetType() == raftpb.MsgTimeoutNow {
+		return // a node whose disk hangs must not lead, nor one whose state is wrong
 	}
 	switch {
 	case tellsRemoved(m):
