@@ -33,6 +33,7 @@ func commands() []command {
 		{"node", "look after the nodes of a cluster: status, drain, transfer, add, remove", runNode},
 		{"replay", "play a recorded day through the exchange's gateway and compare the fills", replay},
 		{"drill", "kill, cut off and break the nodes of a cluster, and measure what clients see of it", runDrill},
+		{"bench-cluster", "measure orders through three nodes, beside etcd and PostgreSQL", benchCluster},
 		{"bench", "measure order to acknowledgement over REST, at a fixed rate", bench},
 		{"version", "print the version", func(_ context.Context, args []string, out io.Writer) error {
 			if err := parse(flags("version", "Print the version of this binary.", out), args); err != nil {
