@@ -15,8 +15,8 @@ import (
 	"evenkeel/node"
 )
 
-const contestUsage = `Measure orders to the disks of a majority of three processes and back, beside etcd's puts on three nodes
-and an order as a transaction of PostgreSQL, all on this machine and in this run (make bench-cluster).
+const contestUsage = `Measure orders to the disks of a majority of three processes and back, beside etcd's puts on
+three nodes and an order as a transaction of PostgreSQL, all on this machine and in this run (make bench-cluster).
 
   evenkeel bench-cluster                                     only us
   evenkeel bench-cluster --rivals bin/rivals --out rows.json

@@ -11,6 +11,7 @@ import (
 
 	"evenkeel/drill"
 	"evenkeel/drill/cable"
+	"evenkeel/drill/disk"
 )
 
 const drillUsage = `Make every kind of trouble that a cluster is built for, on real processes of its own, under a
@@ -25,10 +26,16 @@ may be lost, duplicated or wrong.
 
 Kinds: `
 
+// diskWord makes the program serve one disk of a drill: `evenkeel drill disk BACKING POINT`.
+const diskWord = "disk"
+
 func runDrill(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 3 && args[0] == diskWord {
+		return disk.Serve(args[1], args[2], os.Stdin, os.Stdout)
+	}
 	f := flags("drill", drillUsage+strings.Join(drill.Kinds(), ", ")+`.
 Cut cables and bad disks need root, /dev/fuse and nft; without them they are left out, and the report says so.`, out)
-	c := drill.Config{Version: Version, Say: func(format string, args ...any) {
+	c := drill.Config{Version: Version, DiskWords: []string{"drill", diskWord}, Say: func(format string, args ...any) {
 		_, _ = fmt.Fprintf(out, format+"\n", args...)
 	}}
 	f.StringVar(&c.Faults, "faults", "all", "which kinds, separated by commas")

@@ -40,20 +40,21 @@ const (
 
 // Config of a drill.
 type Config struct {
-	Program  string // the binary of the nodes
-	Previous string // of the version before; "": upgrades are left out
-	Faults   string // names, separated by commas; "": all
-	Trials   int    // of each kind
-	Nodes    int
-	Shards   int
-	Programs int // of investors, each at home on another node
-	Accounts int
-	Rate     int // requests a second
-	Flow     int // orders a second of the exchange's own players
-	Seed     uint64
-	Dir      string // for data and logs; "": a temporary one, removed when all went well
-	Version  string
-	Say      func(format string, args ...any)
+	Program   string   // the binary of the nodes
+	DiskWords []string // that make it serve a disk, before a backing directory and a mount point
+	Previous  string   // of the version before; "": upgrades are left out
+	Faults    string   // names, separated by commas; "": all
+	Trials    int      // of each kind
+	Nodes     int
+	Shards    int
+	Programs  int // of investors, each at home on another node
+	Accounts  int
+	Rate      int // requests a second
+	Flow      int // orders a second of the exchange's own players
+	Seed      uint64
+	Dir       string // for data and logs; "": a temporary one, removed when all went well
+	Version   string
+	Say       func(format string, args ...any)
 }
 
 // Check says what is wrong with a configuration.

@@ -168,8 +168,7 @@ func mendCables(_ context.Context, t *trial) error {
 func diskFault(c disk.Condition) func(context.Context, *trial) error {
 	return func(_ context.Context, t *trial) error {
 		t.note("the disk of %s, which leads, is at fault", t.victim.machine)
-		t.victim.disk.Set(c)
-		return nil
+		return t.victim.disk.Set(c)
 	}
 }
 
@@ -179,11 +178,13 @@ const farewell = 8 * time.Second
 // mendDisk mends the disk; a process that has ended, or will, because of it is started again.
 func mendDisk(ctx context.Context, t *trial) error {
 	t.note("the disk of %s is mended", t.victim.machine)
-	t.victim.disk.Set(disk.Condition{})
+	if err := t.victim.disk.Set(disk.Condition{}); err != nil {
+		return err
+	}
 	wait, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
 	for t.victim.runs() {
-		if all, err := t.victim.standings(wait); err == nil && everything(all, len(t.house.nodes)) {
+		if all, err := t.victim.standings(wait); err == nil && everything(all, len(t.house.nodes), committed(all)) {
 			return nil // it has gone on by itself
 		}
 		select {
@@ -213,16 +214,15 @@ func allLosePower(ctx context.Context, t *trial) error {
 // what was not synced is lost.
 func (h *house) losePower(_ context.Context, t *trial, nodes ...*node) (err error) {
 	for _, n := range nodes {
-		n.disk.Set(disk.Condition{Off: true})
+		err = errors.Join(err, n.disk.Set(disk.Condition{Off: true}))
 	}
 	for _, n := range nodes {
 		err = errors.Join(err, n.kill())
 	}
 	for _, n := range nodes {
-		files, names, lost := n.disk.LosePower(disk.Loss{Torn: true, Seed: t.random.Uint64()})
-		t.note("%s has lost what was not synced: %d files, %d names", n.machine, files, names)
-		n.disk.Set(disk.Condition{})
-		err = errors.Join(err, lost)
+		lost, failed := n.disk.LosePower(disk.Loss{Torn: true, Seed: t.random.Uint64()})
+		t.note("%s has lost what was not synced: %d files, %d names", n.machine, lost.Files, lost.Names)
+		err = errors.Join(err, failed, n.disk.Set(disk.Condition{}))
 	}
 	return err
 }

@@ -43,8 +43,8 @@ type node struct {
 	*process
 	id   uint64
 	url  string
-	data string     // as the process sees it
-	disk *disk.Disk // nil: the machine's own
+	data string       // as the process sees it
+	disk *disk.Remote // nil: the machine's own
 	desk http.Client
 }
 
@@ -115,13 +115,14 @@ func build(c *Config, dir, program string, network *cable.Network, disks bool) (
 		log: filepath.Join(dir, "exchange.log")}
 	exchangeData := filepath.Join(dir, "exchange")
 	h.exchange.args = []string{"exchange", "--data", exchangeData, "--orders", orders, "--market", market,
-		"--flow", fmt.Sprint(c.Flow)}
+		"--flow", fmt.Sprint(c.Flow), "--units", fmt.Sprint(c.Shards)}
 	secure := []string{}
 	if network != nil {
 		if err := run("ca", "exchange", "--dir", pki, "--host", network.Address(exchangeMachine).String()); err != nil {
 			return nil, err
 		}
-		h.exchange.args = append(h.exchange.args, "--tls", filepath.Join(pki, "exchange"))
+		h.exchange.args = append(h.exchange.args, "--tls-cert", filepath.Join(pki, "exchange", "exchange.pem"),
+			"--tls-key", filepath.Join(pki, "exchange", "exchange.key"))
 		secure = []string{"--exchange-ca", filepath.Join(pki, "ca.pem")}
 	}
 	peers, doors, talks := "", []string{}, []string{}
@@ -153,7 +154,7 @@ func build(c *Config, dir, program string, network *cable.Network, disks bool) (
 		n.desk.Timeout = time.Second
 		h.nodes = append(h.nodes, n)
 		if disks {
-			if n.disk, err = disk.Mount(filepath.Join(dir, machineOf(id)+".below"), n.data); err != nil {
+			if n.disk, err = c.openDisk(filepath.Join(dir, machineOf(id)+".below"), n.data); err != nil {
 				return nil, err
 			}
 		}
@@ -203,7 +204,7 @@ func (h *house) open(ctx context.Context) error {
 func (h *house) close() (err error) {
 	for _, n := range h.nodes {
 		if n.disk != nil {
-			n.disk.Set(disk.Condition{}) // what hangs cannot be killed
+			err = errors.Join(err, n.disk.Set(disk.Condition{})) // what hangs cannot be killed
 		}
 		err = errors.Join(err, n.kill())
 	}
@@ -216,6 +217,14 @@ func (h *house) close() (err error) {
 		}
 	}
 	return err
+}
+
+// openDisk mounts a disk, served by a process of its own.
+func (c *Config) openDisk(backing, point string) (*disk.Remote, error) {
+	args := append(append([]string{}, c.DiskWords...), backing, point)
+	command := exec.Command(c.Program, args...) //nolint:gosec,noctx // our own program; it ends with its input
+	command.Stderr = os.Stderr
+	return disk.Spawn(command, backing)
 }
 
 // kept is where the files of a node's data directory really are.
@@ -279,6 +288,7 @@ func (h *house) leader(ctx context.Context) (found *node, err error) {
 // whole waits until every node runs, is ready and has everything that the leader had when it was asked.
 func (h *house) whole(ctx context.Context) error {
 	var last string
+	goal := map[int]uint64{}
 	err := await(ctx, "all nodes to have everything", func() bool {
 		all, err := h.nodes[0].standings(ctx)
 		if err != nil {
@@ -286,7 +296,10 @@ func (h *house) whole(ctx context.Context) error {
 			return false
 		}
 		last = fmt.Sprintf("%+v", all)
-		return everything(all, len(h.nodes))
+		if len(goal) == 0 {
+			goal = committed(all)
+		}
+		return everything(all, len(h.nodes), goal)
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, last)
@@ -294,17 +307,30 @@ func (h *house) whole(ctx context.Context) error {
 	return nil
 }
 
-// near is how many entries of a log that goes on a node may be behind.
-const near = 200
+// committed is how far the log of each shard is agreed, by what its leader says; nothing while a shard has none.
+func committed(all []standing) map[int]uint64 {
+	goal := map[int]uint64{}
+	shards := 0
+	for _, s := range all {
+		shards = max(shards, len(s.Shards))
+		for _, shard := range s.Shards {
+			if shard.Leads {
+				goal[shard.Shard] = shard.Committed
+			}
+		}
+	}
+	if len(goal) < shards {
+		return nil
+	}
+	return goal
+}
 
-// everything reports whether so many nodes are ready, agree who leads, and are not behind.
-func everything(all []standing, nodes int) bool {
+// everything reports whether so many nodes are ready, agree who leads, and have applied the logs up to a goal.
+func everything(all []standing, nodes int, goal map[int]uint64) bool {
 	well := 0
-	committed := map[int]uint64{}
 	leader := map[int]uint64{}
 	for _, s := range all {
 		for _, shard := range s.Shards {
-			committed[shard.Shard] = max(committed[shard.Shard], shard.Committed)
 			if shard.Leads {
 				leader[shard.Shard] = s.Node
 			}
@@ -314,13 +340,13 @@ func everything(all []standing, nodes int) bool {
 		behind := s.Trouble != "" || len(s.Waits) > 0 || len(s.Shards) == 0
 		for _, shard := range s.Shards {
 			behind = behind || shard.Leader == 0 || shard.Leader != leader[shard.Shard] ||
-				shard.Applied+near < committed[shard.Shard]
+				shard.Applied < goal[shard.Shard]
 		}
 		if !behind {
 			well++
 		}
 	}
-	return well == nodes
+	return well == nodes && len(goal) > 0
 }
 
 // await looks until yes.

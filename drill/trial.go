@@ -65,7 +65,9 @@ func (t *trial) run(ctx context.Context) (_ report.Trial, err error) {
 		return report.Trial{}, context.Cause(ctx)
 	}
 	if t.fault.name == "lie" {
-		t.victim.disk.Set(disk.Condition{Lie: true})
+		if err := t.victim.disk.Set(disk.Condition{Lie: true}); err != nil {
+			return report.Trial{}, err
+		}
 		sleep(ctx, lieBefore)
 	}
 	t.struck = time.Now()

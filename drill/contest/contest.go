@@ -4,11 +4,11 @@
 // Units: orders a second; microseconds.
 //
 // What is measured of us: real processes on this machine, each with the log (replica, real syncs), the books (the
-// broker's state and the day's records) and the connections between nodes (peer, mutual TLS) that it has in service, and
-// without door and exchange. The client is another process's: it reaches the leader as every node does, through relay.
-// An order is a PlaceOrder command that freezes cash; it is answered when a majority has it on disk and the leader has
-// applied it. etcd's client puts as many bytes, over gRPC without TLS, to the leader; PostgreSQL freezes cash and inserts
-// the order in one round trip, over a local socket.
+// broker's state and the day's records) and the connections between nodes (peer, mutual TLS) that it has in service,
+// and without door and exchange. The client is a process of its own: it reaches the leader as every node does, through
+// relay. An order is a PlaceOrder command that freezes cash; it is answered when a majority has it on disk and the
+// leader has applied it. etcd's client puts as many bytes, over gRPC without TLS, to the leader; PostgreSQL freezes
+// cash and inserts the order in one round trip, over a local socket.
 //
 // Invariants: the same loop for everybody: so many in flight, the next one when one is answered; a warm-up that is not
 // counted; one after the other, so that nobody shares the processors with another.

@@ -79,13 +79,15 @@ func twoShards(one, two *Row, out io.Writer) {
 	all := one.Leader + 2*one.Follower + one.Client
 	busy := all * one.Rate / 1e6
 	cores := float64(runtime.NumCPU())
-	_, _ = fmt.Fprintf(out, "two shards over one, %d in flight %42.2f  at least %.1f where processors allow it\n", two.Flight,
-		two.Rate/one.Rate, overOneShard)
-	_, _ = fmt.Fprintf(out, `  An order costs %.1f us of processor time: %.1f at the leader, %.1f at each of two followers, %.1f at the client. One
-  shard kept %.1f of %.0f processors busy, so all shards of this machine together cannot carry more than %.0f orders a
-  second, %.2f times what one did. With a machine for each node a shard is bound by its leader, %.0f a second for each
-  processor's worth of leader, and two shards lead on two machines: each machine then leads one and follows one,
-  %.1f us for an order of each.
-`, all, one.Leader, one.Follower, one.Client, busy, cores, cores*1e6/all, cores/busy, 1e6/one.Leader,
-		one.Leader+one.Follower)
+	_, _ = fmt.Fprintf(out, "two shards over one, %d in flight %42.2f  at least %.1f where processors allow it\n",
+		two.Flight, two.Rate/one.Rate, overOneShard)
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, "  "+format+"\n", args...) }
+	say("An order costs %.1f us of processor time: %.1f at the leader, %.1f at each of two followers, %.1f at the client.",
+		all, one.Leader, one.Follower, one.Client)
+	say("One shard kept %.1f of %.0f processors busy, so all shards of this machine together cannot carry more than", busy,
+		cores)
+	say("%.0f orders a second, %.2f times what one did. With a machine for each node, two shards lead on two of them:",
+		cores*1e6/all, cores/busy)
+	say("each then leads one and follows one, which costs it %.1f us for an order of each, where one shard costs %.1f us.",
+		one.Leader+one.Follower, one.Leader)
 }

@@ -31,6 +31,9 @@ import (
 // Device is what the kernel must offer.
 const Device = "/dev/fuse"
 
+// filesName is where the files are below a backing directory.
+const filesName = "files"
+
 // Condition is what is wrong with a disk. The zero value is a disk in order.
 type Condition struct {
 	FailWrites bool          // writes end with EIO
@@ -71,7 +74,7 @@ func Usable() error {
 
 // Mount shows at point what is kept under backing; both are made when they are missing.
 func Mount(backing, point string) (*Disk, error) {
-	files, kept := filepath.Join(backing, "files"), filepath.Join(backing, "removed")
+	files, kept := filepath.Join(backing, filesName), filepath.Join(backing, "removed")
 	for _, dir := range []string{files, kept, point} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("mounting a disk: %w", err)

@@ -105,8 +105,7 @@ func TestPowerLoss(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	var left Counts
-	if d.call("Unsynced", Done{}, &left); left != (Counts{}) {
+	if left := d.count(); left.Files+left.Names != 0 {
 		t.Errorf("unsynced after the loss: %+v", left)
 	}
 }
@@ -226,7 +225,7 @@ func TestHang(t *testing.T) {
 	go func() { synced <- f.Sync() }()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	for d.syncs().B == 0 {
+	for d.count().Hanging == 0 {
 		<-ticker.C
 	}
 	write(t, filepath.Join(point, "other"), "others go on", false)
@@ -246,11 +245,13 @@ func TestFlipBit(t *testing.T) {
 	name := filepath.Join(point, "log")
 	write(t, name, "abc", true)
 	_ = read(t, name)
-	d.call("FlipBit", Flip{"log", 1}, &Done{})
+	if err := d.FlipBit("log", 1, 0); err != nil {
+		t.Fatal(err)
+	}
 	if got := read(t, name); got != "acc" {
 		t.Error(got)
 	}
-	if err := d.client.Call("Disk.FlipBit", Flip{"log", 9}, &Done{}); err == nil {
+	if err := d.FlipBit("log", 9, 0); err == nil {
 		t.Error("a bit behind the end was turned over")
 	}
 }

@@ -19,7 +19,8 @@ import (
 const (
 	HedgeAfter   = 100 * time.Millisecond // without an answer the same is asked of another node, too
 	AbandonAfter = time.Second            // an attempt without an answer is given up, and its connection with it
-	pause        = 10 * time.Millisecond  // when all nodes have refused
+	pause        = 10 * time.Millisecond  // when all nodes have refused; it doubles up to mostPause
+	mostPause    = 160 * time.Millisecond // and ends for all when anybody is answered
 	Patience     = 15 * time.Second       // then a request has failed
 	maxAnswer    = 1 << 20                // bytes of an answer
 )
@@ -45,12 +46,14 @@ type Client struct {
 
 	mu    sync.Mutex
 	home  int
-	heard []time.Time // when each node answered last
+	heard []time.Time   // when each node answered last
+	news  chan struct{} // closed at the next answer
 }
 
 // NewClient makes a client whose home is one of the nodes. trust may be nil for nodes without TLS.
 func NewClient(nodes []Node, trust *tls.Config, home int) *Client {
-	c := &Client{nodes: nodes, home: home, heard: make([]time.Time, len(nodes))}
+	c := &Client{nodes: nodes, home: home, heard: make([]time.Time, len(nodes)),
+		news: make(chan struct{})}
 	for range nodes {
 		// A connection of its own for each request under way: one lost packet holds up one request.
 		c.http = append(c.http, &http.Client{Transport: &http.Transport{
@@ -100,7 +103,7 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 		tried: make([]bool, len(c.nodes)), answers: make(chan attempt, len(c.nodes))}
 	hedge := time.NewTimer(HedgeAfter)
 	defer hedge.Stop()
-	at := q.ask(ctx, c.where())
+	at, rest := q.ask(ctx, c.where()), pause
 	for {
 		select {
 		case a := <-q.answers:
@@ -112,9 +115,8 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 			q.last = fmt.Errorf("node %d: %w", c.nodes[a.node].ID, a.err)
 			c.leave(a.node)
 			if !slices.Contains(q.asked, true) && !slices.Contains(q.tried, false) {
-				if !wait(ctx, pause) {
-					continue
-				}
+				c.rest(ctx, rest)
+				rest = min(2*rest, mostPause)
 				clear(q.tried)
 			}
 			at = q.ask(ctx, c.after(a.node))
@@ -202,6 +204,22 @@ func (c *Client) answered(node int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heard[node] = time.Now()
+	close(c.news)
+	c.news = make(chan struct{})
+}
+
+// rest waits until somebody is answered, but not longer than so.
+func (c *Client) rest(ctx context.Context, most time.Duration) {
+	c.mu.Lock()
+	news := c.news
+	c.mu.Unlock()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-news:
+	case <-ctx.Done():
+	}
 }
 
 // leave makes the next node the home, when it was this one and has been silent for as long as one waits.

@@ -203,6 +203,7 @@ func (d *Drill) JSON(out io.Writer) error {
 func (d *Drill) Table(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	row := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\t\n", args...) }
+	leftOut := ""
 	row("fault\ttrials\tgap p50\tp99\tmax\tbound\tcalm\tlost\tdup\twrong\tfailed\torders\tfull again")
 	for i := range d.Kinds {
 		k := &d.Kinds[i]
@@ -211,7 +212,7 @@ func (d *Drill) Table(out io.Writer) error {
 			if why == "" {
 				why = k.Trouble
 			}
-			row("%s\t-\t\t\t\t\t\t\t\t\t\t\t%s", k.Name, "left out: "+why)
+			leftOut += fmt.Sprintf("%s is left out: %s\n", k.Name, why)
 			continue
 		}
 		_, _, failed, redundancy := k.sums()
@@ -223,7 +224,11 @@ func (d *Drill) Table(out io.Writer) error {
 			k.Quantile(0.99), k.Quantile(1), k.Bounds, calm, k.Audit.Lost, k.Audit.Duplicated, k.Audit.Wrong, failed,
 			k.Audit.Orders, redundancy/1000)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, leftOut)
+	return err
 }
 
 func (b Bounds) String() string {

@@ -73,7 +73,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, word := range []string{"kill", "20", "196", "276", "p99 300 max 600",
-		"left out: a disk that fails needs root"} {
+		"hang is left out: a disk that fails needs root"} {
 		if !strings.Contains(out.String(), word) {
 			t.Errorf("the table does not say %q:\n%s", word, out.String())
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 )
 
 // etcdNodes is how many processes etcd runs as.
@@ -70,7 +71,8 @@ func (j *job) etcd(ctx context.Context) (err error) {
 	}
 	var kv []*clientv3.Client
 	for range etcdClients {
-		c, err := clientv3.New(clientv3.Config{Endpoints: []string{leader}, DialTimeout: 5 * time.Second})
+		c, err := clientv3.New(clientv3.Config{Endpoints: []string{leader}, DialTimeout: 5 * time.Second,
+			Logger: zap.NewNop()})
 		if err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func (j *job) etcd(ctx context.Context) (err error) {
 
 // etcdLeader waits for a leader and finds its address.
 func etcdLeader(ctx context.Context, clients []string) (string, error) {
-	c, err := clientv3.New(clientv3.Config{Endpoints: clients, DialTimeout: 10 * time.Second})
+	c, err := clientv3.New(clientv3.Config{Endpoints: clients, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
 	if err != nil {
 		return "", err
 	}

@@ -2,8 +2,8 @@
 // puts on three nodes, and an order as a transaction of PostgreSQL. It is a module of its own, so that the house does
 // not depend on what it is compared with.
 //
-// It prints one line of JSON for each measurement: {"name", "flight", "rate", "p50", "p99", "requests"}, rate a second,
-// p50 and p99 in microseconds.
+// It prints one line of JSON for each measurement: {"name", "flight", "rate", "p50", "p99", "requests"}, rate a
+// second, p50 and p99 in microseconds.
 package main
 
 import (

@@ -100,7 +100,8 @@ func (j *job) openPostgres(ctx context.Context) (_ *pgxpool.Pool, stop func(), e
 		_ = server.Wait()
 		_ = log.Close()
 	}
-	config, err := pgxpool.ParseConfig(fmt.Sprintf("host=%s user=bench dbname=postgres pool_max_conns=%d", data, postgresPool))
+	config, err := pgxpool.ParseConfig(fmt.Sprintf("host=%s user=bench dbname=postgres pool_max_conns=%d", data,
+		postgresPool))
 	if err != nil {
 		return nil, nil, err
 	}
