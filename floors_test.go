@@ -27,7 +27,7 @@ core/risk      4  core/ledger core/money core/rules core/trade
 core/broker    5  core/digest core/ledger core/money core/must core/planted core/risk core/rules core/trade
 core/exchange  5  core/book core/money core/must core/planted core/rules core/trade
 
-replica        1  core/must
+replica        1  core/must core/planted
 peer           1
 szse           2  core/money core/must core/trade
 auth           2  core/money core/must core/trade

@@ -113,9 +113,9 @@ func (b *Session) Gone() {
 	b.mu.Lock()
 	b.stop(io.EOF, szse.LogoutDone)
 	b.said, b.gone = true, true
-	waits := b.pending > 0 // then a newer session must find it, and wait for what is on its way to the journal
 	b.mu.Unlock()
-	if !waits {
+	// While something of it, or of one before it, is on its way to the journal, a newer session must find it and wait.
+	if journal, _ := b.resting(); journal {
 		b.gateway.forget(b)
 	}
 	b.gateway.wake(b.pbu)

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"evenkeel/core/planted"
 )
 
 // An applier owns the machine: it applies agreed entries in order, answers those who proposed them, and between
@@ -146,6 +148,9 @@ func (a *applier[A]) take(w *applierWork[A]) {
 // apply applies the entries of a message. An entry that cannot be understood ends it: nothing later is applied.
 func (a *applier[A]) apply(message *raftpb.Message, batches []*batch[A]) error {
 	own := len(batches)
+	if planted.Is(planted.ReadBeforeApply) {
+		a.readers.reach(message.Entries[len(message.Entries)-1].GetIndex())
+	}
 	for _, e := range message.Entries {
 		place := position{e.GetIndex(), e.GetTerm()}
 		entry, ok, err := unpack(a.group, e.GetType(), place.index, e.Data, a.commands[:0])

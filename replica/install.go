@@ -14,6 +14,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"evenkeel/core/planted"
 )
 
 // This file takes a snapshot of the leader's. It is received as a file under another name, verified, and restored
@@ -290,7 +292,9 @@ func (l *loop[A]) onInstalled() {
 	l.memory.restart(a.head)
 	l.applied, l.time = a.head.at.index, max(l.time, a.head.time)
 	l.keptBytes, l.keptAt = l.applier.bytes.Load(), l.now()
-	l.applier.in.post(applierWork[A]{replace: a})
+	if !planted.Is(planted.SnapshotNotTaken) {
+		l.applier.in.post(applierWork[A]{replace: a})
+	}
 	l.keeper.in.post(keeperWork{installed: &a.head})
 	l.log.Info("a snapshot of the leader's is installed", "group", l.group, "index", a.head.at.index)
 	a.busy.Store(false)

@@ -14,6 +14,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"evenkeel/core/planted"
 )
 
 // A WriteAhead is the write-ahead log opened for appending: etcd's, or one that plays a bad disk (Options.Disk). Save
@@ -128,6 +130,9 @@ func (j *journal) begin() bool {
 	}
 	j.mark()
 	j.marked = true
+	if planted.Is(planted.AcknowledgeBeforeSync) {
+		j.acknowledge()
+	}
 	return true
 }
 
@@ -187,11 +192,19 @@ func (j *journal) save(work []journalWork) error {
 			state = &raftpb.HardState{Term: w.message.Term, Vote: w.message.Vote, Commit: w.message.Commit}
 		}
 	}
+	if planted.Is(planted.VoteForgotten) && state != nil {
+		state.Vote = nil
+	}
+	if planted.Is(planted.TermForgotten) && len(entries) == 0 {
+		state = nil
+	}
 	err := j.timed(len(entries) > 0, func() error { return j.wal.Save(state, entries) })
 	if err != nil {
 		return err
 	}
-	j.saved(messages)
+	if !planted.Is(planted.AcknowledgeBeforeSync) || work[0].install != nil {
+		j.saved(messages)
+	}
 	if j.written < wal.SegmentSizeBytes {
 		return nil
 	}

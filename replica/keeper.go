@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"sync"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+
+	"evenkeel/core/planted"
 )
 
 // A keeper makes snapshots, one at a time, each on a machine of its own: the newest snapshot on disk is restored, the
@@ -170,6 +173,9 @@ func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 		}
 	}
 	head := snapshotHead{group: k.home.group, at: m.at, time: m.time, roster: m.roster, charter: agreed}
+	if planted.Is(planted.SnapshotLacksMembers) && k.newest.at.index > 0 {
+		head.roster = k.newest.roster
+	}
 	write := func(w io.Writer) error { return shadow.Snapshot(untilClose{k.closing, nil, w}) }
 	if head, err = writeSnapshot(k.home.snapshots(), head, write); err != nil {
 		return false, fmt.Errorf("writing a snapshot to %s: %w", k.home.snapshots(), err)
@@ -277,7 +283,11 @@ func (k *keeper[A]) prune(m mark, began time.Time) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	k.note(journalWork{keepFrom: oldest.at.index + 1}, noting{mark: m, began: began})
+	keepFrom := oldest.at.index + 1
+	if planted.Is(planted.DropLogTooEarly) {
+		keepFrom = math.MaxUint64
+	}
+	k.note(journalWork{keepFrom: keepFrom}, noting{mark: m, began: began})
 	return true, nil
 }
 

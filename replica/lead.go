@@ -9,6 +9,8 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
+
+	"evenkeel/core/planted"
 )
 
 // Leadership is who leads a group, as one node knows it.
@@ -45,7 +47,11 @@ func (l *loop[A]) follow(now *raft.SoftState) {
 		} else {
 			l.dropChores(ErrUnknown)
 			l.abandon()
-			l.lose(l.queue.refuse(ErrNotLeader), ErrNotLeader)
+			why := ErrNotLeader
+			if planted.Is(planted.TransferLosesQueue) {
+				why = nil
+			}
+			l.lose(l.queue.refuse(ErrNotLeader), why)
 		}
 	}
 	l.followTransfer()

@@ -8,6 +8,8 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"evenkeel/core/planted"
 )
 
 // A loop owns the protocol: it packs commands into proposals, carries the protocol's work to the journal and the
@@ -197,6 +199,9 @@ func (l *loop[A]) carryOut(rd raft.Ready) {
 		case raft.LocalAppendThread:
 			l.save(m)
 		case raft.LocalApplyThread:
+			if planted.Is(planted.ApplyMessageDropped) && !l.leading && m.Entries[0].GetIndex()%97 == 0 {
+				continue
+			}
 			l.applier.in.post(applierWork[A]{message: m, batches: l.claim(m.Entries)})
 		default:
 			others = append(others, m)
@@ -304,6 +309,9 @@ func (l *loop[A]) respond(responses []*raftpb.Message) {
 			continue
 		}
 		_ = l.raft.Step(m) // an answer from an older term is ignored
+		if planted.Is(planted.AnswerBeforeQuorum) {
+			l.pretendQuorum(m)
+		}
 	}
 	l.send(others)
 }

@@ -6,6 +6,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"evenkeel/core/must"
+	"evenkeel/core/planted"
 )
 
 // This file follows the batches of a leader: from the queue to the protocol, to their place in the log, to the
@@ -21,6 +22,9 @@ func (l *loop[A]) propose() (any bool) {
 		}
 		any = true
 		l.time = max(l.time, l.clock().UnixNano())
+		if planted.Is(planted.TimeRunsBack) {
+			l.time = l.clock().UnixNano()
+		}
 		stampPayload(b.payload, l.group, l.time, len(b.dones))
 		err := l.raft.Propose(b.payload) // copies the payload
 		b.size = len(b.payload)
@@ -44,9 +48,18 @@ func (l *loop[A]) lose(lost []*batch[A], why error) {
 // abandon answers everything in flight that the applier does not have yet: nobody knows what becomes of it.
 func (l *loop[A]) abandon() {
 	lost := slices.Concat(l.placed, l.proposed)
+	why := ErrUnknown
+	if planted.Is(planted.AnswerOnStepDown) {
+		why = nil
+	}
+	if planted.Is(planted.AnswerToWrongCommand) {
+		lost = l.proposed
+	} else {
+		l.placed = nil
+	}
 	l.inFlight -= len(lost)
-	l.placed, l.proposed = nil, nil
-	l.lose(lost, ErrUnknown)
+	l.proposed = nil
+	l.lose(lost, why)
 	l.loseChange()
 }
 
@@ -79,7 +92,7 @@ func (l *loop[A]) claim(entries []*raftpb.Entry) []*batch[A] {
 		b := l.placed[0]
 		l.placed[0] = nil
 		l.placed = l.placed[1:]
-		if b.term != e.GetTerm() {
+		if b.term != e.GetTerm() && !planted.Is(planted.AnswerToWrongCommand) {
 			l.inFlight--
 			l.lose([]*batch[A]{b}, ErrUnknown)
 			continue

@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"go.etcd.io/raft/v3"
+
+	"evenkeel/core/planted"
 )
 
 // protocolConfig is the configuration of the protocol. Settings with their reasons:
@@ -13,7 +15,12 @@ import (
 // are not forwarded, because the leader stamps their time; who is removed steps down; applying may run ahead of its
 // answers by all that is in flight. A voter is sent at most 256 messages, and 16 MiB of them, ahead of its answers.
 func protocolConfig(node uint64, memory *logMemory, applied uint64, limits Limits, log *slog.Logger) *raft.Config {
+	reads := raft.ReadOnlySafe
+	if planted.Is(planted.StaleReadOfDeposed) {
+		reads = raft.ReadOnlyLeaseBased
+	}
 	return &raft.Config{
+		ReadOnlyOption:            reads,
 		ID:                        node,
 		ElectionTick:              electionTicks,
 		HeartbeatTick:             heartbeatTicks,

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"evenkeel/core/planted"
 )
 
 // A recovery brings a group back from its directory: the newest good snapshot, then the log behind it.
@@ -195,6 +197,9 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 			}
 			clear(answers[:len(commands)])
 			r.machine.Apply(entry, answers[:len(commands)])
+			if planted.Is(planted.AppliedTwice) && r.replayed == 0 {
+				r.machine.Apply(entry, answers[:len(commands)])
+			}
 			r.replayed++
 			r.applying = entry.Time
 			r.clerk.commanded = true
@@ -214,7 +219,7 @@ func (r *recovery[A]) replay() (logTail, position, error) {
 	last := reader.last
 	r.state = reader.state
 	// Alone, all that is on disk is agreed, up to where this node is no longer alone.
-	for err == nil && len(reader.waiting) > 0 && r.memory.alone(r.home.node) {
+	for err == nil && len(reader.waiting) > 0 && (r.memory.alone(r.home.node) || planted.Is(planted.CommitAheadOfLog)) {
 		err = reader.release(reader.waiting[0].index, visit)
 	}
 	for _, e := range reader.waiting {

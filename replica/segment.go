@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"evenkeel/core/planted"
 )
 
 // This file reads the segments of the write-ahead log one record at a time. The log's own package reads a whole log
@@ -230,7 +232,7 @@ func (r *recordReader) verify(rec record) error {
 		return fmt.Errorf("%w: a segment begins with its checksum", errNotRecord)
 	}
 	crc := crc32.Update(r.crc, castagnoli, rec.data)
-	if crc != rec.crc {
+	if crc != rec.crc && !planted.Is(planted.CorruptionAccepted) {
 		return errChecksum
 	}
 	r.crc = crc
@@ -259,7 +261,7 @@ func (r *recordReader) judge(cause error, size int64) error {
 		return io.EOF
 	case errors.Is(cause, errTornFrame):
 		return errTornFrame
-	case size > frameBytes && r.tornBody(size-frameBytes):
+	case size > frameBytes && (planted.Is(planted.DamageTakenForEnd) || r.tornBody(size-frameBytes)):
 		return errTornFrame
 	}
 	return r.corrupt(cause)

@@ -59,7 +59,6 @@ func (n *node) carry(command []byte, forward bool, answer func(reply)) {
 	err := n.group.Group().Submit(command, func(a trade.Answer, err error) {
 		switch {
 		case err == nil:
-			n.world.truth.acknowledge(n, command, &a)
 			answer(reply{outcome: answered, answer: a})
 		case errors.Is(err, replica.ErrUnknown):
 			answer(reply{outcome: unknown})
@@ -137,6 +136,7 @@ func (t transport) Send(_ uint64, messages []*raftpb.Message) {
 			continue
 		}
 		to := w.nodes[m.GetTo()-1]
+		w.truth.hear(m)
 		m = copyMessage(m)
 		if w.trace != nil {
 			w.say("%s -> %s: %v term %d index %d, %d entries, commit %d, reject %t", t.name, to.name, m.GetType(), m.GetTerm(),

@@ -75,7 +75,7 @@ func draw(w *World) Mix {
 		nodes: 3, accounts: 3 + w.random.IntN(4), think: 20*time.Millisecond + w.below(120*time.Millisecond),
 		trouble: 3*time.Second + w.below(5*time.Second), partition: uint32(1 + w.random.IntN(3)),
 		rolls: w.random.IntN(3) == 0, snapshots: 300*time.Millisecond + w.below(2*time.Second),
-		dropLog: w.random.IntN(2) == 0, memory: 1 << 16,
+		dropLog: w.random.IntN(2) == 0, memory: 16 << w.random.IntN(6),
 		every: 80*time.Millisecond + w.below(900*time.Millisecond),
 	}
 	switch w.random.IntN(10) {

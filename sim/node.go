@@ -31,6 +31,7 @@ type node struct {
 	dialled int    // counts the attempts to connect
 	lead    replica.Leadership
 	phases  [trade.BSE + 1]trade.Phase
+	durable uint64 // the last entry that it said was on its disk, when it died
 
 	poked     bool
 	disk      disk
@@ -89,6 +90,9 @@ func (n *node) open() {
 		return
 	}
 	n.group = group
+	if has := group.Group().Status().Durable; has < n.durable {
+		w.fail("%s said that its disk had entry %d, and it starts with a log that ends at %d", n.name, n.durable, has)
+	}
 	n.attach(group.Machine())
 	link, err := venue.New(venue.Options{
 		Address: "127.0.0.1:1", Sender: brokerCompID, Target: exchange.CompID, Unit: brokerUnit,
@@ -166,6 +170,7 @@ func (n *node) kill() {
 	n.alarmed = 0
 	n.wire, n.talk, n.heard, n.lead = nil, nil, nil, replica.Leadership{}
 	n.poked = false
+	n.durable = n.group.Group().Status().Durable
 	if err := n.group.Crash(); err != nil {
 		n.world.fail("%s: crash: %v", n.name, err)
 	}

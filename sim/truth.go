@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"evenkeel/books"
 	core "evenkeel/core/exchange"
 	"evenkeel/core/money"
@@ -20,6 +22,7 @@ type truth struct {
 	world   *World
 	marks   []markAt          // by index
 	leaders map[uint64]uint64 // of each term
+	votes   map[ballot]uint64 // for whom
 	newest  uint64            // highest index applied anywhere
 }
 
@@ -32,7 +35,9 @@ type markAt struct {
 	time     int64
 }
 
-func newTruth(w *World) truth { return truth{world: w, leaders: map[uint64]uint64{}} }
+func newTruth(w *World) truth {
+	return truth{world: w, leaders: map[uint64]uint64{}, votes: map[ballot]uint64{}}
+}
 
 // leads notes who leads a term: nobody else ever may.
 func (t *truth) leads(n *node, term uint64) {
@@ -42,8 +47,26 @@ func (t *truth) leads(n *node, term uint64) {
 	t.leaders[term] = n.id
 }
 
-// acknowledge hears that a node told a client that a command was done.
-func (t *truth) acknowledge(*node, []byte, *trade.Answer) {}
+// hear hears what a node says to another: who votes for somebody in a term votes for nobody else in it.
+func (t *truth) hear(m *raftpb.Message) {
+	switch {
+	case m.GetType() == raftpb.MsgVote:
+		t.vote(m.GetFrom(), m.GetTerm(), m.GetFrom())
+	case m.GetType() == raftpb.MsgVoteResp && !m.GetReject():
+		t.vote(m.GetFrom(), m.GetTerm(), m.GetTo())
+	}
+}
+
+func (t *truth) vote(by, term, to uint64) {
+	key := ballot{by, term}
+	if before, voted := t.votes[key]; voted && before != to {
+		t.world.fail("node %d votes for node %d in term %d, and it voted for node %d", by, to, term, before)
+	}
+	t.votes[key] = to
+}
+
+// A ballot is one node's vote of one term.
+type ballot struct{ by, term uint64 }
 
 // machine makes the books of a node, watched.
 func (t *truth) machine(n *node) *witness {

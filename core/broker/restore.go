@@ -211,6 +211,9 @@ func (s *State) readAccounts(f *opener, have *counts) error {
 		if c.Err() != nil {
 			return c.Err()
 		}
+		if planted.Is(planted.SessionsNotKept) {
+			a.sessions = 0
+		}
 		login := s.texts.read(a.login)
 		if !validLogin(login) || s.loginTaken(login) || s.books.Commission(n) < 0 || s.books.Commission(n) > mostRate {
 			return fmt.Errorf("%w: account %d has no login of its own, or a commission of %d", ErrDamaged, n,

@@ -21,21 +21,22 @@ const None Bug = ""
 // The bugs, by what goes wrong.
 const (
 	// Of the log: package replica.
+
 	// AcknowledgeBeforeSync: the journal says that entries are on disk before it writes them.
 	AcknowledgeBeforeSync Bug = "acknowledge-before-sync"
-	// AnswerBeforeQuorum: a leader answers when its own disk has the entry.
+	// AnswerBeforeQuorum: a leader takes its own disk for a quorum.
 	AnswerBeforeQuorum Bug = "answer-before-quorum"
 	// VoteForgotten: a vote is not written.
 	VoteForgotten Bug = "vote-forgotten"
-	// TermForgotten: the term is not written.
+	// TermForgotten: a state without entries is not written.
 	TermForgotten Bug = "term-forgotten"
-	// TornTailAccepted: what follows a torn record is taken for good.
-	TornTailAccepted Bug = "torn-tail-accepted"
+	// DamageTakenForEnd: damage in the last segment is taken for the unfinished end of the log.
+	DamageTakenForEnd Bug = "damage-taken-for-end"
 	// CorruptionAccepted: a checksum that does not match is passed over.
 	CorruptionAccepted Bug = "corruption-accepted"
 	// CommitAheadOfLog: at start everything in the log counts as agreed.
 	CommitAheadOfLog Bug = "commit-ahead-of-log"
-	// AppliedTwice: the last entry before the start is applied again.
+	// AppliedTwice: the first entry behind the snapshot is applied twice at start.
 	AppliedTwice Bug = "applied-twice"
 	// AnswerOnStepDown: commands in flight are answered as done when leadership is lost.
 	AnswerOnStepDown Bug = "answer-on-step-down"
@@ -43,25 +44,21 @@ const (
 	AnswerToWrongCommand Bug = "answer-to-wrong-command"
 	// ApplyMessageDropped: work for the applier is lost now and then.
 	ApplyMessageDropped Bug = "apply-message-dropped"
-	// AppendReordered: the answer of a later write is told before that of an earlier.
-	AppendReordered Bug = "append-reordered"
 	// TimeRunsBack: the time of entries is the leader's clock, unchecked.
 	TimeRunsBack Bug = "time-runs-back"
-	// StaleRead: a read that should be fresh is answered from what is there.
+	// StaleRead: a fresh read is answered from what is there.
 	StaleRead Bug = "stale-read"
-	// LearnerVotes: a learner counts as a voter.
-	LearnerVotes Bug = "learner-votes"
-	// RemovedVotes: a removed member goes on as if it were one.
-	RemovedVotes Bug = "removed-votes"
-	// SnapshotOverNewer: an older snapshot replaces a newer state.
-	SnapshotOverNewer Bug = "snapshot-over-newer"
-	// SnapshotLacksMembers: a snapshot has the first members, not the present ones.
+	// StaleReadOfDeposed: a leader answers fresh reads without asking whether it still leads.
+	StaleReadOfDeposed Bug = "stale-read-of-deposed"
+	// ReadBeforeApply: who waits for an entry is told before it is applied.
+	ReadBeforeApply Bug = "read-before-apply"
+	// SnapshotNotTaken: the machine goes on as it was after the leader's snapshot was installed.
+	SnapshotNotTaken Bug = "snapshot-not-taken"
+	// SnapshotLacksMembers: a snapshot has the members of the one before it.
 	SnapshotLacksMembers Bug = "snapshot-lacks-members"
-	// DropLogTooEarly: the log is dropped up to the newest entry, not to the oldest kept snapshot.
+	// DropLogTooEarly: all segments of the log but the last are dropped.
 	DropLogTooEarly Bug = "drop-log-too-early"
-	// DivergenceIgnored: a snapshot is written although live machine and shadow differ.
-	DivergenceIgnored Bug = "divergence-ignored"
-	// TransferLosesQueue: what waits when leadership is given away is answered as done.
+	// TransferLosesQueue: what waits is answered as done when leadership is lost.
 	TransferLosesQueue Bug = "transfer-loses-queue"
 
 	// Of the books: core/broker, core/ledger, records, books.
@@ -120,13 +117,13 @@ const (
 // All returns every bug, in the order above.
 func All() []Bug {
 	return []Bug{
-		AcknowledgeBeforeSync, AnswerBeforeQuorum, VoteForgotten, TermForgotten, TornTailAccepted,
+		AcknowledgeBeforeSync, AnswerBeforeQuorum, VoteForgotten, TermForgotten, DamageTakenForEnd,
 		CorruptionAccepted, CommitAheadOfLog, AppliedTwice, AnswerOnStepDown, AnswerToWrongCommand,
-		ApplyMessageDropped, AppendReordered, TimeRunsBack, StaleRead, LearnerVotes, RemovedVotes,
-		SnapshotOverNewer, SnapshotLacksMembers, DropLogTooEarly, DivergenceIgnored, TransferLosesQueue,
-		ClientIDsNotKept, SessionsNotKept, MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored,
-		ReferenceIgnored, MapOrder, ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped,
-		DayNotCommitted, DayNotRestored, OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, RefusedSentAgain,
-		SyncFromWrongIndex, PartitionForgotten, DuplicateIsRefusal, OldSessionSpeaks, DuplicateTaken,
+		ApplyMessageDropped, TimeRunsBack, StaleRead, StaleReadOfDeposed, ReadBeforeApply, SnapshotNotTaken,
+		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, ClientIDsNotKept, SessionsNotKept,
+		MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
+		ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
+		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, RefusedSentAgain, SyncFromWrongIndex,
+		PartitionForgotten, DuplicateIsRefusal, OldSessionSpeaks, DuplicateTaken,
 	}
 }
