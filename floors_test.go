@@ -41,7 +41,7 @@ exchange       6  core/book core/exchange core/money core/planted core/rules cor
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake peer
                   records relay replica szse venue
-.              9  core/money core/trade drill drill/cable drill/contest drill/disk exchange node peer venue
+.              9  core/money core/trade drill drill/cable drill/contest drill/disk exchange node peer replica venue
 drill/cable    0
 drill/disk     0
 drill/load     0

@@ -6,10 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"evenkeel/node"
+	"evenkeel/replica"
 )
 
 const nodesUsage = `Look after the nodes of a cluster, over the socket in the data directory of one of them, which only
@@ -26,6 +31,8 @@ its owner may open. Any node takes any of this, and hands it to the node that it
                                                   with evenkeel serve --join, before or after
   evenkeel node promote --id 4                    a node that learns votes, in all shards
   evenkeel node remove --id 3                     for good: a node id is never used twice
+  evenkeel node features                          what the nodes' binaries know, and what is active
+  evenkeel node activate --feature 2              when all nodes know it; from then on no older binary may run
 
 A dead machine is replaced by remove and add, in this order, and a new id. Growing from one node to three is add,
 twice. Leaderships go back to the nodes that are to have them (shard 0 to the first node, shard 1 to the second, ...)
@@ -34,7 +41,7 @@ when all have been well for a while; drain keeps them away.`
 // nodeWorks are the words of `evenkeel node`, with the flags that each needs.
 var nodeWorks = map[string][]string{
 	"status": nil, "drain": nil, "undrain": nil, "transfer": {"to"}, "add": {"id", "address"}, "promote": {"id"},
-	"remove": {"id"},
+	"remove": {"id"}, "features": nil, "activate": {"feature"},
 }
 
 func runNode(ctx context.Context, args []string, out io.Writer) error {
@@ -45,6 +52,7 @@ func runNode(ctx context.Context, args []string, out io.Writer) error {
 	to := f.Uint64("to", 0, "of transfer: the node that is to lead")
 	f.IntVar(&o.Shard, "shard", -1, "of transfer: which shard (default: all)")
 	f.StringVar(&o.Address, "address", "", "of add: host:port at which the other nodes reach it (its --peer-listen)")
+	feature := f.Uint("feature", 0, "of activate: its number")
 	learn := f.Bool("learner", false, "of add: it learns only, and does not vote")
 	wait := f.Duration("wait", 10*time.Minute, "of add: how long to wait for the node to have the log")
 	asJSON := f.Bool("json", false, "of status: for programs")
@@ -59,11 +67,12 @@ func runNode(ctx context.Context, args []string, out io.Writer) error {
 		words, rest = append(words, f.Arg(0)), f.Args()[1:]
 	}
 	if len(words) != 1 {
-		return wrong(f, "what to do is missing, or more than one word: status, drain, undrain, transfer, add, promote or remove")
+		return wrong(f, "say one of status, drain, undrain, transfer, add, promote, remove, features, activate")
 	}
 	needs, known := nodeWorks[words[0]]
 	if !known {
-		return wrong(f, fmt.Sprintf("%q is none of status, drain, undrain, transfer, add, promote, remove", words[0]))
+		return wrong(f, fmt.Sprintf("%q is none of status, drain, undrain, transfer, add, promote, remove, features, activate",
+			words[0]))
 	}
 	for _, name := range needs {
 		if v := f.Lookup(name).Value.String(); v == "" || v == "0" {
@@ -74,6 +83,10 @@ func runNode(ctx context.Context, args []string, out io.Writer) error {
 	switch o.Do {
 	case "status":
 		return nodeStatus(ctx, *data, *asJSON, out)
+	case "features":
+		return nodeFeatures(ctx, *data, out)
+	case "activate":
+		o.Feature = uint32(*feature)
 	case "transfer":
 		o.Node = *to
 	default:
@@ -183,7 +196,7 @@ func nodeStatus(ctx context.Context, data string, asJSON bool, out io.Writer) er
 		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%v\t%s\t%s\n", n.Node, stateOf(&n), n.Version, n.Up.Round(time.Second), n.API,
 			n.Address)
 	}
-	_, _ = fmt.Fprintln(table, "\nshard\tnode\trole\tterm\tapplied\tlag\tsnapshot\texchange")
+	_, _ = fmt.Fprintln(table, "\nshard\tnode\trole\tterm\tapplied\tlag\tcompared\tsnapshot\texchange")
 	for shard := range shardsOf(answer.Nodes) {
 		most := uint64(0)
 		for _, n := range answer.Nodes {
@@ -194,8 +207,8 @@ func nodeStatus(ctx context.Context, data string, asJSON bool, out io.Writer) er
 		for _, n := range answer.Nodes {
 			if shard < len(n.Shards) {
 				s := &n.Shards[shard]
-				_, _ = fmt.Fprintf(table, "%d\t%d\t%s\t%d\t%d\t%d\t%d\t%s\n", s.Shard, n.Node, roleOf(n.Node, s), s.Term,
-					s.Applied, most-min(most, s.Applied), s.Snapshot, s.Link)
+				_, _ = fmt.Fprintf(table, "%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Shard, n.Node, roleOf(n.Node, s), s.Term,
+					s.Applied, most-min(most, s.Applied), s.Compared, s.Snapshot, s.Link)
 			}
 		}
 	}
@@ -207,6 +220,11 @@ func nodeStatus(ctx context.Context, data string, asJSON bool, out io.Writer) er
 		if n.Trouble != "" {
 			troubles = append(troubles, errors.New(n.Trouble))
 		}
+		for _, s := range n.Shards {
+			if s.Differ != "" {
+				_, _ = fmt.Fprintf(out, "node %d, shard %d: %s\n", n.Node, s.Shard, s.Differ)
+			}
+		}
 		for _, reason := range n.Waits {
 			_, _ = fmt.Fprintf(out, "node %d waits: %s\n", n.Node, reason)
 		}
@@ -215,6 +233,45 @@ func nodeStatus(ctx context.Context, data string, asJSON bool, out io.Writer) er
 		_, _ = fmt.Fprintln(out, trouble)
 	}
 	return nil
+}
+
+// nodeFeatures prints what the binaries of the nodes know, as their logs say, and what is active in which shards.
+func nodeFeatures(ctx context.Context, data string, out io.Writer) error {
+	answer, err := askDesk(ctx, data, &node.DeskRequest{Do: "nodes"})
+	if err != nil {
+		return err
+	}
+	active, knows := map[uint32][]string{}, map[uint32]map[uint64]bool{}
+	for _, n := range answer.Nodes {
+		for _, s := range n.Shards {
+			if !s.Leads {
+				continue
+			}
+			for _, f := range s.Features.Active {
+				active[f.Number] = append(active[f.Number], strconv.Itoa(int(s.Shard)))
+			}
+			for _, k := range s.Features.Known {
+				for _, number := range k.Numbers {
+					if knows[number] == nil {
+						knows[number] = map[uint64]bool{}
+					}
+					knows[number][k.Node] = true
+				}
+			}
+		}
+	}
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "feature\tname\tsince\tactive in shards\tknown by nodes")
+	for _, f := range replica.Known() {
+		var nodes []string
+		for _, id := range slices.Sorted(maps.Keys(knows[f.Number])) {
+			nodes = append(nodes, strconv.FormatUint(id, 10))
+		}
+		slices.Sort(active[f.Number])
+		_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", f.Number, f.Name, f.Since, strings.Join(active[f.Number], " "),
+			strings.Join(nodes, " "))
+	}
+	return table.Flush()
 }
 
 func stateOf(n *node.Standing) string {

@@ -12,6 +12,7 @@ import (
 const (
 	callStanding uint16 = 0x4e01 // how the node is: Standing
 	callOperate  uint16 = 0x4e02 // a piece of an operator's work: Operation, operated
+	callLayout   uint16 = 0x4e03 // how the books are laid out: hello
 )
 
 // maxOperations bounds the pieces of operators' work that are done here at once for other nodes.
@@ -28,6 +29,12 @@ func (n *Node) called(from uint64, kind uint16, body []byte, answer func([]byte,
 			return
 		}
 		answer(json.Marshal(n.standing()))
+	case callLayout:
+		if !n.open.Load() {
+			answer(nil, errNotOpen)
+			return
+		}
+		answer(json.Marshal(hello{Shards: n.config.Shards, Version: n.config.Version}))
 	case callOperate:
 		var o Operation
 		if err := json.Unmarshal(body, &o); err != nil || !n.open.Load() {

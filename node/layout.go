@@ -73,9 +73,12 @@ func (c *Config) writeLayout() error {
 func (n *Node) learnLayout(ctx, _ context.Context) error {
 	c := &n.config
 	for c.Shards == 0 {
-		for _, status := range n.cluster.peers.Load().Status() {
+		for _, id := range n.cluster.others() {
+			asking, cancel := context.WithTimeout(ctx, askTime)
+			answer, err := n.cluster.peers.Load().Call(asking, id, callLayout, nil)
+			cancel()
 			var said hello
-			if status.Hello != nil && json.Unmarshal(status.Hello, &said) == nil && said.Shards > 0 {
+			if err == nil && json.Unmarshal(answer, &said) == nil && said.Shards >= 1 && said.Shards <= MaxShards {
 				c.Shards = said.Shards
 				return c.writeLayout()
 			}

@@ -14,10 +14,11 @@ import (
 
 // An Operation is a piece of an operator's work on the cluster. Any node takes it, and hands it to whom it concerns.
 type Operation struct {
-	Do      string `json:"do"`                // drain, undrain, transfer, add, promote, remove
+	Do      string `json:"do"`                // drain, undrain, transfer, add, promote, remove, activate
 	Node    uint64 `json:"node,omitempty"`    // whom it is about; 0: the node that is asked
 	Shard   int    `json:"shard"`             // of transfer; below 0: all
 	Address string `json:"address,omitempty"` // of add: where the other nodes reach it
+	Feature uint32 `json:"feature,omitempty"` // of activate
 }
 
 // operated is what came of one.
@@ -44,7 +45,7 @@ func (n *Node) operate(ctx context.Context, o *Operation) (string, error) {
 	switch o.Do {
 	case "drain", "undrain":
 		return n.atNode(ctx, o.Node, o)
-	case "transfer", "add", "promote", "remove":
+	case "transfer", "add", "promote", "remove", "activate":
 	default:
 		return "", fmt.Errorf("no node can %q", o.Do)
 	}
@@ -165,6 +166,11 @@ func (s *shard) perform(ctx context.Context, o *Operation) (string, error) {
 	var change replica.Change
 	said := ""
 	switch o.Do {
+	case "activate":
+		if err := s.group.Activate(ctx, o.Feature); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("feature %d is active", o.Feature), nil
 	case "transfer":
 		if err := s.group.Transfer(ctx, o.Node); err != nil {
 			return "", err

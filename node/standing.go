@@ -33,9 +33,13 @@ type ShardStanding struct {
 	Applied   uint64             `json:"applied"`
 	Committed uint64             `json:"committed"`
 	Snapshot  uint64             `json:"snapshot"`
-	Link      string             `json:"link,omitempty"` // of a leader: "up", or why it is not
+	Compared  uint64             `json:"compared"`         // at this entry its state is known to be that of most members
+	Differ    string             `json:"differ,omitempty"` // why the members' states may not be equal
+	Link      string             `json:"link,omitempty"`   // of a leader: "up", or why it is not
 	Members   []replica.Member   `json:"members,omitempty"`
 	Followers []replica.Follower `json:"followers,omitempty"` // of a leader
+
+	Features replica.FeatureState `json:"features"`
 }
 
 // standing is how this node is.
@@ -55,7 +59,10 @@ func (s *shard) standing() ShardStanding {
 	status := s.group.Status()
 	v := ShardStanding{Shard: s.number, Leader: status.Leader, Leads: s.leads(), Term: status.Term,
 		Applied: status.Applied, Committed: status.Committed, Snapshot: status.SnapshotIndex, Members: s.group.Members(),
-		Followers: status.Followers}
+		Followers: status.Followers, Compared: status.LastCompared, Differ: status.Differ, Features: s.group.Features()}
+	if status.Diverged != "" {
+		v.Differ = status.Diverged
+	}
 	if v.Leads {
 		v.Link = "up"
 		if err := s.link.Status().Ready(); err != nil {

@@ -247,7 +247,9 @@ func (c *cluster) ready(m *machine) {
 // command runs a command to its end, which must be a good one.
 func (c *cluster) command(args ...string) string {
 	c.t.Helper()
-	said, err := exec.Command(binary, args...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*waitLimit)
+	defer cancel()
+	said, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("%v: %v\n%s", args, err, said)
 	}

@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +127,17 @@ func TestRollingRestart(t *testing.T) {
 	}
 	f.end(c, c.nodes...)
 	f.longest(t, "a node was stopped as planned", 2*time.Second)
+	c.eventually("all nodes said what they know", func() error {
+		said := c.command("node", "features", "--data", c.nodes[2].dir)
+		if !regexp.MustCompile(`(?m)^1 .*  0 1 +1 2 3$`).MatchString(said) {
+			return errors.New(said)
+		}
+		return nil
+	})
+	said, err := exec.Command(binary, "node", "activate", "--data", c.nodes[0].dir, "--feature", "1000000").CombinedOutput()
+	if err == nil {
+		t.Errorf("a feature that is none was activated: %s", said)
+	}
 }
 
 // TestGrow begins with one node, which becomes three under a flow of orders; then the first dies for good, and is
