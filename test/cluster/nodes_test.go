@@ -134,7 +134,8 @@ func TestRollingRestart(t *testing.T) {
 		}
 		return nil
 	})
-	said, err := exec.Command(binary, "node", "activate", "--data", c.nodes[0].dir, "--feature", "1000000").CombinedOutput()
+	said, err := exec.Command(binary, "node", "activate", "--data", c.nodes[0].dir, "--feature",
+		"1000000").CombinedOutput()
 	if err == nil {
 		t.Errorf("a feature that is none was activated: %s", said)
 	}
