@@ -91,6 +91,16 @@ func TestStalledSyncFailsTheGroup(t *testing.T) {
 	}
 	close(stuck)
 	<-g.journal.stopped
+	o.Disk, o.Limits.StalledSync = nil, 1<<36
+	eventually(t, "the directory to be free", func() bool { // in the same process
+		again, err := Open(o)
+		if err == nil {
+			err = again.Close()
+		} else if !errors.Is(err, ErrLocked) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 func TestFullDiskOnlyStopsSnapshots(t *testing.T) {

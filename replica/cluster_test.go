@@ -43,7 +43,7 @@ func (c *cluster) options(dir string, node uint64) Options[uint64] {
 }
 
 // leader waits until a node other than one leads, and returns it.
-func (c *cluster) leader(t *testing.T, other uint64) *Group[uint64] {
+func (c *cluster) leader(t testing.TB, other uint64) *Group[uint64] {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for time.Now().Before(deadline) {

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 func TestAnswersComeBackAfterRestart(t *testing.T) {
@@ -314,5 +317,20 @@ func TestRefusalAlwaysHasAReason(t *testing.T) {
 	answer(q.refuse(ErrClosed))
 	if taken.Load() != answered.Load() {
 		t.Fatalf("%d commands were taken and %d answered", taken.Load(), answered.Load())
+	}
+}
+
+func TestMemoryIsBoundedForMembersThatAreUp(t *testing.T) {
+	m := newLogMemory(snapshotHead{roster: newRoster([]Member{{ID: 1}, {ID: 2}})}, []uint64{1, 2})
+	limits := Limits{MemoryEntries: 8, MemoryBytes: 1 << 20}
+	for index := uint64(1); index <= 100; index++ {
+		m.add([]*raftpb.Entry{{Index: new(index), Term: new(uint64(1)), Data: []byte("x")}})
+		m.trim(limits, index, 5) // somebody needs what is behind the fifth
+		if n := len(m.sizes); n > pinnedFactor*8+1 || m.bytes != n || index < pinnedFactor*8 && m.first > 6 {
+			t.Fatalf("at %d: %d entries from %d", index, n, m.first)
+		}
+	}
+	if _, err := m.Snapshot(); !errors.Is(err, raft.ErrSnapshotTemporarilyUnavailable) || !m.wanted {
+		t.Fatalf("a snapshot that nothing follows: %v", err)
 	}
 }

@@ -66,6 +66,12 @@ func TestTransferLosesNoCommand(t *testing.T) {
 	}
 	leader.Group().AskTransfer(to, func(err error) { done = err })
 	leader.StepLoop()
+	w.hung = int(from) // what is in flight cannot end: the transfer waits for it
+	w.settle()
+	if now := leader.Group().Leadership(); !now.Leading {
+		t.Fatal("leadership left before what was in flight had ended")
+	}
+	w.hung = 0
 	if err := leader.Group().Submit([]byte("late"), func(_ uint64, err error) {
 		if errors.Is(err, ErrNotLeader) {
 			refused++

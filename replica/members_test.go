@@ -389,6 +389,9 @@ func TestCrashWhileInstalling(t *testing.T) {
 		if got := len(diaryOf(w.nodes[late-1])); got > 3 && stop < 2 || got != 13 && stop >= 2 {
 			t.Fatalf("stopped after %d steps: %d commands", stop, got)
 		}
+		if l := w.nodes[late-1].group.loop; l.term < state.GetTerm() || l.term == old.term && l.vote != old.vote {
+			t.Fatalf("stopped after %d steps: term %d, vote %d; it was %d, %d", stop, l.term, l.vote, old.term, old.vote)
+		}
 		left, err := filesOf(h.dir, "")
 		if err != nil || len(left) != 4 {
 			t.Fatalf("stopped after %d steps: %v are left, %v", stop, left, err)

@@ -17,6 +17,8 @@ type logMemory struct {
 	wanted   bool                     // the protocol asked for one that does not exist yet
 	roster                            // as of the last entry applied
 	founders []uint64                 // members when the group was new
+	looked   *raftpb.ConfState        // members that anyJoined looked at last
+	joined   bool                     // what it saw
 	state    *raftpb.HardState
 	first    uint64 // index of sizes[0]
 	sizes    []int  // bytes of each entry in memory
@@ -98,15 +100,21 @@ func (m *logMemory) trim(limits Limits, applied, keep uint64) {
 		m.drop(n)
 	}
 	// Who joined later does not know with whom the group began: that is in a snapshot, and not in the first entries.
-	if m.first == 1 && applied >= 1 && slices.ContainsFunc(m.ids(), m.joined) {
+	if m.first == 1 && applied >= 1 && m.anyJoined() {
 		m.drop(1)
 	}
 }
 
 const pinnedFactor = 4
 
-// joined reports whether a member was not there when the group was new.
-func (m *logMemory) joined(id uint64) bool { return !slices.Contains(m.founders, id) }
+// anyJoined reports whether a member was not there when the group was new. It looks again when the members change.
+func (m *logMemory) anyJoined() bool {
+	if m.looked != m.conf {
+		m.looked = m.conf
+		m.joined = slices.ContainsFunc(m.ids(), func(id uint64) bool { return !slices.Contains(m.founders, id) })
+	}
+	return m.joined
+}
 
 // drop lets the n oldest entries go.
 func (m *logMemory) drop(n int) {
