@@ -35,6 +35,7 @@ records        2  core/must core/planted core/trade
 relay          4  core/trade peer replica + books core/broker core/rules records
 books          6  core/broker core/must core/planted core/trade records replica
 venue          3  core/money core/must core/planted core/trade szse + core/broker core/exchange core/rules exchange
+                  replica
 feed           3  core/money core/trade szse
 intake         3  auth core/trade records replica
 exchange       6  core/book core/exchange core/money core/planted core/rules core/trade replica szse

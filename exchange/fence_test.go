@@ -284,3 +284,44 @@ func TestUnansweredAreBounded(t *testing.T) {
 		t.Errorf("%d requests are with the journal, %d of %d bytes were taken, %v", len(s.queue), used+more, len(frames), err)
 	}
 }
+
+// TestFenceOfALostConnection: the older session's connection broke, and its order is still on its way to the journal.
+func TestFenceOfALostConnection(t *testing.T) {
+	s := newStepped(t)
+	old := s.call()
+	old.send(logonOf(testUnits[0]))
+	old.hears()
+	old.send(old.synchronise(), old.order("1"))
+	old.session.Lost(nil)
+	old.session.Gone()
+	young := s.call()
+	young.send(logonOf(testUnits[0]))
+	young.expect("while the lost one's order is on its way", "")
+	s.apply()
+	young.expect("then", greeting)
+	young.send(young.synchronise())
+	young.expect("the order of the lost one", "confirm:1 "+state)
+	young.session.Gone()
+	if len(s.gateway.all()) != 0 {
+		t.Error("a place is not free")
+	}
+}
+
+// TestFenceBehindALostOne: a session that waits for an older one loses its connection; the next waits in its place.
+func TestFenceBehindALostOne(t *testing.T) {
+	s := newStepped(t)
+	first := s.call()
+	first.send(logonOf(testUnits[0]))
+	first.hears()
+	first.send(first.synchronise(), first.order("1"))
+	middle := s.call()
+	middle.send(logonOf(testUnits[0]))
+	first.session.Gone()
+	middle.session.Lost(nil)
+	middle.session.Gone()
+	last := s.call()
+	last.send(logonOf(testUnits[0]))
+	last.expect("while the first one's order is on its way", "")
+	s.apply()
+	last.expect("then", greeting)
+}

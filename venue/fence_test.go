@@ -25,7 +25,7 @@ import (
 const fenceUnit = "000701"
 
 // fenced is an exchange of the tests that ask what of a unit is in its journal.
-func fenced(t *testing.T) *exchange.Server {
+func fenced(t testing.TB) *exchange.Server {
 	list, err := exchange.ShippedList()
 	if err != nil {
 		t.Fatal(err)
@@ -63,10 +63,11 @@ type leader struct {
 	link   *Link
 	mu     sync.Mutex
 	seen   map[trade.OrderID]bool // requests that reports came about
+	filled chan trade.OrderID     // hears of trades, when there is room
 }
 
 func newLeader(t testing.TB, address string, change func(*Options)) *leader {
-	l := &leader{outbox: NewOutbox(), seen: map[trade.OrderID]bool{}}
+	l := &leader{outbox: NewOutbox(), seen: map[trade.OrderID]bool{}, filled: make(chan trade.OrderID, 1)}
 	l.outbox.Learn(&trade.Event{Kind: trade.SecurityListed,
 		Security: trade.Security{ID: 1, Symbol: []byte("600519.SH"), Venue: trade.SSE}})
 	o := Options{Address: address, Sender: "BROKER", Target: exchange.CompID, Unit: fenceUnit, Password: "secret",
@@ -94,6 +95,12 @@ func (l *leader) Submit(command []byte, done func(trade.Answer, error)) error {
 		l.outbox.Fold(&out)
 		l.mu.Lock()
 		l.seen[r.Request] = true
+		if r.Type == trade.TradeReport {
+			select {
+			case l.filled <- r.Request:
+			default:
+			}
+		}
 		l.mu.Unlock()
 	}
 	done(trade.Answer{}, nil)
@@ -104,7 +111,7 @@ func (l *leader) place(from, count int) {
 	for i := range trade.OrderID(count) {
 		id := trade.OrderID(from) + i
 		l.outbox.Add(trade.Outgoing{Request: id, Order: id, Account: 7, Security: 1, Side: trade.Buy, Type: trade.Limit,
-			Price: 1_400_0000, Quantity: 100, Day: testDay, Time: testTime})
+			Price: 1_688_0000, Quantity: 100, Day: testDay, Time: testTime})
 	}
 }
 

@@ -194,7 +194,7 @@ func TestLostHistory(t *testing.T) {
 }
 
 // eventually polls a condition that no event announces.
-func eventually(t *testing.T, what string, ready func() bool) {
+func eventually(t testing.TB, what string, ready func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
