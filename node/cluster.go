@@ -267,6 +267,18 @@ func (c *cluster) CallAsync(to uint64, kind uint16, body []byte, done func([]byt
 	return peers.CallAsync(to, kind, body, done)
 }
 
+// mixed reports whether a node that is or was connected runs another version than this one.
+func (c *cluster) mixed() bool {
+	peers := c.peers.Load()
+	if peers == nil {
+		return false
+	}
+	return slices.ContainsFunc(peers.Status(), func(status peer.Status) bool {
+		var said hello
+		return status.Hello != nil && json.Unmarshal(status.Hello, &said) == nil && said.Version != c.node.config.Version
+	})
+}
+
 // trouble says what a node that is connected cannot be: of another layout.
 func (c *cluster) trouble() (reasons []string) {
 	peers := c.peers.Load()

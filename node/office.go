@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// Pauses of a leader whose duties went wrong: the log was full, or its books not to be had.
-const dutyPause = 50 * time.Millisecond
+const (
+	// dutyPause is that of a leader whose duties went wrong: the log was full, or its books not to be had.
+	dutyPause = 50 * time.Millisecond
+	// rulesPause is how often rules are looked at that wait for an upgrade to be over.
+	rulesPause = 5 * time.Second
+)
 
 // office is the leadership of a shard as this node holds it: while it leads, the link to the exchange is up, the rules
 // are in force, and securities are listed; when it does not, the link is down.
@@ -74,27 +78,43 @@ func (s *shard) govern(running context.Context) {
 	}
 }
 
-// duties are those of a leader. Rules that are in force need no word of the log, so that the link of a new leader is
-// up at once.
+// duties are those of a leader. Rules that are in force need no word of the log, so that the link of a new leader is up
+// at once.
 func (s *shard) duties(ctx context.Context) {
-	for {
-		err := s.adoptRules(ctx)
-		if err == nil || ctx.Err() != nil {
-			break
-		}
-		s.node.log.Warn("a leader's duties", "shard", s.number, "error", err)
-		if isRefusal(err) { // the books keep the rules that they have
-			break
-		}
-		if !pause(ctx, dutyPause) {
-			return
-		}
-	}
+	settled := s.settleRules(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	s.link.Start()
+	var later sync.WaitGroup
+	defer later.Wait()
+	if !settled {
+		later.Go(func() {
+			for pause(ctx, rulesPause) && !s.settleRules(ctx) { // until all nodes run one version
+			}
+		})
+	}
 	s.keepListed(ctx)
+}
+
+// settleRules brings the rules into force, and tries again while the log cannot be had. It reports false when they
+// have to wait.
+func (s *shard) settleRules(ctx context.Context) bool {
+	for {
+		settled, err := s.adoptRules(ctx)
+		if err == nil {
+			return settled
+		}
+		if ctx.Err() == nil {
+			s.node.log.Warn("a leader's duties", "shard", s.number, "error", err)
+		}
+		if isRefusal(err) { // the books keep the rules that they have
+			return true
+		}
+		if !pause(ctx, dutyPause) {
+			return false
+		}
+	}
 }
 
 // pause waits, and reports false when the context ends first.

@@ -137,7 +137,8 @@ func (s *shard) open(ctx context.Context) (err error) {
 	if !s.alone.Load() { // whoever leads looks after the rules
 		return nil
 	}
-	return s.adoptRules(ctx)
+	_, err = s.adoptRules(ctx)
+	return err
 }
 
 // led takes who leads the group. It is called from the raft loop, in order, and does not block.
@@ -206,16 +207,22 @@ func (s *shard) follow(members []replica.Member) {
 	s.node.cluster.follow(s.number, members)
 }
 
-// adoptRules puts the rules into the books, unless they are in force there.
-func (s *shard) adoptRules(ctx context.Context) error {
-	var inForce bool
+// adoptRules puts the rules into the books, unless they are in force there. Other rules that are in force stay while
+// nodes of different versions run: leadership moves between them during an upgrade, and each would bring its own back.
+// It reports whether that is settled.
+func (s *shard) adoptRules(ctx context.Context) (settled bool, err error) {
+	var has, same bool
 	if err := s.inspect(ctx, func(b *books.Books) {
-		inForce = bytes.Equal(b.State().Rules(), []byte(s.node.config.Rules))
-	}); err != nil || inForce {
-		return err
+		has, same = b.State().Rules() != nil, bytes.Equal(b.State().Rules(), []byte(s.node.config.Rules))
+	}); err != nil || same {
+		return err == nil, err
 	}
-	return s.house(ctx, "adopt the rules", &trade.Command{Kind: trade.AdoptRulesKind,
+	if has && s.node.cluster.mixed() {
+		return false, nil
+	}
+	err = s.house(ctx, "adopt the rules", &trade.Command{Kind: trade.AdoptRulesKind,
 		AdoptRules: trade.AdoptRules{Text: []byte(s.node.config.Rules)}})
+	return err == nil, err
 }
 
 // house proposes a command of the house itself, whose refusal is an error.
