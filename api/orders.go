@@ -181,7 +181,7 @@ func (s *Server) findOrder(c *call, id trade.OrderID) (trade.Order, error) {
 	if o, ok := s.Day(c.who.Account).Order(c.who.Account, id); ok {
 		return o, nil
 	}
-	if s.History != nil {
+	if s.older(c) {
 		o, ok, err := s.History.Order(c.r.Context(), c.who.Account, id)
 		if err != nil {
 			return trade.Order{}, historyFault(err)
@@ -191,6 +191,12 @@ func (s *Server) findOrder(c *call, id trade.OrderID) (trade.Order, error) {
 		}
 	}
 	return trade.Order{}, say(orderUnknown, orderID(id))
+}
+
+// older reports whether there may be more of an account than the memory has: not when its first event is there.
+func (s *Server) older(c *call) bool {
+	day := s.Day(c.who.Account)
+	return s.History != nil && day.FirstNumber(c.who.Account) != 1
 }
 
 func historyFault(err error) *fault {
@@ -224,7 +230,7 @@ func getOrderByClientID(s *Server, c *call) (int, any, error) {
 		return 0, nil, say(badQuery, "client_order_id", "is required")
 	}
 	o, ok := s.Day(c.who.Account).OrderByClientID(c.who.Account, client)
-	if !ok && s.History != nil {
+	if !ok && s.older(c) {
 		var err error
 		if o, ok, err = s.History.OrderByClientID(c.r.Context(), c.who.Account, client); err != nil {
 			return 0, nil, historyFault(err)
@@ -303,7 +309,7 @@ func getOrders(s *Server, c *call) (int, any, error) {
 // is down the newest orders are still shown.
 func (s *Server) orderRows(c *call, f *records.OrderFilter) ([]trade.Order, error) {
 	rows := s.Day(c.who.Account).Orders(c.who.Account, *f)
-	if s.History == nil || f.Open != f.Closed && f.Open {
+	if !s.older(c) || f.Open != f.Closed && f.Open {
 		return rows, nil
 	}
 	if f.Direction == records.OldestFirst {

@@ -78,8 +78,8 @@ func (s *shard) govern(running context.Context) {
 	}
 }
 
-// duties are those of a leader. Rules that are in force need no word of the log, so that the link of a new leader is up
-// at once.
+// duties are those of a leader. Rules that are in force need no word of the log, so that the link of a new leader is
+// up at once.
 func (s *shard) duties(ctx context.Context) {
 	settled := s.settleRules(ctx)
 	if ctx.Err() != nil {

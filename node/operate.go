@@ -198,8 +198,21 @@ func (s *shard) perform(ctx context.Context, o *Operation) (string, error) {
 		}
 		change.Remove, said = []uint64{o.Node}, "node %d is removed"
 	}
-	if err := s.group.Change(ctx, change); err != nil {
+	if err := s.change(ctx, change); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf(said, o.Node), nil
+}
+
+// change changes the members. A learner that is a little behind, or another change under way, is waited for.
+func (s *shard) change(ctx context.Context, c replica.Change) error {
+	for {
+		err := s.group.Change(ctx, c)
+		if !errors.Is(err, replica.ErrBehind) && !errors.Is(err, replica.ErrChanging) {
+			return err
+		}
+		if !pause(ctx, leaderPause) {
+			return err
+		}
+	}
 }
