@@ -9,7 +9,7 @@ import (
 // gauges are what the machine says of itself in /metrics.
 func (n *Node) gauges() (all []prometheus.Collector) {
 	for _, s := range n.shards {
-		all = append(all, s.gauges()...)
+		all = append(append(all, s.gauges()...), s.linkGauges()...)
 		if s.relay != nil {
 			all = append(all, s.relayGauges()...)
 		}
@@ -70,16 +70,6 @@ func (s *shard) gauges() []prometheus.Collector {
 			}),
 		gauge("log_voters_heard", "Voters that are well, as the leader knows them, itself too; 0 where it is not here.",
 			func() float64 { return float64(s.votersHeard()) }),
-		gauge("exchange_connected", "1 when logged on to the exchange.",
-			func() float64 { return one(s.link.Status().Connected) }),
-		gauge("exchange_outbox", "Requests that the exchange has not confirmed.",
-			func() float64 { return float64(s.link.Status().Outbox) }),
-		count("exchange_reports_total", "Reports that the books took.",
-			func() float64 { return float64(s.link.Status().Applied) }),
-		count("exchange_unwanted_reports_total", "Reports, phases and days that the books refused: look into each.",
-			func() float64 { return float64(s.link.Status().Unwanted) }),
-		count("exchange_reconnects_total", "Sessions with the exchange that ended.",
-			func() float64 { return float64(s.link.Status().Reconnects) }),
 		gauge("records_lag_entries", "Log entries that the history has not taken.", func() float64 {
 			return max(0, float64(s.day().Index())-float64(s.node.history.Index(s.number)))
 		}),
@@ -100,6 +90,33 @@ func (s *shard) votersHeard() (n int) {
 		}
 	}
 	return n + 1
+}
+
+// linkGauges are what a shard's link to the exchange says of itself.
+func (s *shard) linkGauges() []prometheus.Collector {
+	gauge, count := s.measure().gauge, s.measure().count
+	return []prometheus.Collector{
+		gauge("exchange_connected", "1 when logged on to the exchange.",
+			func() float64 { return one(s.link.Status().Connected) }),
+		gauge("exchange_outbox", "Requests that the exchange has not confirmed.",
+			func() float64 { return float64(s.link.Status().Outbox) }),
+		count("exchange_reports_total", "Reports that the books took.",
+			func() float64 { return float64(s.link.Status().Applied) }),
+		count("exchange_unwanted_reports_total", "Reports, phases and days that the books refused: look into each.",
+			func() float64 { return float64(s.link.Status().Unwanted) }),
+		count("exchange_reconnects_total", "Sessions with the exchange that ended.",
+			func() float64 { return float64(s.link.Status().Reconnects) }),
+		count("exchange_resent_total", "Requests sent that stood in the outbox when the session began.",
+			func() float64 { return float64(s.link.Status().Resent) }),
+		count("exchange_spared_total", "Requests that synchronised reports answered before they were sent again.",
+			func() float64 { return float64(s.link.Status().Spared) }),
+		gauge("exchange_outbox_wait_seconds", "How long the outbox waited for reports when the last session began.",
+			func() float64 { return s.link.Status().LastWait.Seconds() }),
+		count("exchange_replaced_total", "Sessions that another node of ours ended by logging on.",
+			func() float64 { return float64(s.link.Status().Replaced) }),
+		count("exchange_unproven_total", "Connections not made because this node may not lead any more.",
+			func() float64 { return float64(s.link.Status().Unproven) }),
+	}
 }
 
 // relayGauges are what the road of a shard's commands to its leader says of itself.
