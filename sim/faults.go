@@ -18,6 +18,9 @@ func (f *faults) begin() {
 	if w.mix.rolls {
 		w.after(w.below(w.mix.trouble), faultTag, w.desk.turn)
 	}
+	if w.mix.upgrade {
+		f.activate()
+	}
 	if w.mix.learner {
 		w.after(w.below(w.mix.trouble/2), faultTag, f.addLearner)
 	}
@@ -79,6 +82,10 @@ func (f *faults) heal() {
 		n.disk.slow, n.disk.full = 0, false
 		n.disk.release()
 		n.wake()
+		if n.old {
+			n.kill()
+			n.old = false
+		}
 		f.revive(n)
 	}
 	w.exchange.wake()
@@ -197,6 +204,8 @@ func (f *faults) strike(k kind, n *node) bool {
 		return f.damage(k, n)
 	case transfer:
 		return n.transfer()
+	case otherBinary:
+		return f.exchangeBinary(n)
 	case replaceMember:
 		return f.replace(n)
 	}

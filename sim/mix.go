@@ -11,6 +11,7 @@ import (
 type Mix struct {
 	nodes     int // voters at the beginning
 	learner   bool
+	upgrade   bool // nodes begin with an old binary
 	accounts  int
 	think     time.Duration // between two operations of an investor, on average
 	trouble   time.Duration // how long there are faults
@@ -57,6 +58,7 @@ const (
 	linkCut
 	transfer
 	replaceMember
+	otherBinary
 	kinds
 )
 
@@ -64,7 +66,7 @@ var kindNames = [kinds]string{
 	"crash", "crash in a write", "power loss", "pause", "clock rate", "clock jump", "symmetric partition",
 	"one-way partition", "bridge partition", "slow path", "clogged path", "slow disk", "hung disk", "full disk",
 	"bit rot", "lost disk", "exchange crash", "exchange pause", "slow exchange", "link cut", "transfer",
-	"replaced member",
+	"replaced member", "other binary",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -105,7 +107,10 @@ func draw(w *World) Mix {
 		m.refusals = 1 + w.random.IntN(60_000)
 	}
 	for k := range kinds {
-		if on() {
+		if k == otherBinary {
+			m.upgrade = on()
+		}
+		if k == otherBinary && m.upgrade || k != otherBinary && on() {
 			m.kinds = append(m.kinds, k)
 		}
 	}
@@ -118,9 +123,9 @@ func (m *Mix) String() string {
 	for _, k := range m.kinds {
 		names = append(names, k.String())
 	}
-	return fmt.Sprintf("%d nodes (learner %t), %d accounts, think %v, trouble %v, %d partitions, day turns %t, "+
+	return fmt.Sprintf("%d nodes (learner %t, upgrade %t), %d accounts, think %v, trouble %v, %d partitions, day turns %t, "+
 		"snapshots every %v, drop log %t, memory %d; of a million messages lost %d, twice %d, out of order %d, "+
-		"late %d (up to %v); of a million writes to the exchange broken %d, orders refused %d; every %v one of: %s", m.nodes, m.learner, m.accounts, m.think, m.trouble, m.partition, m.rolls,
+		"late %d (up to %v); of a million writes to the exchange broken %d, orders refused %d; every %v one of: %s", m.nodes, m.learner, m.upgrade, m.accounts, m.think, m.trouble, m.partition, m.rolls,
 		m.snapshots, m.dropLog, m.memory, m.loss, m.duplication, m.reordering, m.delay, m.longDelay, m.breaks, m.refusals,
 		m.every,
 		strings.Join(names, ", "))
@@ -133,7 +138,7 @@ func (c *Counts) add(o *Counts) {
 		{&c.Reads, &o.Reads}, {&c.Unknown, &o.Unknown}, {&c.Orders, &o.Orders}, {&c.Elections, &o.Elections},
 		{&c.Snapshots, &o.Snapshots},
 		{&c.Restarts, &o.Restarts}, {&c.Installed, &o.Installed}, {&c.Replaced, &o.Replaced},
-		{&c.Sessions, &o.Sessions}, {&c.Days, &o.Days},
+		{&c.Sessions, &o.Sessions}, {&c.Days, &o.Days}, {&c.Activated, &o.Activated},
 	} {
 		*pair[0] += *pair[1]
 	}

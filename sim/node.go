@@ -35,6 +35,7 @@ type node struct {
 
 	poked     bool
 	disk      disk
+	old       bool  // its binary knows no features
 	lost      bool  // its disk is empty: it never comes back
 	successor *node // the machine that takes its place
 	leaving   bool  // it is no member any more, and may not know
@@ -48,7 +49,8 @@ const brokerGroup = 1
 
 func (w *World) newNode() *node {
 	id := uint64(len(w.nodes) + 1)
-	n := &node{process: newProcess(w, fmt.Sprint("node ", id), place(id)), id: id, member: true,
+	old := w.mix.upgrade && !w.truth.active && w.random.IntN(2) == 0
+	n := &node{old: old, process: newProcess(w, fmt.Sprint("node ", id), place(id)), id: id, member: true,
 		dir: filepath.Join(w.dir, fmt.Sprint("node", id))}
 	n.disk.node = n
 	w.nodes = append(w.nodes, n)
@@ -59,7 +61,7 @@ func (w *World) newNode() *node {
 func (w *World) limits() replica.Limits {
 	return replica.Limits{
 		EntryBytes: 32 << 10, MemoryEntries: w.mix.memory, SnapshotEvery: w.mix.snapshots,
-		SnapshotRetry: 300 * time.Millisecond, SnapshotsKept: 2,
+		SnapshotRetry: 300 * time.Millisecond, SnapshotsKept: 2, CompareEvery: 150 * time.Millisecond,
 	}
 }
 
@@ -78,7 +80,7 @@ func (n *node) open() {
 	o := replica.Options[trade.Answer]{
 		Dir: n.dir, Group: brokerGroup, Node: n.id, Clock: n.time, Limits: w.limits(), DropOldLog: w.mix.dropLog,
 		Transport: transport{n}, New: func() replica.Machine[trade.Answer] { return w.truth.machine(n) },
-		Disk: n.disk.between, Led: n.follow, Join: n.voters == nil, Replaced: n.replaced,
+		Disk: n.disk.between, Led: n.follow, Join: n.voters == nil, Replaced: n.replaced, Features: n.features(),
 		MembersChanged: n.membersChanged,
 	}
 	for _, v := range n.voters {
@@ -117,6 +119,9 @@ func (n *node) refuseStart(err error) {
 	n.end()
 	n.world.say("%s does not start: %v", n.name, err)
 	switch {
+	case isUnknownFeature(err) && n.old:
+		n.old = false // its operator reads what it says, and gives it the new binary
+		n.world.faults.reviveLater(n)
 	case n.leaving, isRemoved(err):
 		n.leaving, n.gone = true, true
 	case n.ill:
@@ -231,6 +236,9 @@ func (n *node) failed(err error) {
 		return
 	}
 	n.kill()
+	if isUnknownFeature(err) && n.old {
+		n.old = false
+	}
 	if isRemoved(err) {
 		n.leaving, n.gone = true, true
 		return

@@ -11,6 +11,9 @@ import (
 
 // healed reports whether everybody was served since a time.
 func (w *World) healed(since int64) bool {
+	if w.mix.upgrade && (w.leader() == nil || !w.leader().isActive()) {
+		return false
+	}
 	if w.desk.closed || w.faults.changing || w.leader() == nil || !w.exchange.up {
 		return false
 	}

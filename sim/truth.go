@@ -23,6 +23,7 @@ type truth struct {
 	marks   []markAt          // by index
 	leaders map[uint64]uint64 // of each term
 	votes   map[ballot]uint64 // for whom
+	active  bool              // a feature was activated
 	newest  uint64            // highest index applied anywhere
 }
 

@@ -35,7 +35,7 @@ type Counts struct {
 	Orders                                                int
 	Faults                                                [kinds]int
 	Elections, Snapshots, Restarts, Installed, Replaced   int
-	Sessions, Days                                        int
+	Sessions, Days, Activated                             int
 }
 
 // A World is the whole house, its exchange and its clients. One goroutine owns it.
