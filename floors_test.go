@@ -43,6 +43,7 @@ api            7  auth core/money core/risk core/rules core/trade feed intake re
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake peer
                   records relay replica szse venue
 .              9  core/money core/trade drill drill/cable drill/contest drill/disk exchange node peer replica venue
+                  + core/planted
 drill/cable    0
 drill/disk     0
 drill/load     0

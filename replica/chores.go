@@ -7,6 +7,8 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"evenkeel/core/planted"
 )
 
 // Chores are what a group does for its own sake, once every Limits.CompareEvery: members tell the leader what their
@@ -350,7 +352,7 @@ func (l *loop[A]) pursueOrder(current bool, patience int) {
 	}
 	switch {
 	case len(refusal.Silent) > 0 && c.order.ticks <= patience:
-	case len(refusal.Silent) > 0 || len(refusal.Missing) > 0:
+	case len(refusal.Silent)+len(refusal.Missing) > 0 && !planted.Is(planted.FeatureUnasked):
 		done := c.order.done
 		c.order = nil
 		done(refusal)

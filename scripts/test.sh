@@ -21,10 +21,16 @@ mapfile -t pure < <(go list ./core/...)
 go test "${flags[@]}" . "${pure[@]}"
 
 step "rooms with goroutines ${race:-without the race detector}"
-mapfile -t shell < <(go list ./... | grep -v -e '^evenkeel$' -e '^evenkeel/core/' -e '^evenkeel/test/sdk$')
+mapfile -t shell < <(go list ./... | grep -v -e '^evenkeel$' -e '^evenkeel/core/' -e '^evenkeel/test/sdk$' -e '^evenkeel/sim$')
 if [ ${#shell[@]} -gt 0 ]; then
 	CGO_ENABLED=1 go test ${race:+"$race"} "${flags[@]}" "${shell[@]}"
 fi
+
+step 'simulation: 1,000 seeds'
+SEEDS=${SEEDS:-1000} scripts/sim.sh
+
+step 'simulation: planted bugs'
+BUGS=quick scripts/sim.sh planted
 
 step 'canary'
 scripts/canary.sh

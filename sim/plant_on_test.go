@@ -26,7 +26,12 @@ const mostSeeds = 1000
 
 // quick are bugs of every room that few seeds find: enough to prove, in every run of the tests, that the simulation
 // is awake.
-var quick = []planted.Bug{}
+var quick = []planted.Bug{
+	planted.AcknowledgeBeforeSync, planted.AnswerBeforeQuorum, planted.TermForgotten, planted.AppliedTwice,
+	planted.AnswerOnStepDown, planted.StaleRead, planted.SnapshotNotTaken, planted.ClientIDsNotKept,
+	planted.SettledEarly, planted.ReferenceIgnored, planted.MapOrder, planted.FeeTwice, planted.DayNotRestored,
+	planted.OutboxNotResent, planted.ClOrdIDRenewed, planted.OutboxUnfenced, planted.SyncFromWrongIndex,
+}
 
 // TestPlanted plants one bug after the other and has seeds look for it, from the first on. EVENKEEL_PLANTED says
 // which: all, quick, or names; nothing: none.

@@ -60,6 +60,8 @@ const (
 	DropLogTooEarly Bug = "drop-log-too-early"
 	// TransferLosesQueue: what waits is answered as done when leadership is lost.
 	TransferLosesQueue Bug = "transfer-loses-queue"
+	// FeatureUnasked: a feature is activated whatever the binaries of the members know.
+	FeatureUnasked Bug = "feature-unasked"
 
 	// Of the books: core/broker, core/ledger, records, books.
 	// ClientIDsNotKept: client order ids are missing from the snapshot.
@@ -120,7 +122,7 @@ func All() []Bug {
 		AcknowledgeBeforeSync, AnswerBeforeQuorum, VoteForgotten, TermForgotten, DamageTakenForEnd,
 		CorruptionAccepted, CommitAheadOfLog, AppliedTwice, AnswerOnStepDown, AnswerToWrongCommand,
 		ApplyMessageDropped, TimeRunsBack, StaleRead, StaleReadOfDeposed, ReadBeforeApply, SnapshotNotTaken,
-		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, ClientIDsNotKept, SessionsNotKept,
+		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked, ClientIDsNotKept, SessionsNotKept,
 		MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
 		ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
 		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, RefusedSentAgain, SyncFromWrongIndex,
