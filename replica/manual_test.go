@@ -20,6 +20,7 @@ type world struct {
 	wire    []*raftpb.Message
 	hung    int    // node whose disk hangs, from 1
 	dead    uint64 // node that nobody reaches
+	slow    int    // node whose machine stands still, from 1
 	isolate bool   // nobody reaches anybody
 	sent    map[raftpb.MessageType]int
 
@@ -90,7 +91,7 @@ func (w *world) settle() {
 			} else {
 				did = m.StepJournal() || did
 			}
-			did = m.StepApplier() || did
+			did = w.slow != n+1 && m.StepApplier() || did
 			did = m.StepKeeper() || did
 		}
 		wire := w.wire

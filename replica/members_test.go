@@ -508,3 +508,46 @@ func TestShrinkToOneAndRestart(t *testing.T) {
 	w.propose("c")
 	w.agree([]string{"a", "b", "c"}, 1)
 }
+
+func TestANodeThatLostItsDiskSaysSo(t *testing.T) {
+	w := newWorld(t, 3)
+	w.propose("a")
+	w.agree([]string{"a"}, 1, 2, 3)
+	_, from := w.lead()
+	lost := from%3 + 1
+	if err := w.nodes[lost-1].Crash(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(w.options[lost-1].Dir); err != nil {
+		t.Fatal(err)
+	}
+	w.open(int(lost))
+	w.until("it says so", func() bool { return w.nodes[lost-1].Group().Status().Failure != "" })
+	if err := <-w.nodes[lost-1].Group().Failed(); !errors.Is(err, ErrLogLost) {
+		t.Fatal(err)
+	}
+	w.propose("goes on")
+}
+
+// A follower whose machine stands still takes no more of the log than its memory may hold, and catches up later.
+func TestSlowMachineHoldsTheLogBack(t *testing.T) {
+	w := newWorld(t, 3)
+	for _, m := range w.nodes {
+		m.group.loop.limits.MemoryEntries = 8
+	}
+	w.propose("0")
+	w.agree([]string{"0"}, 1, 2, 3)
+	_, from := w.lead()
+	w.slow = int(from%3 + 1)
+	want := []string{"0"}
+	for n := range 100 {
+		want = append(want, fmt.Sprint(n+1))
+		w.propose(want[n+1])
+	}
+	slow := w.nodes[w.slow-1]
+	if s := slow.Group().Status(); s.MemoryEntries > 6*8 || len(diaryOf(slow)) != 1 {
+		t.Fatalf("%d entries wait in memory", s.MemoryEntries)
+	}
+	w.slow = 0
+	w.agree(want, 1, 2, 3)
+}

@@ -107,6 +107,14 @@ func (m *logMemory) trim(limits Limits, applied, keep uint64) {
 
 const pinnedFactor = 4
 
+// full reports whether more entries wait to be applied than may: those that are applied have left by then.
+func (m *logMemory) full(limits Limits) bool {
+	return len(m.sizes) > (pinnedFactor+1)*limits.MemoryEntries || m.bytes > (pinnedFactor+1)*limits.MemoryBytes
+}
+
+// end is the last entry on disk.
+func (m *logMemory) end() uint64 { return m.first + uint64(len(m.sizes)) - 1 }
+
 // anyJoined reports whether a member was not there when the group was new. It looks again when the members change.
 func (m *logMemory) anyJoined() bool {
 	if m.looked != m.conf {

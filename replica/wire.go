@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -75,6 +76,12 @@ func (l *loop[A]) receive(m *raftpb.Message) {
 		l.tellRemoved(m.GetFrom())
 	case m.GetType() == raftpb.MsgApp && m.GetIndex() == 0 && len(l.memory.ids()) == 0:
 		// A log from its first entry does not say who the members were: a snapshot will.
+	case m.GetType() == raftpb.MsgApp && len(m.GetEntries()) > 0 && l.memory.full(l.limits):
+		// The machine does not keep up: the leader sends again what is lost.
+	case m.GetType() == raftpb.MsgHeartbeat && m.GetTerm() >= l.term && m.GetCommit() > l.memory.end():
+		l.fail(fmt.Errorf("%w: node %d of group %d once had entries up to index %d, and has them up to %d; a node that forgets "+
+			"what it voted for and acknowledged is a danger to the others: remove it, and add the machine under an id that "+
+			"was never used", ErrLogLost, l.node, l.group, m.GetCommit(), l.memory.end()))
 	default:
 		_ = l.raft.Step(m)
 	}
