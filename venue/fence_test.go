@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -327,5 +329,53 @@ func TestStoppedProcess(t *testing.T) {
 	}
 	if st := young.link.Status(); st.Sessions != 1 {
 		t.Errorf("the new leader was thrown out: %+v", st)
+	}
+}
+
+// countedConn counts what is written to it, and takes its time.
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c *countedConn) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && err == nil {
+		piece := b[:min(len(b), 1000)]
+		c.writes.Add(1)
+		var wrote int
+		wrote, err = c.Conn.Write(piece)
+		n, b = n+wrote, b[wrote:]
+		runtime.Gosched()
+	}
+	return n, err
+}
+
+// TestNothingIsWrittenAfterStop stops a link in the middle of its writing, again and again: when Stop has returned
+// nothing is written, whatever stands in the outbox.
+func TestNothingIsWrittenAfterStop(t *testing.T) {
+	s := fenced(t)
+	var writes atomic.Int64
+	l := newLeader(t, s.OrdersAddress(), func(o *Options) {
+		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, "tcp", address)
+			return &countedConn{c, &writes}, err
+		}
+	})
+	next := 1
+	for round := range 40 {
+		l.place(next, 200)
+		next += 200
+		before := writes.Load()
+		l.link.Start()
+		eventually(t, "some writing", func() bool { return writes.Load() > before+int64(round%20) })
+		l.link.Stop()
+		at := writes.Load()
+		l.place(next, 10)
+		next += 10
+		time.Sleep(time.Millisecond) // long enough for who would still write
+		if now := writes.Load(); now != at {
+			t.Fatalf("round %d: %d writes after Stop had returned", round, now-at)
+		}
 	}
 }
