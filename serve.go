@@ -10,12 +10,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"evenkeel/exchange"
 	"evenkeel/node"
 	"evenkeel/peer"
+	"evenkeel/replica"
 	"evenkeel/venue"
 )
 
@@ -176,11 +178,35 @@ func trustOf(file, address, peerTLS string) (*tls.Config, error) {
 }
 
 // farewell is how long a server whose log failed still answers questions, and refuses orders in words, before it
-// ends.
+// ends; where there are other nodes it ends at once.
 const farewell = 5 * time.Second
+
+// A node whose state was not that of most members comes back by itself, with a state made anew; a few times, since a
+// machine that does so again and again is broken.
+const (
+	comebacks      = 3
+	comebackWindow = time.Hour
+)
 
 func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
 	tuneMemory()
+	var back []time.Time
+	for {
+		err := serveOnce(ctx, c, out)
+		var diverged *replica.DivergedError
+		if !errors.As(err, &diverged) || len(diverged.Agree) == 0 || ctx.Err() != nil {
+			return err
+		}
+		back = slices.DeleteFunc(back, func(at time.Time) bool { return time.Since(at) > comebackWindow })
+		if len(back) >= comebacks {
+			return fmt.Errorf("%w (%d times within %v: this node stays away)", err, comebacks+1, comebackWindow)
+		}
+		back = append(back, time.Now())
+		_, _ = fmt.Fprintln(os.Stderr, "evenkeel: coming back, with a state made anew from a snapshot and the log")
+	}
+}
+
+func serveOnce(ctx context.Context, c node.Config, out io.Writer) error {
 	n, err := node.Start(ctx, c)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		_, _ = fmt.Fprintln(out, "stopped before it was up")
@@ -193,10 +219,12 @@ func serveUntil(ctx context.Context, c node.Config, out io.Writer) error {
 	select {
 	case <-ctx.Done():
 		_, _ = fmt.Fprintln(out, "stopping")
+		return n.Close()
 	case err = <-n.Failed():
-		err = fmt.Errorf("the log failed, and nothing may be taken without it: %w", err)
-		_, _ = fmt.Fprintf(os.Stderr, "evenkeel: %v\nending in %v; what was acknowledged is on the disk\n", err,
-			farewell)
+	}
+	err = fmt.Errorf("the log failed, and nothing may be taken without it: %w", err)
+	_, _ = fmt.Fprintf(os.Stderr, "evenkeel: %v\nending; what was acknowledged is on the disk\n", err)
+	if n.Alone() { // nobody else would answer
 		select {
 		case <-ctx.Done():
 		case <-time.After(farewell):

@@ -230,6 +230,16 @@ func (n *Node) fail(err error) {
 	}
 }
 
+// Alone reports whether nobody else could go on in this node's place.
+func (n *Node) Alone() bool {
+	for _, s := range n.shards {
+		if !s.alone.Load() {
+			return false
+		}
+	}
+	return true
+}
+
 // Failed delivers the error that ends the node: without its log it must not go on.
 func (n *Node) Failed() <-chan error { return n.failed }
 
