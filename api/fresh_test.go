@@ -111,3 +111,19 @@ func TestIntroductions(t *testing.T) {
 		t.Errorf("%d made-up keys asked the leaders %d times, want %d at most", crowd, asked.Load(), most)
 	}
 }
+
+// TestMissing: what is not found in views that may be behind is not said not to be.
+func TestMissing(t *testing.T) {
+	behind := errors.New("the leader does not answer")
+	h := openHouse(t, func(p *Parts) {
+		p.Fresh.Account = func(context.Context, trade.AccountID, uint64) (time.Duration, error) { return -1, behind }
+	})
+	for _, path := range []string{"/v2/orders/" + orderID(77), "/v2/orders:by_client_order_id?client_order_id=x"} {
+		if r := h.ask("GET", path, ""); r.status != 503 || r.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", path, r.status, r.raw)
+		}
+	}
+	if r := h.ask("GET", "/v2/orders", ""); r.status != 200 || r.header.Get(staleHeader) == "" {
+		t.Errorf("what there is, is shown and marked: %d", r.status)
+	}
+}

@@ -190,7 +190,16 @@ func (s *Server) findOrder(c *call, id trade.OrderID) (trade.Order, error) {
 			return o, nil
 		}
 	}
-	return trade.Order{}, say(orderUnknown, orderID(id))
+	return trade.Order{}, c.missing(say(orderUnknown, orderID(id)))
+}
+
+// missing is what a client is told who asks for what is not here: where the views may be behind, it may be elsewhere.
+func (c *call) missing(f *fault) *fault {
+	if c.stale {
+		f = say(unavailable)
+		f.After = time.Second
+	}
+	return f
 }
 
 // older reports whether there may be more of an account than the memory has: not when its first event is there.
@@ -237,7 +246,7 @@ func getOrderByClientID(s *Server, c *call) (int, any, error) {
 		}
 	}
 	if !ok {
-		return 0, nil, say(orderUnknown, clip(client))
+		return 0, nil, c.missing(say(orderUnknown, clip(client)))
 	}
 	return http.StatusOK, s.order(&o, c.native), nil
 }

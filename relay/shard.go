@@ -179,8 +179,11 @@ func (s *Shard) unlock() {
 
 // tell gives answers, when what they tell of is in the books here.
 func (s *Shard) tell(ended []ending) {
-	give := func(error) { // an answer holds, whatever became of these books
+	give := func(err error) {
 		for i := range ended {
+			if err != nil { // it was done, and cannot be shown here: these books have failed, or are closed
+				ended[i].answer, ended[i].err = trade.Answer{}, fmt.Errorf("%w: %w", replica.ErrUnknown, err)
+			}
 			ended[i].done(ended[i].answer, ended[i].err)
 		}
 	}
