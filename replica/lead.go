@@ -88,7 +88,7 @@ func (l *loop[A]) startTransfer(t *transfer) {
 		t.done(fmt.Errorf("%w: to node %d", ErrTransferring, l.transfer.to))
 		return
 	case t.to == 0:
-		if t.to = l.successor(); t.to == 0 {
+		if t.to, _ = l.successor(); t.to == 0 {
 			t.done(fmt.Errorf("%w: group %d has no other voter that is up", ErrNoSuccessor, l.group))
 			return
 		}
@@ -150,8 +150,7 @@ func (l *loop[A]) endTransfer(err error) {
 
 // successor is the voter besides this node that has most of the log and was heard of, 0 when there is none. One that
 // did not take over the last time is the last choice.
-func (l *loop[A]) successor() uint64 {
-	var best, match uint64
+func (l *loop[A]) successor() (best, match uint64) {
 	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
 		if id == l.node || kind == raft.ProgressTypeLearner || !p.RecentActive ||
 			!slices.Contains(l.memory.conf.GetVoters(), id) {
@@ -161,7 +160,7 @@ func (l *loop[A]) successor() uint64 {
 			best, match = id, p.Match
 		}
 	})
-	return best
+	return best, match
 }
 
 // bequeath asks the successor of a leader that stops to stand for election at once: the others need not find out by
@@ -170,14 +169,14 @@ func (l *loop[A]) bequeath() {
 	if !l.leading {
 		return
 	}
-	if to := l.successor(); to != 0 {
+	if to, _ := l.successor(); to != 0 {
 		l.transport.Send(l.group, []*raftpb.Message{{Type: raftpb.MsgTimeoutNow.Enum(), From: new(l.node), To: new(to),
 			Term: new(l.term)}})
 	}
 }
 
-// watch looks at the journal's write under way: over SlowSync a leader gives leadership away, over StalledSync the
-// group fails.
+// watch looks at the journal's write under way: over SlowSync a leader gives leadership to a voter that has saved
+// more, over StalledSync the group fails.
 func (l *loop[A]) watch() {
 	under := l.underWay()
 	if under >= l.limits.StalledSync {
@@ -193,8 +192,8 @@ func (l *loop[A]) watch() {
 		l.transfer.now = true
 		return
 	}
-	to := l.successor()
-	if to == 0 {
+	to, match := l.successor()
+	if match <= l.memory.end() { // it has saved no more than this node: where all disks are slow, nobody does better
 		return
 	}
 	l.log.Warn("the log's disk hangs: leadership is given away", "group", l.group, "to", to, "under way", under)

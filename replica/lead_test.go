@@ -301,3 +301,27 @@ func TestVotesOutliveACrash(t *testing.T) {
 		t.Fatal("two votes in one term")
 	}
 }
+
+func TestDisksThatAllHangMoveNothing(t *testing.T) {
+	w := newWorld(t, 3)
+	for _, m := range w.nodes {
+		m.group.loop.limits.SlowSync = 100 * time.Millisecond
+	}
+	leader, _ := w.lead()
+	w.allHang = true
+	if err := leader.Group().Submit([]byte("x"), func(uint64, error) {}); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		w.settle()
+		w.now = w.now.Add(10 * time.Millisecond)
+		for _, m := range w.nodes {
+			m.Tick()
+		}
+	}
+	if !leader.Group().Leadership().Leading || w.sent[raftpb.MsgTimeoutNow] > 0 {
+		t.Fatal("leadership went to where it is no better")
+	}
+	w.allHang = false
+	w.propose("y")
+}

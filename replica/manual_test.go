@@ -21,7 +21,8 @@ type world struct {
 	hung    int    // node whose disk hangs, from 1
 	dead    uint64 // node that nobody reaches
 	slow    int    // node whose machine stands still, from 1
-	isolate bool   // nobody reaches anybody
+	allHang bool
+	isolate bool // nobody reaches anybody
 	sent    map[raftpb.MessageType]int
 
 	snapshots int // sent
@@ -84,7 +85,7 @@ func (w *world) settle() {
 			if uint64(n+1) == w.dead {
 				continue
 			}
-			hung := w.hung == n+1
+			hung := w.hung == n+1 || w.allHang
 			did = m.StepLoop() || did
 			if hung {
 				m.BeginJournal()
