@@ -41,6 +41,14 @@ func childMain(role string) int {
 			return 1
 		}
 	}
+	if role == "starved" { // however slow the machine is, something is acknowledged before the room is used up
+		answer, err := g.Propose(context.Background(), []byte("first"))
+		if err != nil {
+			fmt.Println("error", err)
+			return 1
+		}
+		fmt.Println("ack", answer, "first")
+	}
 	var mutex sync.Mutex
 	for w := range 4 {
 		go func() {

@@ -39,6 +39,7 @@ func (c *cluster) isolate(node uint64) {
 func (c *cluster) options(dir string, node uint64) Options[uint64] {
 	o := testOptions(dir)
 	o.Node, o.Members, o.Transport = node, []Member{{ID: 1}, {ID: 2}, {ID: 3}}, c
+	o.Limits.SlowSync = 1 << 36 // nor move leadership
 	return o
 }
 
