@@ -1,14 +1,20 @@
 package api
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"evenkeel/core/money"
 	"evenkeel/core/trade"
+	"evenkeel/records"
 )
 
 // TestFresh: an answer about an account waits for the views, names the entry that they reflect, and is marked when
@@ -126,4 +132,69 @@ func TestMissing(t *testing.T) {
 	if r := h.ask("GET", "/v2/orders", ""); r.status != 200 || r.header.Get(staleHeader) == "" {
 		t.Errorf("what there is, is shown and marked: %d", r.status)
 	}
+}
+
+// TestDayReplaced: a snapshot takes the place of the day's view while a stream of an account is open; the stream goes on
+// behind its last number, and what the new view alone has comes too.
+func TestDayReplaced(t *testing.T) {
+	var day atomic.Pointer[records.Day]
+	h := openHouse(t, func(p *Parts) { // the first view is there before anybody asks
+		old := p.Day
+		p.Day = func(id trade.AccountID) *records.Day {
+			if d := day.Load(); d != nil {
+				return d
+			}
+			return old(id)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", h.url+"/api/v1/events?from=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Apca-Api-Key-Id", h.key)
+	r.Header.Set("Apca-Api-Secret-Key", h.secret)
+	answer, err := h.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	deposit := func(reference string) {
+		h.must(&trade.Command{Kind: trade.MoveCashKind, MoveCash: trade.MoveCash{Account: h.account, Amount: money.Scale,
+			Reference: []byte(reference)}})
+	}
+	lines, next := bufio.NewScanner(answer.Body), uint64(1)
+	until := func(last uint64) {
+		t.Helper()
+		for next <= last && lines.Scan() {
+			if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				if id != strconv.FormatUint(next, 10) {
+					t.Fatalf("number %s comes where %d should", id, next)
+				}
+				next++
+			}
+		}
+		if next <= last {
+			t.Fatalf("the stream ended before number %d: %v", last, lines.Err())
+		}
+	}
+	old := h.day
+	until(old.LastNumber(h.account))
+	h.mu.Lock() // nothing is applied meanwhile
+	var snapshot bytes.Buffer
+	fresh := records.NewDay()
+	err = errors.Join(old.Snapshot(&snapshot), fresh.Restore(&snapshot))
+	h.state.Describe(fresh.Describe)
+	h.day = fresh
+	h.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deposit("behind") // the new view alone has it
+	day.Store(fresh)
+	old.Retire()
+	until(fresh.LastNumber(h.account))
+	deposit("live")
+	until(fresh.LastNumber(h.account))
 }
