@@ -134,8 +134,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestDayReplaced: a snapshot takes the place of the day's view while a stream of an account is open; the stream goes on
-// behind its last number, and what the new view alone has comes too.
+// TestDayReplaced: a snapshot takes the place of the day's view while a stream of an account is open; the stream goes
+// on behind its last number, and what the new view alone has comes too.
 func TestDayReplaced(t *testing.T) {
 	var day atomic.Pointer[records.Day]
 	h := openHouse(t, func(p *Parts) { // the first view is there before anybody asks
