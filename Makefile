@@ -1,9 +1,9 @@
 # Every target is one line: what it does stands in scripts/, and `make help` prints what follows the two #.
 SHELL := bash
 
-.PHONY: help run test check lint vuln fuzz bench race kill sim planted sdk setup tools clean
+.PHONY: help run test check lint vuln fuzz bench race kill drill bench-cluster sim planted sdk setup tools clean
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 run: ## set up what is missing and start the whole house on this machine, with demo accounts
 	@scripts/setup.sh run && exec go run . serve $(ARGS)
 test: ## set up what is missing and run every test, the canary and the published SDKs
@@ -26,6 +26,10 @@ sim: ## the house in a made-up world: SEEDS (1000) from FROM (1); SEEDS=1 FROM=n
 	@scripts/sim.sh
 planted: ## the simulation finds every bug that is planted in the house, BUGS="a b" only those
 	@scripts/sim.sh planted
+drill: ## every kind of fault on real processes: TRIALS (1) of each, FAULTS=a,b only those, the report in OUT (bin/drill)
+	@scripts/setup.sh test && scripts/drill.sh $(ARGS)
+bench-cluster: ## orders through three nodes, beside etcd and PostgreSQL in the same run
+	@scripts/setup.sh test && scripts/bench-cluster.sh $(ARGS)
 sdk: ## the three published SDKs against a running house
 	@scripts/setup.sh test && go test -count=1 -v -timeout 10m ./test/sdk
 setup: ## install what is missing for make test; does nothing when all is there

@@ -115,26 +115,26 @@ func Member(ctx context.Context, c MemberConfig, out io.Writer) (err error) {
 
 func (m *member) open(group uint64) error {
 	shard := uint16(group - 1) //nolint:gosec // few
-	var part *relay.Shard
-	made := make(chan struct{})
+	var part *relay.Shard // under mu
 	g, err := replica.Open(replica.Options[trade.Answer]{Dir: m.config.Dir, Group: group, Node: m.config.Node,
 		Members: m.config.Members, Transport: m.peers,
 		New: func() replica.Machine[trade.Answer] { return books.New(shard) },
 		Led: func(l replica.Leadership) {
-			<-made
 			m.mu.Lock()
+			defer m.mu.Unlock()
 			m.led[group] = l
-			m.mu.Unlock()
-			part.Led(l)
+			if part != nil {
+				part.Led(l)
+			}
 		}})
 	if err != nil {
 		return err
 	}
-	part = m.relay.Shard(relay.Parts{Group: group, Log: g})
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.groups[group] = g
-	m.mu.Unlock()
-	close(made)
+	part = m.relay.Shard(relay.Parts{Group: group, Log: g})
+	part.Led(m.led[group])
 	return nil
 }
 
