@@ -55,6 +55,7 @@ drill          7  core/broker core/exchange core/money core/trade drill/cable dr
 sim            9  books core/exchange core/money core/must core/rules core/trade exchange records replica szse venue
                   + core/planted
 test/cluster   9
+test/drill     9  + drill/report
 test/house     9
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse
 test/sdk       9

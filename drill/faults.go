@@ -100,7 +100,7 @@ var faults = []fault{
 		bounds: planned, strike: rollingRestart},
 	{name: "upgrade", title: "rolling upgrade", what: "The nodes run the version before; the leader first, each is ended and " +
 		"started again with this one.",
-		bounds: planned, needs: needs{previous: true}, strike: rollingUpgrade, heal: downgrade},
+		bounds: planned, needs: needs{previous: true}, strike: rollingUpgrade, heal: settleUpgrade},
 	{name: "rollback", title: "rolling upgrade, taken back", what: "Two nodes are upgraded, then brought back to the version " +
 		"before, which no feature of the new one was activated to forbid.",
 		bounds: planned, needs: needs{previous: true}, strike: rollBack},
@@ -254,62 +254,4 @@ func (t *trial) inOrder() []*node {
 		}
 	}
 	return order
-}
-
-// replace ends a node and starts it again, with a program that may be another one.
-func (t *trial) replace(ctx context.Context, n *node, program string) error {
-	t.note("%s is asked to end", n.machine)
-	if err := n.stop(); err != nil {
-		return err
-	}
-	n.process.program = program
-	t.note("%s has ended, and is started again", n.machine)
-	if err := n.start(); err != nil {
-		return err
-	}
-	return t.house.whole(ctx)
-}
-
-func rollingRestart(ctx context.Context, t *trial) error {
-	for _, n := range t.inOrder() {
-		if err := t.replace(ctx, n, n.program); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func rollingUpgrade(ctx context.Context, t *trial) error {
-	for _, n := range t.inOrder() {
-		if err := t.replace(ctx, n, t.house.config.Program); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// downgrade makes the next trial possible. It is a rollback of every node, before any feature is activated.
-func downgrade(ctx context.Context, t *trial) error {
-	if t.last {
-		return t.house.activate(ctx, t)
-	}
-	for _, n := range t.inOrder() {
-		if err := t.replace(ctx, n, t.house.config.Previous); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func rollBack(ctx context.Context, t *trial) error {
-	order := t.inOrder()
-	two := order[:min(2, len(order))]
-	for _, program := range []string{t.house.config.Program, t.house.config.Previous} {
-		for _, n := range two {
-			if err := t.replace(ctx, n, program); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

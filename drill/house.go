@@ -290,6 +290,7 @@ func (h *house) whole(ctx context.Context) error {
 	var last string
 	goal := map[int]uint64{}
 	err := await(ctx, "all nodes to have everything", func() bool {
+		h.supervise()
 		all, err := h.nodes[0].standings(ctx)
 		if err != nil {
 			last = err.Error()
@@ -305,6 +306,23 @@ func (h *house) whole(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", err, last)
 	}
 	return nil
+}
+
+// supervise starts again what has ended by itself, as a supervisor of services does: a node whose disk was too slow,
+// say, ends so that its leadership goes elsewhere.
+func (h *house) supervise() {
+	for _, p := range append(h.processes(), h.exchange) {
+		if !p.runs() {
+			_ = p.start() // the next look tries again
+		}
+	}
+}
+
+func (h *house) processes() (all []*process) {
+	for _, n := range h.nodes {
+		all = append(all, n.process)
+	}
+	return all
 }
 
 // committed is how far the log of each shard is agreed, by what its leader says; nothing while a shard has none.

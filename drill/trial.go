@@ -34,6 +34,8 @@ type trial struct {
 	began  time.Time // of the calm
 	struck time.Time
 	events []report.Event
+
+	redundancy time.Duration // the longest that a node that was replaced took to have everything
 }
 
 // note writes down that something happens now.
@@ -84,7 +86,7 @@ func (t *trial) run(ctx context.Context) (_ report.Trial, err error) {
 	if err := t.house.whole(ctx); err != nil {
 		return report.Trial{}, fmt.Errorf("after healing: %w", err)
 	}
-	redundant := time.Since(healed)
+	redundant := max(t.redundancy, time.Since(healed))
 	t.note("all nodes have everything again")
 	if !sleep(ctx, max(calmAfter, pictured-time.Since(t.struck))) {
 		return report.Trial{}, context.Cause(ctx)

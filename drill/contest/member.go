@@ -115,7 +115,7 @@ func Member(ctx context.Context, c MemberConfig, out io.Writer) (err error) {
 
 func (m *member) open(group uint64) error {
 	shard := uint16(group - 1) //nolint:gosec // few
-	var part *relay.Shard // under mu
+	var part *relay.Shard      // under mu
 	g, err := replica.Open(replica.Options[trade.Answer]{Dir: m.config.Dir, Group: group, Node: m.config.Node,
 		Members: m.config.Members, Transport: m.peers,
 		New: func() replica.Machine[trade.Answer] { return books.New(shard) },

@@ -377,7 +377,7 @@ func (m *memory) lose(l Loss) (files, names int, err error) {
 		} else {
 			err = errors.Join(err, s.restore())
 		}
-		err = errors.Join(err, s.file.Sync(), s.file.Close())
+		err = errors.Join(err, s.file.Close())
 		delete(m.files, node)
 		files++
 	}
