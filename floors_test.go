@@ -52,8 +52,8 @@ drill/contest  7  books core/money core/rules core/trade peer relay replica
 drill          7  core/broker core/exchange core/money core/trade drill/cable drill/disk drill/load drill/report
                   exchange replica szse
 
-sim            9  books core/exchange core/money core/must core/rules core/trade exchange records replica szse venue
-                  + core/planted
+sim            9  books core/exchange core/money core/must core/rules core/trade exchange records relay replica
+                  szse venue + core/planted
 test/cluster   9
 test/drill     9  + drill/report
 test/house     9

@@ -24,6 +24,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -92,6 +93,8 @@ type Relay struct {
 	peers  Caller
 	limits Limits
 
+	now func() time.Time
+
 	mutex  sync.Mutex
 	shards map[uint64]*Shard
 
@@ -102,12 +105,26 @@ type Relay struct {
 
 // New returns a relay. peers may be nil where there is one node.
 func New(peers Caller, limits Limits) *Relay {
-	r := &Relay{
-		peers: peers, limits: limits.withDefaults(), shards: map[uint64]*Shard{},
-		stopping: make(chan struct{}), stopped: make(chan struct{}),
-	}
+	r := NewManual(peers, limits, time.Now)
 	go r.run()
 	return r
+}
+
+// NewManual returns a relay without a goroutine and without a clock of its own: whoever holds it calls Tick every few
+// milliseconds, and does not call Close.
+func NewManual(peers Caller, limits Limits, clock func() time.Time) *Relay {
+	return &Relay{
+		peers: peers, limits: limits.withDefaults(), now: clock, shards: map[uint64]*Shard{},
+		stopping: make(chan struct{}), stopped: make(chan struct{}),
+	}
+}
+
+// Tick looks for what is overdue.
+func (r *Relay) Tick() {
+	now := r.now()
+	for _, s := range r.all() {
+		s.tick(now)
+	}
 }
 
 // Parts are what the relay of a shard is made of.
@@ -160,7 +177,7 @@ func (r *Relay) Close() {
 func (r *Relay) all() []*Shard {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	return slices.Collect(maps.Values(r.shards))
+	return slices.SortedFunc(maps.Values(r.shards), func(a, b *Shard) int { return cmp.Compare(a.Group, b.Group) })
 }
 
 // run looks for what is overdue.
@@ -172,10 +189,8 @@ func (r *Relay) run() {
 		select {
 		case <-r.stopping:
 			return
-		case now := <-ticker.C:
-			for _, s := range r.all() {
-				s.tick(now)
-			}
+		case <-ticker.C:
+			r.Tick()
 		}
 	}
 }
@@ -214,7 +229,6 @@ type Status struct {
 // Status lists the shards by group.
 func (r *Relay) Status() []Status {
 	shards := r.all()
-	slices.SortFunc(shards, func(a, b *Shard) int { return int(a.Group) - int(b.Group) })
 	statuses := make([]Status, len(shards))
 	for i, s := range shards {
 		statuses[i] = s.Status()

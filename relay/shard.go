@@ -85,7 +85,7 @@ var (
 )
 
 func newShard(r *Relay, p Parts) *Shard {
-	s := &Shard{Parts: p, relay: r, epoch: uint64(time.Now().UnixNano()), guests: map[uint64]*guest{}}
+	s := &Shard{Parts: p, relay: r, epoch: uint64(r.now().UnixNano()), guests: map[uint64]*guest{}}
 	s.orders.New = func() any {
 		o := &order{shard: s}
 		o.local = o.returned
@@ -111,7 +111,7 @@ func (s *Shard) Submit(command []byte, done func(trade.Answer, error)) error {
 	}
 	o, _ := s.orders.Get().(*order)
 	o.command = append(o.command[:0], command...)
-	o.done, o.since, o.day, o.unknown = done, time.Now(), s.Today(), false
+	o.done, o.since, o.day, o.unknown = done, s.relay.now(), s.Today(), false
 	s.mutex.Lock()
 	err := s.admit(o)
 	s.unlock()
@@ -157,7 +157,7 @@ func (s *Shard) stop(pause bool) {
 	s.shut.Store(true)
 	s.idle.Store(false)
 	if pause {
-		s.pause = time.Now().Add(s.relay.limits.Pause)
+		s.pause = s.relay.now().Add(s.relay.limits.Pause)
 	}
 }
 
@@ -224,7 +224,7 @@ func (o *order) returned(a trade.Answer, err error) {
 	}
 	if s.out.Add(-1) == 0 && s.shut.Load() {
 		s.mutex.Lock()
-		s.regroup(time.Now())
+		s.regroup(s.relay.now())
 		s.unlock()
 	}
 }
@@ -248,7 +248,7 @@ func (s *Shard) cameBack(o *order, a trade.Answer, err error) {
 	s.back = append(s.back, o)
 	s.stop(!errors.Is(err, replica.ErrUnknown)) // who refuses now may take it in a moment
 	if s.closed {
-		s.regroup(time.Now())
+		s.regroup(s.relay.now())
 	}
 }
 
@@ -383,7 +383,7 @@ func (s *Shard) pump() {
 		case errors.Is(err, replica.ErrFull), errors.Is(err, replica.ErrNotLeader):
 			s.back = append(s.back, o)
 			s.stop(true)
-			s.regroup(time.Now())
+			s.regroup(s.relay.now())
 		default:
 			s.cameBack(o, trade.Answer{}, err)
 		}
@@ -417,7 +417,7 @@ func (s *Shard) call() {
 		s.back = append(s.back, b.orders...)
 		s.reuse(b)
 		s.stop(true)
-		s.regroup(time.Now())
+		s.regroup(s.relay.now())
 		return
 	}
 	s.forwarded += uint64(b.count)
@@ -473,7 +473,7 @@ func (s *Shard) replied(b *batch, body []byte, err error) {
 		}
 	}
 	s.reuse(b)
-	s.regroup(time.Now())
+	s.regroup(s.relay.now())
 	s.pump()
 }
 
@@ -513,7 +513,7 @@ func (s *Shard) Follow(leader uint64, self bool, term uint64) {
 	s.leader, s.self, s.term = leader, self, term
 	s.stop(false)
 	s.pause = time.Time{}
-	now := time.Now()
+	now := s.relay.now()
 	if len(s.batches) > 0 && s.giveUp.IsZero() {
 		s.giveUp = now.Add(s.relay.limits.Grace)
 	}
@@ -576,7 +576,7 @@ func (s *Shard) close() {
 	s.closed = true
 	s.shut.Store(true)
 	s.drop(func(*order) bool { return true }, replica.ErrClosed)
-	s.regroup(time.Now())
+	s.regroup(s.relay.now())
 }
 
 // Status says how the shard's relay is doing.

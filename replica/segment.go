@@ -276,6 +276,15 @@ func (r *recordReader) nonzeroSector() bool {
 	return !allZero(rest[:n])
 }
 
+// unwritten reports whether nothing follows offset at in its sector. Zeros at the end of a record are what an
+// unfinished write leaves only where that is so: as sectors are written wholly, anything behind them says that they
+// are the record's own.
+func (r *recordReader) unwritten(at int64) bool {
+	rest := make([]byte, (sectorBytes-at%sectorBytes)%sectorBytes)
+	n, _ := r.file.ReadAt(rest, at)
+	return allZero(rest[:n])
+}
+
 // tornBody reports whether the record of body bytes at r.offset, which is in r.buffer, was written in part: a whole
 // sector of it is still zero, and what is there of its head agrees with the frame.
 func (r *recordReader) tornBody(body int64) bool {
@@ -285,7 +294,7 @@ func (r *recordReader) tornBody(body int64) bool {
 	for first := true; len(rest) > 0; first = false {
 		n := min(int64(len(rest)), sectorBytes-at%sectorBytes)
 		if allZero(rest[:n]) {
-			torn = true
+			torn = torn || r.unwritten(at+n)
 		} else if first && n > recordPrefix && !consistent(rest[:n], body) {
 			return false
 		}

@@ -13,7 +13,6 @@ import (
 	"evenkeel/core/money"
 	"evenkeel/core/trade"
 	"evenkeel/records"
-	"evenkeel/replica"
 )
 
 // A request is what a client asks of a node.
@@ -51,38 +50,7 @@ func (n *node) serve(r *request) {
 		n.read(r)
 		return
 	}
-	n.carry(r.command, true, r.answer)
-}
-
-// carry gives a command to the log where this node leads, and sends it to the leader where it may.
-func (n *node) carry(command []byte, forward bool, answer func(reply)) {
-	err := n.group.Group().Submit(command, func(a trade.Answer, err error) {
-		switch {
-		case err == nil:
-			answer(reply{outcome: answered, answer: a})
-		case errors.Is(err, replica.ErrUnknown):
-			answer(reply{outcome: unknown})
-		default:
-			answer(reply{outcome: later})
-		}
-	})
-	leader := n.lead.Leader
-	switch {
-	case err == nil:
-		n.poke()
-	case !forward || !errors.Is(err, replica.ErrNotLeader) || leader == 0 || leader == n.id:
-		answer(reply{outcome: later})
-	default:
-		w := n.world
-		to := w.nodes[leader-1]
-		w.net.call(n.place, to.place, messageTag, func() {
-			to.stimulate(func() {
-				to.carry(command, false, func(a reply) {
-					w.net.call(to.place, n.place, messageTag, func() { n.stimulate(func() { answer(a) }) })
-				})
-			})
-		})
-	}
+	n.carry(r.command, r.answer)
 }
 
 // read answers a read from this node's own views, when they have everything that was acknowledged before it came.

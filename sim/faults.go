@@ -219,7 +219,10 @@ func (f *faults) paths(k kind) {
 	if k == slowPath || k == cloggedPath {
 		from, to := w.random.IntN(len(w.nodes)+1), w.random.IntN(len(w.nodes)+1)
 		p := &w.net.paths[from][to]
-		if w.random.IntN(6) == 0 {
+		if w.random.IntN(3) == 0 {
+			if leader := w.leader(); leader != nil {
+				from = int(leader.id)
+			}
 			p = &w.net.paths[from][exchangePlace]
 		}
 		if k == slowPath {

@@ -95,6 +95,9 @@ func (l *line) spoil(b []byte) []byte {
 		if frame.Type == szse.TypeNewOrder && w.chance(w.mix.refusals) && m.Decode(frame.Body) == nil {
 			m.SubmittingPBUID = unit("OTHER")
 			whole = m.Append(whole)
+			if w.random.IntN(3) == 0 { // and the connection breaks before everybody knows
+				w.after(w.below(4*time.Millisecond), streamTag, l.stream.cut)
+			}
 		} else {
 			whole = append(whole, l.stream.torn[:size]...)
 		}

@@ -92,17 +92,15 @@ func (a *action) enter(s standing, e *effect) (bool, standing) {
 		return true, s // the other case, that nothing happened, is the end of the history
 	case !e.done:
 		return true, s // a refusal changes nothing
-	case e.replayed && e.tries > 1:
-		// An earlier try did it, and the number is of the answer, not of the deed.
+	case e.replayed && (a.what == placing || a.what == moving):
+		// An earlier try did it, of the client's or of the relay's; the number is of the answer, not of the deed.
 		set.add(a.id)
 		return true, s
 	case e.number < s.number:
 		return false, s
-	case had:
-		if !e.replayed && (a.what == repeating || a.what == removing || e.tries == 1) {
-			return false, s // it was carried out twice
-		}
-	case e.replayed && e.tries == 1:
+	case had && !e.replayed:
+		return false, s // it was carried out twice
+	case !had && e.replayed:
 		return false, s // answered like a first time that there was not
 	case !e.replayed && e.number == s.number:
 		return false, s

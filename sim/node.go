@@ -9,6 +9,7 @@ import (
 	"evenkeel/books"
 	"evenkeel/core/trade"
 	"evenkeel/exchange"
+	"evenkeel/relay"
 	"evenkeel/replica"
 	"evenkeel/venue"
 )
@@ -31,7 +32,10 @@ type node struct {
 	dialled int    // counts the attempts to connect
 	lead    replica.Leadership
 	phases  [trade.BSE + 1]trade.Phase
-	durable uint64 // the last entry that it said was on its disk, when it died
+	relay   *relay.Relay
+	shard   *relay.Shard
+	ties    [mostNodes + 1]*tie // to other nodes, by id
+	durable uint64              // the last entry that it said was on its disk, when it died
 
 	poked     bool
 	disk      disk
@@ -96,6 +100,7 @@ func (n *node) open() {
 		w.fail("%s said that its disk had entry %d, and it starts with a log that ends at %d", n.name, n.durable, has)
 	}
 	n.attach(group.Machine())
+	n.openRelay()
 	link, err := venue.New(venue.Options{
 		Address: "127.0.0.1:1", Sender: brokerCompID, Target: exchange.CompID, Unit: brokerUnit,
 		Password: brokerPassword,
@@ -172,6 +177,8 @@ func (n *node) kill() {
 	if n.wire != nil {
 		n.wire.cut()
 	}
+	n.snapTies()
+	n.relay, n.shard = nil, nil
 	n.alarmed = 0
 	n.wire, n.talk, n.heard, n.lead = nil, nil, nil, replica.Leadership{}
 	n.poked = false
@@ -191,6 +198,7 @@ func (n *node) say(what string) {
 func (n *node) tick() {
 	n.after(10*time.Millisecond, tickTag, func() {
 		n.group.Tick()
+		n.relay.Tick()
 		n.poke()
 		n.tick()
 	})
@@ -252,6 +260,9 @@ func (n *node) follow(now replica.Leadership) {
 	w.say("%s knows the leader %d of term %d, leading %t, ready %t", n.name, now.Leader, now.Term, now.Leading, now.Ready)
 	was := n.lead
 	n.lead = now
+	if n.shard != nil {
+		n.shard.Led(now)
+	}
 	if now.Leading && !was.Leading {
 		w.counts.Elections++
 		w.truth.leads(n, now.Term)

@@ -63,7 +63,7 @@ type refusal struct {
 // takeReject decides what a BusinessReject means; the package comment has the table.
 func (c *Conversation) takeReject(m *szse.BusinessReject) error {
 	counts := &c.link.counts
-	if m.BusinessRejectReason == szse.RejectDuplicate && !planted.Is(planted.DuplicateIsRefusal) {
+	if m.BusinessRejectReason == szse.RejectDuplicate {
 		counts.duplicates.Add(1)
 		return nil
 	}
@@ -83,7 +83,7 @@ func (c *Conversation) takeReject(m *szse.BusinessReject) error {
 		return nil
 	case szse.RejectUnknownSecurity:
 		why = trade.UnknownSecurity
-	case szse.RejectUnreadable, szse.RejectApplication, szse.RejectDuplicate: // a duplicate never comes here
+	case szse.RejectUnreadable, szse.RejectApplication:
 	default:
 		if !c.link.refused.tried(request) {
 			counts.throttled.Add(1)
@@ -93,6 +93,9 @@ func (c *Conversation) takeReject(m *szse.BusinessReject) error {
 	}
 	c.link.refused.refuse(request, why)
 	counts.refused.Add(1)
+	if planted.Is(planted.RefusalNotTold) {
+		return nil
+	}
 	return c.refuse(refusal{item, why})
 }
 

@@ -108,8 +108,8 @@ const (
 	SyncFromWrongIndex Bug = "sync-from-wrong-index"
 	// PartitionForgotten: reports of the last partition are never asked for.
 	PartitionForgotten Bug = "partition-forgotten"
-	// DuplicateIsRefusal: the refusal of a duplicate is taken for that of the request.
-	DuplicateIsRefusal Bug = "duplicate-is-refusal"
+	// RefusalNotTold: what the exchange refused for good is not told to the books.
+	RefusalNotTold Bug = "refusal-not-told"
 	// OldSessionSpeaks: an older session's requests are taken after a newer logon.
 	OldSessionSpeaks Bug = "old-session-speaks"
 	// DuplicateTaken: the exchange takes a ClOrdID twice.
@@ -126,6 +126,6 @@ func All() []Bug {
 		MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
 		ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
 		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, RefusedSentAgain, SyncFromWrongIndex,
-		PartitionForgotten, DuplicateIsRefusal, OldSessionSpeaks, DuplicateTaken,
+		PartitionForgotten, RefusalNotTold, OldSessionSpeaks, DuplicateTaken,
 	}
 }
