@@ -88,6 +88,8 @@ prints their keys; they are kept, for programs, in demo.json of the data directo
   evenkeel serve --data /srv/evenkeel --listen 127.0.0.1:9000 --listen-tls 127.0.0.1:9443
   evenkeel serve --sessions real                       the venues' own trading hours
   evenkeel serve --records postgres://user@/evenkeel   history in PostgreSQL (password in PGPASSWORD or ~/.pgpass)
+  evenkeel serve --peer-listen 10.0.0.1:7100 --peers 1=10.0.0.1:7100,2=10.0.0.2:7100,3=10.0.0.3:7100 \
+    --peer-tls node-1 --listen-tls 10.0.0.1:8443 --exchange 10.0.0.9:7001 --market 10.0.0.9:7002    one of three
   evenkeel serve --exchange 127.0.0.1:7001 --market 127.0.0.1:7002 --exchange-password-file data/exchange/password`
 
 func serve(ctx context.Context, args []string, out io.Writer) error {

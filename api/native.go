@@ -430,6 +430,7 @@ var nativeRoutes = []route{
 	{"GET /api/v1/securities/{symbol}", reader, intake.Query, nativeOf(getAsset), false},
 	{"GET /api/v1/quotes/{symbol}", reader, intake.Query, getQuoteNative, false},
 	{"GET /api/v1/depth/{symbol}", reader, intake.Query, getDepth, false},
+	{"GET /api/v1/trades", reader, intake.Query, streamTape, true},
 	{"GET /api/v1/phases", reader, intake.Query, getPhases, false},
 	{"GET /api/v1/events", reader, intake.Query, streamNative, true},
 	{"GET /api/v1/events/list", reader, intake.Query, getEvents, false},

@@ -52,6 +52,7 @@ const (
 	unavailable      = "UNAVAILABLE"
 	historyDown      = "HISTORY_UNAVAILABLE"
 	requestEnded     = "REQUEST_ENDED"
+	numberGone       = "NUMBER_GONE"
 	draining         = "DRAINING"
 	crossOrigin      = "CROSS_ORIGIN"
 	nameTaken        = "NAME_TAKEN"
@@ -98,6 +99,7 @@ var edgeTexts = map[string]text{
 	historyDown:   {"", 503_10002, "history is not available now", "历史数据暂不可用"},
 	requestEnded:  {"", 503_10003, "the request ended before it was handled", "请求在处理前已结束"},
 	draining:      {"", 503_10004, "this server is being stopped", "服务器正在停机"},
+	numberGone:    {"", 410_10000, "trades from %s on are no longer kept; the oldest is %s", "%s 起的成交已不再保留,最早为 %s"},
 	crossOrigin:   {"", 403_10002, "a request from another site was refused", "拒绝来自其他网站的请求"},
 	referenceUsed: {"", 422_10013, "the reference %s stands for another movement of today", "备注号 %s 已用于今日另一笔划转"},
 	webSocketOnly: {"", 426_10000, "this is a stream: ask for it as a WebSocket, over HTTP/1.1",

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -104,6 +105,32 @@ func (m *Market) Trades(symbol string, in Interval) []*Trade {
 	}
 	m.mu.RUnlock()
 	return cut(rows, func(t **Trade) trade.Time { return (*t).Time }, in)
+}
+
+// TradesFrom returns today's trades of some securities from a number of the exchange's stream on, in the stream's
+// order, all of one moment: the stream goes on with number next. Those of numbers before oldest may be lacking. It is
+// not told while the past is being read, which nobody hears of: false.
+func (m *Market) TradesFrom(symbols []string, number uint64) (rows []*Trade, oldest, next uint64, told bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.quiet {
+		return nil, 0, 0, false
+	}
+	oldest = m.begun
+	for _, symbol := range symbols {
+		s := m.securities[symbol]
+		if s == nil {
+			continue
+		}
+		if len(s.trades) >= MaxTrades && s.trades[0].Day == m.day {
+			oldest = max(oldest, s.trades[0].Sequence)
+		}
+		for at := len(s.trades) - 1; at >= 0 && s.trades[at].Day == m.day && s.trades[at].Sequence >= number; at-- {
+			rows = append(rows, s.trades[at])
+		}
+	}
+	slices.SortFunc(rows, func(a, b *Trade) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return rows, oldest, m.next, true
 }
 
 // Quotes returns the past quotes kept of a security.

@@ -21,6 +21,7 @@ type Market struct {
 	sessions   map[trade.Venue]szse.SessionState
 	day        trade.Day
 	next       uint64     // number that the day's stream continues with
+	begun      uint64     // number from which on it is here
 	defined    trade.Day  // the newest day of a definition
 	clock      trade.Time // the newest time of the exchange
 	heard      atomic.Int64
@@ -49,7 +50,7 @@ type security struct {
 // NewMarket returns a market of which nothing is known.
 func NewMarket() *Market {
 	m := &Market{securities: map[string]*security{}, names: map[szse.Security]*security{},
-		sessions: map[trade.Venue]szse.SessionState{}, next: 1, readers: map[*Reader]struct{}{}}
+		sessions: map[trade.Venue]szse.SessionState{}, next: 1, begun: 1, readers: map[*Reader]struct{}{}}
 	for i := range m.wanted {
 		m.wanted[i] = audience{every: map[*Reader]struct{}{}, symbols: map[string]map[*Reader]struct{}{}}
 	}
@@ -111,6 +112,9 @@ func (m *Market) advance(day trade.Day, sequence uint64, now trade.Time) {
 			s.turn(day)
 		}
 		m.day = day
+	}
+	if sequence != m.next {
+		m.begun = sequence // the day's first, or the first that there is of it
 	}
 	m.next, m.clock = sequence+1, max(m.clock, now)
 }
@@ -327,6 +331,7 @@ func (m *Market) Restart(day trade.Day) {
 		s.told, s.young = 0, false
 	}
 	m.day, m.defined, m.next, m.clock, m.young, m.quiet = day, min(m.defined, day), 1, 0, nil, true
+	m.begun = 1
 	for r := range m.readers {
 		r.end(ErrRestarted)
 	}
