@@ -262,14 +262,21 @@ func (j *journal) install(i *installation) error {
 	return nil
 }
 
-// takeArrival offers a received snapshot to the protocol.
+// takeArrival keeps a received snapshot until advance offers it to the protocol.
 func (l *loop[A]) takeArrival(a *arrival[A]) {
 	if l.arrived != nil || l.installing != nil {
 		a.discard() // it comes again
 		return
 	}
 	l.arrived = a
-	l.receive(a.message)
+}
+
+// offer offers a received snapshot to the protocol. One that it wants it takes for the log at once, members and all:
+// nothing may come between this and beginInstall.
+func (l *loop[A]) offer() {
+	if l.arrived != nil {
+		l.receive(l.arrived.message)
+	}
 }
 
 // beginInstall has the journal install what the protocol wants.
@@ -280,7 +287,7 @@ func (l *loop[A]) beginInstall(m *raftpb.Message) *installation {
 		l.fail(fmt.Errorf("the protocol wants a snapshot at index %d that was not received", meta.GetIndex()))
 		return nil
 	}
-	l.arrived, l.installing = nil, a
+	l.arrived, l.installing, l.restored = nil, a, a.head.at.index
 	state := &raftpb.HardState{Term: new(l.term), Vote: new(l.vote), Commit: new(a.head.at.index)}
 	return &installation{home: l.keeper.home, received: a.path, head: a.head, state: state}
 }

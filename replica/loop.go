@@ -72,6 +72,7 @@ type loop[A any] struct {
 
 	arrived    *arrival[A] // a snapshot that the protocol has not decided on, nil when there is none
 	installing *arrival[A] // one at the journal
+	restored   uint64      // index of the newest that the protocol took in place of the log
 
 	keeping   bool      // a snapshot of the group's own accord is under way
 	keptBytes uint64    // applier.bytes at the last snapshot
@@ -152,6 +153,7 @@ func (l *loop[A]) advance() bool {
 	if l.failure != nil {
 		return false
 	}
+	l.offer()
 	did := l.start()
 	for l.raft.HasReady() {
 		did = true
@@ -324,7 +326,7 @@ func (l *loop[A]) onApplied(w *appliedWork) {
 	}
 	l.respond(w.message.Responses)
 	last := w.message.Entries[len(w.message.Entries)-1]
-	l.applied = last.GetIndex()
+	l.applied = max(l.applied, last.GetIndex()) // a snapshot may have come since
 	l.memory.trim(l.limits, l.applied, l.pin)
 	if l.leading && !l.isReady && last.GetTerm() == l.term {
 		l.isReady = true

@@ -247,10 +247,11 @@ func (l *loop[A]) tickChange() {
 }
 
 // reform follows the changes of members among applied entries. The protocol must hear of them before it hears that
-// they are applied.
+// they are applied. Those that a slow machine applied while a snapshot took the place of the log are in the members of
+// the snapshot already, and later ones may have undone them.
 func (l *loop[A]) reform(entries []*raftpb.Entry) {
 	for _, e := range entries {
-		if e.GetType() != raftpb.EntryConfChangeV2 {
+		if e.GetType() != raftpb.EntryConfChangeV2 || e.GetIndex() <= l.restored {
 			continue
 		}
 		next := l.memory.roster
