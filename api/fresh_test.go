@@ -138,14 +138,9 @@ func TestMissing(t *testing.T) {
 // on behind its last number, and what the new view alone has comes too.
 func TestDayReplaced(t *testing.T) {
 	var day atomic.Pointer[records.Day]
-	h := openHouse(t, func(p *Parts) { // the first view is there before anybody asks
-		old := p.Day
-		p.Day = func(id trade.AccountID) *records.Day {
-			if d := day.Load(); d != nil {
-				return d
-			}
-			return old(id)
-		}
+	h := openHouse(t, func(p *Parts) {
+		day.Store(p.Day(0)) // before anybody replaces it
+		p.Day = func(trade.AccountID) *records.Day { return day.Load() }
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
