@@ -247,11 +247,11 @@ func (l *loop[A]) tickChange() {
 }
 
 // reform follows the changes of members among applied entries. The protocol must hear of them before it hears that
-// they are applied. Those that a slow machine applied while a snapshot took the place of the log are in the members of
-// the snapshot already, and later ones may have undone them.
+// they are applied; from the moment at which it takes a snapshot it knows the members of that, and entries before it
+// that are still being applied must not be told it.
 func (l *loop[A]) reform(entries []*raftpb.Entry) {
 	for _, e := range entries {
-		if e.GetType() != raftpb.EntryConfChangeV2 || e.GetIndex() <= l.restored {
+		if e.GetType() != raftpb.EntryConfChangeV2 || e.GetIndex() <= l.applied {
 			continue
 		}
 		next := l.memory.roster
@@ -260,16 +260,19 @@ func (l *loop[A]) reform(entries []*raftpb.Entry) {
 			l.fail(fmt.Errorf("group %d: %w", l.group, err))
 			return
 		}
-		c, _ := decodeChange(e.GetData()) // reform has decoded it
-		conf := l.raft.ApplyConfChange(c)
-		must.Hold(next.conf.Equivalent(conf) == nil, "the protocol and the log know the same members")
+		told := e.GetIndex() > l.restored
+		if told {
+			c, _ := decodeChange(e.GetData()) // reform has decoded it
+			conf := l.raft.ApplyConfChange(c)
+			must.Hold(next.conf.Equivalent(conf) == nil, "the protocol and the log know the same members")
+		}
 		l.setRoster(next)
 		// That it is agreed must be durable: a node that lost its last fellow could not ask anybody after a restart.
 		l.journal.in.post(journalWork{sync: true})
 		if c := l.change; c != nil && c.index == e.GetIndex() {
 			c.entered = true
 		}
-		if l.failure == nil {
+		if l.failure == nil && told {
 			l.reformed()
 		}
 	}

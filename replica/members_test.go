@@ -551,3 +551,40 @@ func TestSlowMachineHoldsTheLogBack(t *testing.T) {
 	w.slow = 0
 	w.agree(want, 1, 2, 3)
 }
+
+// A snapshot comes in while an older change of members is still being applied: seed 20073 of TestChaos, with 150,000
+// things happening.
+func TestSnapshotOvertakesAChange(t *testing.T) {
+	w := newWorld(t, 3)
+	for _, m := range w.nodes {
+		m.group.loop.limits.MemoryEntries = 8
+	}
+	w.propose("0")
+	w.agree([]string{"0"}, 1, 2, 3)
+	_, from := w.lead()
+	late := from%3 + 1
+	w.slow = int(late)
+	w.join()
+	if err := w.change(Change{Add: []Member{{ID: 4}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the follower knows that it is agreed", func() bool {
+		return w.nodes[late-1].Group().Status().Committed >= w.nodes[from-1].Group().Status().Applied
+	})
+	w.dead = late
+	if err := w.change(Change{Remove: []uint64{4}}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"0"}
+	for n := range 100 {
+		want = append(want, fmt.Sprint(n+1))
+		w.propose(want[n+1])
+	}
+	w.dead = 0
+	w.until("a snapshot is installed", func() bool { return w.nodes[late-1].Group().Status().SnapshotIndex > 0 })
+	w.slow = 0
+	w.agree(want, 1, 2, 3)
+	if got := membersOf(w.nodes[late-1]); got != "1 2 3 " {
+		t.Fatalf("members %q", got)
+	}
+}
