@@ -87,7 +87,11 @@ func runCluster(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	file := clusterFile{}
+	// Written before anything runs, so that a start that is cut off can go on.
+	file := clusterFile{Exchange: processes[0], Nodes: processes[1:]}
+	if err := c.save(&file); err != nil {
+		return err
+	}
 	var running sync.WaitGroup
 	ended := make(chan string, len(processes))
 	defer running.Wait()
@@ -135,7 +139,14 @@ func (c *clusterFlags) plan() (all []clusterProcess, err error) {
 		if err := json.Unmarshal(text, &before); err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(c.dir, "cluster.json"), err)
 		}
-		return append([]clusterProcess{before.Exchange}, before.Nodes...), nil
+		all = append([]clusterProcess{before.Exchange}, before.Nodes...)
+		for i := range all {
+			if len(all[i].Command) == 0 {
+				return nil, fmt.Errorf("%s names no command for a process", filepath.Join(c.dir, "cluster.json"))
+			}
+			all[i].Command[0] = program // it may have moved
+		}
+		return all, nil
 	}
 	pki := filepath.Join(c.dir, "pki")
 	authority, err := peer.CreateAuthority(pki)
@@ -278,11 +289,7 @@ func (c *clusterFlags) welcome(ctx context.Context, file *clusterFile, ended <-c
 		}
 	}
 	file.Demo = demo.Accounts
-	text, err := json.MarshalIndent(file, "", "  ") //nolint:gosec // accounts of a demo, in a directory of its own
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(c.dir, "cluster.json"), append(text, '\n'), 0o600); err != nil {
+	if err := c.save(file); err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
@@ -302,6 +309,15 @@ func (c *clusterFlags) welcome(ctx context.Context, file *clusterFile, ended <-c
 	_, err = fmt.Fprintf(out, "\nAll of this, and the commands that start each again, stand in %s.\nevenkeel node status --data %s\n",
 		filepath.Join(c.dir, "cluster.json"), filepath.Join(c.dir, "node-1"))
 	return err
+}
+
+// save writes cluster.json.
+func (c *clusterFlags) save(file *clusterFile) error {
+	text, err := json.MarshalIndent(file, "", "  ") //nolint:gosec // accounts of a demo, in a directory of its own
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(c.dir, "cluster.json"), append(text, '\n'), 0o600)
 }
 
 // askReady asks a server whether it is ready.
