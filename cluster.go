@@ -306,7 +306,7 @@ func (c *clusterFlags) welcome(ctx context.Context, file *clusterFile, ended <-c
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\nAll of this, and the commands that start each again, stand in %s.\nevenkeel node status --data %s\n",
+	_, err := fmt.Fprintf(out, "\nAll of this, and the commands that start each again, stand in %s.\nevenkeel node status --data %s\n",
 		filepath.Join(c.dir, "cluster.json"), filepath.Join(c.dir, "node-1"))
 	return err
 }
