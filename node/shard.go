@@ -276,9 +276,13 @@ func (s *shard) inspect(ctx context.Context, look func(*books.Books)) error {
 // openLink makes the shard's link to the exchange. It is started when this node leads the shard.
 func (s *shard) openLink() (err error) {
 	unit, n := unitOf(s.number), s.node
+	proposer := venue.Proposer(s.group)
+	if s.relay != nil {
+		proposer = s.relay.Link()
+	}
 	s.link, err = venue.New(venue.Options{
 		Address: n.config.ExchangeOrders, Sender: unit.CompID, Target: exchange.CompID, Unit: unit.PBU,
-		Password: n.config.ExchangePassword, Outbox: s.views.outbox, Proposer: s.group, Full: replica.ErrFull,
+		Password: n.config.ExchangePassword, Outbox: s.views.outbox, Proposer: proposer, Full: replica.ErrFull,
 		Log: n.log.With("shard", s.number), TLS: n.config.ExchangeTrust, Confirm: s.confirm,
 	})
 	return err

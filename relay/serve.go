@@ -62,20 +62,21 @@ func (s *Shard) serve(from uint64, q *question, answer func([]byte, error)) {
 		leads = !g.refused
 	}
 	v.epoch, v.index = g.epoch, s.Applied
-	today := s.Today()
 	for i := range q.count {
 		day, command := q.next()
 		one := v.slots[i]
 		switch {
 		case !leads:
 			one.end(why)
-		case day != 0 && day != today:
-			one.end(otherDay)
 		default:
-			err := s.Log.Submit(command, one.done)
-			if errors.Is(err, replica.ErrTooLarge) {
+			err := s.submit(day, command, one.done)
+			switch {
+			case err == nil:
+			case errors.Is(err, errOtherDay):
+				one.end(otherDay)
+			case errors.Is(err, replica.ErrTooLarge):
 				one.end(tooLarge)
-			} else if err != nil {
+			default:
 				if leads, g.refused = false, true; errors.Is(err, replica.ErrFull) {
 					why = full
 				}

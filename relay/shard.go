@@ -21,6 +21,7 @@ import (
 type Shard struct {
 	Parts
 	relay   *Relay
+	turn    turn
 	orders  sync.Pool    // of *order
 	held    atomic.Int64 // commands that wait or are out
 	out     atomic.Int64 // commands at the local log
@@ -145,7 +146,7 @@ func (s *Shard) admit(o *order) error {
 // hand gives a command to the local log. The mutex is held.
 func (s *Shard) hand(o *order) error {
 	s.out.Add(1)
-	err := s.Log.Submit(o.command, o.local)
+	err := s.submit(o.bound(), o.command, o.local)
 	if err != nil {
 		s.out.Add(-1)
 	}
@@ -384,6 +385,8 @@ func (s *Shard) pump() {
 			s.back = append(s.back, o)
 			s.stop(true)
 			s.regroup(s.relay.now())
+		case errors.Is(err, errOtherDay):
+			s.end(o, trade.Answer{}, err)
 		default:
 			s.cameBack(o, trade.Answer{}, err)
 		}
@@ -400,11 +403,7 @@ func (s *Shard) call() {
 		if len(b.orders) > 0 && len(s.body)+len(o.command) > limits.CallBytes {
 			break
 		}
-		day := trade.Day(0)
-		if o.unknown && ruleOf(o.command).ofDay {
-			day = o.day
-		}
-		s.body = appendCommand(s.body, day, o.command)
+		s.body = appendCommand(s.body, o.bound(), o.command)
 		b.orders = append(b.orders, s.queue.pop())
 	}
 	b.count = len(b.orders)

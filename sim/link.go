@@ -159,7 +159,7 @@ func (n *node) alarm(talk *venue.Conversation, now time.Time) {
 func (n *node) propose(talk *venue.Conversation) (did bool) {
 	for p := talk.Proposal(); p != nil; p = talk.Proposal() {
 		n.tell(p)
-		err := n.group.Group().Submit(p, func(a trade.Answer, err error) {
+		err := n.shard.Link().Submit(p, func(a trade.Answer, err error) {
 			talk.Answered(a, err)
 			if n.world.trace != nil && (err != nil || a.Reason != trade.Accepted) {
 				n.world.say("%s: the books answer the exchange: reason %d, %v", n.name, a.Reason, err)

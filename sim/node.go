@@ -104,7 +104,7 @@ func (n *node) open() {
 	link, err := venue.New(venue.Options{
 		Address: "127.0.0.1:1", Sender: brokerCompID, Target: exchange.CompID, Unit: brokerUnit,
 		Password: brokerPassword,
-		Outbox:   n.outbox, Proposer: group.Group(), Full: replica.ErrFull, Heartbeat: time.Second,
+		Outbox:   n.outbox, Proposer: n.shard.Link(), Full: replica.ErrFull, Heartbeat: time.Second,
 		Jitter: w.below,
 	})
 	if err != nil {
