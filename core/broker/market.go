@@ -112,9 +112,11 @@ func (s *State) look(y *security) {
 	at.upper, at.lower, at.terms, at.tariff, at.known = upper, lower, uint16(number), uint16(tariff), true
 }
 
-// listSecurity: CommandUnreadable, RulesMissing (no such venue), WrongDay (not a day, or one that is over),
-// TooManySecurities. A known symbol keeps its number. The next day's lines are best listed before StartDay: the equity
-// that StartDay reports is at the previous closes that it finds.
+// listSecurity: CommandUnreadable (also a number that is neither the symbol's nor the next one), RulesMissing (no such
+// venue), WrongDay (not a day, or one that is over), TooManySecurities. A known symbol keeps its number; a new one
+// gets the next. Who needs it to be a certain number says so: a list whose middle was lost must not go on behind the
+// gap. The next day's lines are best listed before StartDay: the equity that StartDay reports is at the previous
+// closes that it finds.
 func (s *State) listSecurity(c *trade.Security) trade.Answer {
 	switch {
 	case len(c.Symbol) == 0 || len(c.Symbol) > trade.MaxSymbol || len(c.Name) > trade.MaxName ||
@@ -126,29 +128,33 @@ func (s *State) listSecurity(c *trade.Security) trade.Answer {
 		return refuseWith(trade.WrongDay, int64(c.Day), int64(s.day), int64(s.day))
 	}
 	y := s.findSymbol(c.Symbol)
+	number := trade.SecurityID(len(s.securities) + 1)
+	if y != nil {
+		number = y.ID
+	}
+	if c.ID != 0 && c.ID != number {
+		return refuseWith(trade.CommandUnreadable, int64(c.ID), int64(number), int64(number))
+	}
 	if y == nil {
 		if len(s.securities) >= ledger.MaxSecurities {
 			return refuseWith(trade.TooManySecurities, int64(len(s.securities))+1, ledger.MaxSecurities,
 				ledger.MaxSecurities)
 		}
-		id := trade.SecurityID(len(s.securities) + 1)
 		s.securities = append(s.securities, security{symbol: s.texts.keep(c.Symbol)})
 		s.lines = append(s.lines, line{})
-		y = &s.securities[id-1]
-		y.ID = id
-		s.symbols.put(xxh3.Hash(c.Symbol), uint32(id))
-		s.books.List(id)
+		y = &s.securities[number-1]
+		s.symbols.put(xxh3.Hash(c.Symbol), uint32(number))
+		s.books.List(number)
 	}
-	id := y.ID
 	s.retext(&y.name, c.Name)
 	s.retext(&y.pinyin, c.Pinyin)
 	y.Security = *c
-	y.ID, y.Symbol, y.Name, y.Pinyin = id, nil, nil, nil
+	y.ID, y.Symbol, y.Name, y.Pinyin = number, nil, nil, nil
 	s.look(y)
 	s.settleSecurity(y)
 	s.securityEvent(y)
 	s.tidy()
-	return trade.Answer{Security: id}
+	return trade.Answer{Security: number}
 }
 
 // retext replaces a text unless it is the same.

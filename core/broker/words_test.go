@@ -76,7 +76,7 @@ func (x *script) venue(s string) trade.Venue {
 	return value[trade.Venue](x, "Venue", s)
 }
 
-// list 600000.SH SSE Main close 10.00 [condition Normal] [on 20260707] [t0 yes]
+// list 600000.SH SSE Main close 10.00 [condition Normal] [on 20260707] [t0 yes] [number 2]
 func (x *script) list(c *trade.Command, w words) {
 	day := trade.Day(sure[int](x.t)(strconv.Atoi(w.after("on", strconv.Itoa(int(x.day))))))
 	c.Kind = trade.ListSecurityKind
@@ -87,6 +87,8 @@ func (x *script) list(c *trade.Command, w words) {
 		TPlusZero: w.after("t0", "") == "yes", PreviousClose: x.price(w.after("close",
 			"0")), Listed: 19991110, Day: day,
 	}
+	number := sure[int](x.t)(strconv.Atoi(w.after("number", "0")))
+	c.ListSecurity.Security.ID = trade.SecurityID(number)
 }
 
 // buy alice 600000.SH 100 @ 10.00 as a1 [type BestFiveCancel]
