@@ -27,8 +27,10 @@ type call struct {
 	native  bool // X-Enum-Profile: native
 	chinese bool // Accept-Language
 	status  int
-	refused string // reason of a refusal, for the measures
-	stale   bool   // the views may lack what other nodes have acknowledged
+	refused string       // reason of a refusal, for the measures
+	stale   bool         // the views may lack what other nodes have acknowledged
+	placed  *trade.Order // by this request, where the views lack it
+	hidden  bool         // the views lack what this very request has done
 }
 
 // endpoint answers a request: a status and a body to encode as JSON (nil: no body), or an error.

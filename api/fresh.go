@@ -11,6 +11,7 @@ import (
 
 	"evenkeel/auth"
 	"evenkeel/core/trade"
+	"evenkeel/intake"
 )
 
 // A house may run on several nodes, each with views of its own that follow the log. Any of them answers: before it
@@ -109,9 +110,15 @@ func readIndex(c *call) (least uint64, err error) {
 	return least, nil
 }
 
-// carry carries a command to the books, and says in the answer's headers how far the views are then: they have it.
+// carry carries a command to the books, and says in the answer's headers how far the views are then. They have what it
+// did, or the call says that it is hidden.
 func (s *Server) carry(c *call, who auth.Principal, command *trade.Command) (trade.Answer, error) {
 	answer, err := s.Door.Take(c.r.Context(), who, command)
+	if errors.Is(err, intake.ErrHidden) {
+		s.Log.Warn("done, and not to be seen here yet", "request", c.id, "error", err)
+		c.stale, c.hidden, err = true, true, nil
+		c.w.Header().Set(staleHeader, "unknown")
+	}
 	if c.who.Account != 0 {
 		s.reflects(c)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,7 +15,9 @@ import (
 
 	"evenkeel/core/money"
 	"evenkeel/core/trade"
+	"evenkeel/intake"
 	"evenkeel/records"
+	"evenkeel/replica"
 )
 
 // TestFresh: an answer about an account waits for the views, names the entry that they reflect, and is marked when
@@ -192,4 +195,40 @@ func TestDayReplaced(t *testing.T) {
 	until(fresh.LastNumber(h.account))
 	deposit("live")
 	until(fresh.LastNumber(h.account))
+}
+
+// TestHidden: an order that was taken while this node's views are behind is answered with what is known of it, once;
+// one that was taken before may be anything by now, and its outcome is said to be unknown here.
+func TestHidden(t *testing.T) {
+	h := openHouse(t)
+	h.server.Door.Log = func(trade.AccountID) intake.Log { return hiding{h} }
+	const order = `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10","time_in_force":"day",
+		"client_order_id":"hidden"}`
+	first := h.ask("POST", "/v2/orders", order)
+	if first.status != 200 || first.json["status"] != "pending_new" || first.json["client_order_id"] != "hidden" ||
+		first.json["qty"] != "100" || first.header.Get(staleHeader) == "" {
+		t.Errorf("%d %s", first.status, first.raw)
+	}
+	if again := h.ask("POST", "/v2/orders", order); again.status != 500 || again.json["reason"] != outcomeUnknown {
+		t.Errorf("%d %s", again.status, again.raw)
+	}
+}
+
+// hiding is the log of a house whose views do not hear of what it does.
+type hiding struct{ house *house }
+
+func (l hiding) Submit(command []byte, done func(trade.Answer, error)) error {
+	h := l.house
+	h.mu.Lock()
+	day := h.day
+	h.day = records.NewDay()
+	h.state.Describe(h.day.Describe)
+	answer, err := h.apply(command)
+	h.day = day
+	h.mu.Unlock()
+	if err == nil {
+		err = fmt.Errorf("late: %w", replica.ErrHidden)
+	}
+	done(answer, err)
+	return nil
 }

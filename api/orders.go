@@ -90,6 +90,12 @@ func (s *Server) place(c *call, w *wish, channel trade.Channel) (trade.Answer, e
 	if answer.Reason != trade.Accepted {
 		return trade.Answer{}, s.explained(c, refused(answer.Reason, answer.Numbers), answer.Reason, &line)
 	}
+	if c.hidden && !answer.Replayed { // what is known of an order just taken; one of before may be anything by now
+		now, p := s.now(), &command.PlaceOrder
+		c.placed = &trade.Order{ID: answer.Order, Account: p.Account, Security: p.Security, Side: p.Side, Type: p.Type,
+			Status: trade.PendingNew, Channel: p.Channel, Price: p.Price, Quantity: p.Quantity, Placed: now, Updated: now,
+			Day: line.Day, ClientID: p.ClientID}
+	}
 	return answer, nil
 }
 
@@ -171,10 +177,15 @@ func (s *Server) covered(c *call, line *trade.Security, o *risk.Order, t *rules.
 // orderAnswer reads an order back from the records: an answer of the books is given after they were folded.
 func (s *Server) orderAnswer(c *call, id trade.OrderID) (int, any, error) {
 	o, err := s.findOrder(c, id)
-	if err != nil {
-		return 0, nil, err
+	switch {
+	case err == nil:
+		return http.StatusOK, s.order(&o, c.native), nil
+	case c.placed != nil && c.placed.ID == id:
+		return http.StatusOK, s.order(c.placed, c.native), nil
+	case c.hidden: // it was done: who is told to come back would do it again
+		return 0, nil, say(outcomeUnknown)
 	}
-	return http.StatusOK, s.order(&o, c.native), nil
+	return 0, nil, err
 }
 
 func (s *Server) findOrder(c *call, id trade.OrderID) (trade.Order, error) {

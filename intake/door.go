@@ -82,7 +82,7 @@ func (d *Door) Query(id trade.AccountID) (release func(), err error) {
 }
 
 // Take carries a command to the books and returns their answer. Errors are ErrNotPermitted, ErrNotOwner, BusyError,
-// ErrTooLong and ErrUnavailable (nothing happened), and ErrUnknown.
+// ErrTooLong and ErrUnavailable (nothing happened), ErrUnknown, and ErrHidden, which comes with the books' answer.
 func (d *Door) Take(ctx context.Context, who auth.Principal, c *trade.Command) (trade.Answer, error) {
 	account, err := d.permit(who, c)
 	if err != nil {
@@ -198,6 +198,9 @@ func (d *Door) await(ctx context.Context, result <-chan answered) (trade.Answer,
 	defer timer.Stop()
 	select {
 	case r := <-result:
+		if errors.Is(r.err, replica.ErrHidden) {
+			return r.answer, fmt.Errorf("%w: %w", ErrHidden, r.err)
+		}
 		if r.err != nil {
 			return trade.Answer{}, outcome(r.err)
 		}

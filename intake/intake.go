@@ -97,6 +97,9 @@ var (
 	ErrNotOwner = errors.New("not the owner of the account")
 	// ErrUnknown: the command may have been carried out, or may still be. Asking the books (by client order id) tells.
 	ErrUnknown = errors.New("outcome unknown")
+	// ErrHidden: the books have carried the command out, their answer is given, and the views of this node have not
+	// come that far.
+	ErrHidden = errors.New("carried out, and not to be seen here yet")
 	// ErrUnavailable: the books cannot take commands now.
 	ErrUnavailable = errors.New("the books take no commands now")
 	// ErrKeyReused: the idempotency key came before with another body.

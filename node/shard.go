@@ -162,7 +162,7 @@ func (s *shard) openLog() {
 	s.ledMu.Lock()
 	defer s.ledMu.Unlock()
 	s.relay = s.node.relay.Shard(relay.Parts{Group: groupOf(s.number), Log: s.group, Today: s.today,
-		Applied: s.applied, Await: s.group.AskAwait})
+		Applied: s.applied, Await: s.await})
 	s.relay.Led(s.leadership)
 	s.log = s.relay
 }
@@ -181,6 +181,24 @@ func (s *shard) applied() uint64 {
 		return live.Day().Index()
 	}
 	return 0
+}
+
+// errLate says that this node's books are behind.
+var errLate = fmt.Errorf("this node's books do not have the entry after %v", FreshWait)
+
+// await calls done, once, when an entry is in the books here, or with an error: at the latest after FreshWait. A disk
+// that hangs here must not keep those waiting whose orders were taken elsewhere.
+func (s *shard) await(index uint64, done func(error)) {
+	if index <= s.applied() {
+		done(nil)
+		return
+	}
+	var once sync.Once
+	late := time.AfterFunc(FreshWait, func() { once.Do(func() { done(errLate) }) })
+	s.group.AskAwait(index, func(err error) {
+		late.Stop()
+		once.Do(func() { done(err) })
+	})
 }
 
 // attach makes the views those of a machine: the one that was opened, or one that took its place by a snapshot.
@@ -258,6 +276,9 @@ func (s *shard) propose(ctx context.Context, command []byte) (trade.Answer, erro
 	}
 	select {
 	case r := <-result:
+		if errors.Is(r.err, replica.ErrHidden) { // done all the same
+			return r.answer, nil
+		}
 		return r.answer, r.err
 	case <-ctx.Done():
 		return trade.Answer{}, fmt.Errorf("%w: %w", replica.ErrUnknown, ctx.Err())

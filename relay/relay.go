@@ -135,9 +135,9 @@ type Parts struct {
 	// looked at.
 	Today func() trade.Day
 	// Applied is the last entry of the log in the shard's books on this node, and Await calls done when an entry is in
-	// them, or never will be. An answer that comes from another node is given when the entry that it came from is in
-	// the books of this one: who was answered here, reads here what he has done. When it never will be, the outcome is
-	// unknown as far as this node can show. nil: answers are given as they come.
+	// them, or with an error when it will not be, or not soon. An answer that comes from another node is given when
+	// the entry that it came from is in the books of this one: who was answered here, reads here what he has done.
+	// When that is not to be had, the answer is given with replica.ErrHidden. nil: answers are given as they come.
 	Applied func() uint64
 	Await   func(index uint64, done func(error))
 }

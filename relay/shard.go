@@ -182,8 +182,8 @@ func (s *Shard) unlock() {
 func (s *Shard) tell(ended []ending) {
 	give := func(err error) {
 		for i := range ended {
-			if err != nil { // it was done, and cannot be shown here: these books have failed, or are closed
-				ended[i].answer, ended[i].err = trade.Answer{}, fmt.Errorf("%w: %w", replica.ErrUnknown, err)
+			if err != nil { // these books are slow, have failed, or are closed
+				ended[i].err = fmt.Errorf("%w: %w", replica.ErrHidden, err)
 			}
 			ended[i].done(ended[i].answer, ended[i].err)
 		}

@@ -97,6 +97,9 @@ var (
 	// ErrUnknown: the command was handed to the log, and then leadership was lost, the group failed or closed, or the
 	// caller stopped waiting. It may have been applied, or be applied after the next start: ask the machine.
 	ErrUnknown = errors.New("outcome unknown")
+	// ErrHidden: the command was carried out and its answer is given, and this node's machine has not come that far: what
+	// the answer tells of cannot be read here yet. It comes from whoever forwards commands, never from a group.
+	ErrHidden = errors.New("carried out, and not to be read here yet")
 	// ErrNotLeader: this node does not lead the group (Status says who does). Nothing happened.
 	ErrNotLeader = errors.New("not the leader of the group")
 	// ErrClosed: the group is closed. Nothing happened.
