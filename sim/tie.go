@@ -49,7 +49,7 @@ func (n *node) carry(command []byte, answer func(reply)) {
 		switch {
 		case err == nil:
 			answer(reply{outcome: answered, answer: a})
-		case errors.Is(err, replica.ErrUnknown):
+		case errors.Is(err, replica.ErrUnknown), errors.Is(err, replica.ErrHidden):
 			answer(reply{outcome: unknown})
 		default:
 			answer(reply{outcome: later})
