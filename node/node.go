@@ -1,13 +1,21 @@
 // Package node wires the rooms into one running machine: it starts them bottom-up, connects them, and stops them
-// top-down.
+// top-down. A machine may be alone, or one of several that hold the same books and answer as one.
 //
-// Order of the start: the data directory, the addresses (which answer "starting" until the house is open), the
-// broker's
-// log (replayed), its views, the rules of the day, the exchange when it runs in the same process, market data, the
-// link
-// to the exchange, the door, the API, the demo accounts, the desk. Invariants: a failed log ends the process, since
-// nothing may be taken without it; everything else may fail and come back. It never decides about trading; whoever
-// reads it learns who knows whom.
+// Order of the start: the data directory and how its books are laid out, the addresses (which answer "starting" until
+// the house is open), the connections to the other nodes, the logs of the shards (replayed) and their views, history,
+// the exchange when it runs in the same process, market data, the links to the exchange, the door, the API, the demo
+// accounts, the desk. Nothing waits for another node: a node comes up, says in /readyz what it waits for, and answers
+// from what it has.
+//
+// Invariants: a failed log ends the process, since nothing may be taken without it; everything else may fail and come
+// back. What only a leader does (rules, link, list of securities) is done while this node leads the shard with
+// everything of earlier terms applied, and at no other time. Whoever was answered by this node reads here what he has
+// done, or is told that it cannot be seen yet. Before a node ends, its leaderships have gone to others, where there
+// are any.
+//
+// It never decides about trading; whoever reads it learns who knows whom.
+//
+// Source: docs/adr/0012 for shards and fresh answers.
 package node
 
 import (
