@@ -31,6 +31,7 @@ type cluster struct {
 	mu      sync.Mutex
 	told    map[uint64]string           // where nodes are, as this node was told at its start
 	members map[uint16][]replica.Member // of each shard's group, as its log says
+	gone    map[uint64]bool             // nodes that were members and are no longer, as far as this node's logs say
 	dialled map[uint64]string
 }
 
@@ -68,7 +69,7 @@ func ParsePeers(text string) (list []replica.Member, err error) {
 // newCluster checks the configuration, and reads who this node is from its certificate.
 func newCluster(n *Node) (*cluster, error) {
 	c := &cluster{node: n, told: map[uint64]string{}, members: map[uint16][]replica.Member{},
-		dialled: map[uint64]string{}}
+		gone: map[uint64]bool{}, dialled: map[uint64]string{}}
 	config := &n.config
 	if err := config.checkCluster(); err != nil {
 		return nil, err
@@ -156,13 +157,25 @@ func (n *Node) openCluster(ctx, _ context.Context) error {
 // follow takes who belongs to the group of a shard. It is called from the raft loop.
 func (c *cluster) follow(shard uint16, members []replica.Member) {
 	c.mu.Lock()
+	for _, before := range c.members[shard] {
+		c.gone[before.ID] = true // unless it is still a member, of this shard or of another
+	}
 	c.members[shard] = members
 	c.mu.Unlock()
 	c.dial()
 }
 
-// dial makes the connections be those to the other members, and to the nodes that this one was told of until a log
-// says who the members are. Where a node was told to be wins over what the log says: a machine may have moved.
+// forget takes who was a member of a shard and is no longer.
+func (c *cluster) forget(removed []uint64) {
+	c.mu.Lock()
+	for _, id := range removed {
+		c.gone[id] = true
+	}
+	c.mu.Unlock()
+	c.dial()
+}
+
+// dial makes the connections be those that are wanted.
 func (c *cluster) dial() {
 	peers := c.peers.Load()
 	if peers == nil {
@@ -170,19 +183,7 @@ func (c *cluster) dial() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	want := map[uint64]string{}
-	for _, members := range c.members {
-		for _, m := range members {
-			want[m.ID] = m.Address
-		}
-	}
-	known := len(want) > 1
-	for id, address := range c.told {
-		if _, member := want[id]; member || !known {
-			want[id] = address
-		}
-	}
-	delete(want, c.node.config.Node)
+	want := c.wanted()
 	for id, address := range want {
 		if address != "" && c.dialled[id] != address {
 			c.dialled[id] = address
@@ -195,6 +196,26 @@ func (c *cluster) dial() {
 			peers.Drop(id)
 		}
 	}
+}
+
+// wanted are the other nodes that are to be connected, and where they are: the members, and the nodes that this one
+// was told of, but for those that its logs know to have left. A log that is behind does not know of a member that came
+// since, and learns of it from nobody else when that one leads. Where a node was told to be wins over what the log
+// says: a machine may have moved. The mutex is held.
+func (c *cluster) wanted() map[uint64]string {
+	want := map[uint64]string{}
+	for _, members := range c.members {
+		for _, m := range members {
+			want[m.ID] = m.Address
+		}
+	}
+	for id, address := range c.told {
+		if _, member := want[id]; member || !c.gone[id] {
+			want[id] = address
+		}
+	}
+	delete(want, c.node.config.Node)
+	return want
 }
 
 // others are the other nodes that are connected or dialled, in order.

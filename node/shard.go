@@ -132,6 +132,7 @@ func (s *shard) open(ctx context.Context) (err error) {
 	if err := s.group.Inspect(ctx, s.attach); err != nil {
 		return err
 	}
+	s.node.cluster.forget(s.group.Removed())
 	s.follow(s.group.Members())
 	n.cluster.receivers[s.number].Store(s)
 	if !s.alone.Load() { // whoever leads looks after the rules

@@ -311,6 +311,9 @@ func (g *Group[A]) Leadership() Leadership { return g.loop.reports().leadership 
 // Members are who belongs to the group, as of the last entry applied.
 func (g *Group[A]) Members() []Member { return g.loop.reports().members }
 
+// Removed are the ids that were members and are no longer, as of the last entry applied.
+func (g *Group[A]) Removed() []uint64 { return g.loop.reports().removed }
+
 // Status is what the group says of itself. It never waits for the disk or the machine.
 func (g *Group[A]) Status() Status {
 	s := g.start

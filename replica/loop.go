@@ -94,6 +94,7 @@ type loopReport struct {
 	diverged                 string // why this node's state is not that of most members
 	differ                   string // why the members' states may not be equal
 	members                  []Member
+	removed                  []uint64
 	failure                  string
 }
 

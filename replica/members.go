@@ -301,7 +301,7 @@ func (l *loop[A]) setRoster(next roster) {
 	l.memory.roster = next
 	members := next.members()
 	l.mutex.Lock()
-	l.public.members = members
+	l.public.members, l.public.removed = members, next.removed
 	l.mutex.Unlock()
 	if l.membersChanged != nil {
 		l.membersChanged(members)

@@ -53,7 +53,7 @@ func buildIn[A any](h *home, o *Options[A], now func() time.Time) (*Group[A], er
 	g.loop.showKnowledge()
 	g.start = Status{Group: o.Group, Node: o.Node, StartReplayed: r.replayed, StartCut: r.cut, StartTook: r.took}
 	r.logStart(o.Log)
-	g.loop.public.members = r.memory.members()
+	g.loop.public.members, g.loop.public.removed = r.memory.members(), r.memory.removed
 	if g.lone = r.memory.alone(o.Node); g.lone { // nobody else could be elected: do not wait for the election timeout
 		if err := node.Campaign(); err != nil {
 			return nil, errors.Join(err, log.Close())
