@@ -196,8 +196,10 @@ func TestSnapshotsTakeTurns(t *testing.T) {
 		}
 	}
 	<-closed
+	close(i.hold)
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
 	if i.most != 1 {
 		t.Errorf("%d installations at once", i.most)
 	}
-	close(i.hold)
 }

@@ -383,8 +383,7 @@ func (s *Shard) pump() {
 		case err == nil:
 		case errors.Is(err, replica.ErrFull), errors.Is(err, replica.ErrNotLeader):
 			s.back = append(s.back, o)
-			s.stop(true)
-			s.regroup(s.relay.now())
+			s.stop(true) // the next tick looks again
 		case errors.Is(err, errOtherDay):
 			s.end(o, trade.Answer{}, err)
 		default:
@@ -415,8 +414,7 @@ func (s *Shard) call() {
 	if err != nil {
 		s.back = append(s.back, b.orders...)
 		s.reuse(b)
-		s.stop(true)
-		s.regroup(s.relay.now())
+		s.stop(true) // the next tick looks again
 		return
 	}
 	s.forwarded += uint64(b.count)
