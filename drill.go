@@ -50,6 +50,7 @@ Cut cables and bad disks need root, /dev/fuse and nft; without them they are lef
 	f.Uint64Var(&c.Seed, "seed", 1, "of the clients' choices")
 	f.StringVar(&c.Dir, "data", "", "directory for data and logs; default: a temporary one, kept after trouble")
 	f.StringVar(&c.Previous, "previous", "", "binary of the version before, to be upgraded from")
+	f.StringVar(&c.Planted, "planted", "", "binary with planted bugs, for a replica that goes wrong")
 	report := f.String("out", "", "directory for drill.json and drill.html; default: a table only")
 	hard := f.Bool("bounds", false, "fail when a gap is longer than its bound, too")
 	if err := parse(f, args); err != nil {

@@ -42,15 +42,15 @@ exchange       6  core/book core/exchange core/money core/planted core/rules cor
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake peer
                   records relay replica szse venue
-.              9  core/money core/trade drill drill/cable drill/contest drill/disk exchange node peer replica venue
-                  + core/planted
+.              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange node peer
+                  replica venue
 drill/cable    0
 drill/disk     0
 drill/load     0
 drill/report   0
 drill/contest  7  books core/money core/rules core/trade peer relay replica
-drill          7  core/broker core/exchange core/money core/trade drill/cable drill/disk drill/load drill/report
-                  exchange replica szse
+drill          7  core/broker core/exchange core/money core/planted core/trade drill/cable drill/disk drill/load
+                  drill/report exchange replica szse
 
 sim            9  books core/exchange core/money core/must core/rules core/trade exchange records relay replica
                   szse venue + core/planted

@@ -43,6 +43,7 @@ type Config struct {
 	Program   string   // the binary of the nodes
 	DiskWords []string // that make it serve a disk, before a backing directory and a mount point
 	Previous  string   // of the version before; "": upgrades are left out
+	Planted   string   // built with the tag planted; "": a replica that goes wrong is left out
 	Faults    string   // names, separated by commas; "": all
 	Trials    int      // of each kind
 	Nodes     int
@@ -92,6 +93,8 @@ func (d *drill) missing(n needs) string {
 		return d.noNet.Error()
 	case n.disk && d.noDisk != nil:
 		return d.noDisk.Error()
+	case n.planted && d.config.Planted == "":
+		return "there is no binary with planted bugs (--planted)"
 	case n.previous && d.config.Previous == "":
 		return "there is no binary of the version before (--previous)"
 	}

@@ -19,6 +19,7 @@ type needs struct {
 	network  bool // namespaces, which need root
 	disk     bool // a FUSE file system, which needs root
 	previous bool // a binary of the version before
+	planted  bool // a binary with planted bugs
 }
 
 // fault is one kind of trouble.
@@ -101,6 +102,9 @@ var faults = []fault{
 	{name: "upgrade", title: "rolling upgrade", what: "The nodes run the version before; the leader first, each is ended and " +
 		"started again with this one.",
 		bounds: planned, needs: needs{previous: true}, strike: rollingUpgrade, heal: settleUpgrade},
+	{name: "diverge", title: "a follower computes something else", what: "A follower runs a binary that charges every fee " +
+		"twice. It is to stop itself at the first comparison, and nobody is to notice.",
+		bounds: planned, needs: needs{planted: true}, strike: divergeFollower, heal: rightAgain},
 	{name: "rollback", title: "rolling upgrade, taken back", what: "Two nodes are upgraded, then brought back to the version " +
 		"before, which no feature of the new one was activated to forbid.",
 		bounds: planned, needs: needs{previous: true}, strike: rollBack},

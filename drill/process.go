@@ -18,6 +18,7 @@ type process struct {
 	network *cable.Network
 	program string // which may change from one start to the next
 	args    []string
+	env     []string
 	log     string // file of all that it ever said
 
 	mu      sync.Mutex
@@ -38,6 +39,7 @@ func (p *process) start() error {
 	_, _ = fmt.Fprintf(log, "--- %s started at %s\n", p.machine, time.Now().Format(time.StampMilli))
 	command := exec.Command(p.program, p.args...) //nolint:gosec,noctx // it is our own program; its end is ours to choose
 	command.Stdout, command.Stderr = log, log
+	command.Env = append(os.Environ(), p.env...)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if p.network != nil {
 		err = p.network.Start(p.machine, command)

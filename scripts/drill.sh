@@ -6,5 +6,7 @@ cd "$(dirname "$0")/.."
 mkdir -p bin
 go build -o bin/evenkeel .
 go build -tags previous -o bin/evenkeel-previous .
+go build -tags planted -o bin/evenkeel-planted .
 exec bin/evenkeel drill --trials "${TRIALS:-1}" --faults "${FAULTS:-all}" --previous bin/evenkeel-previous \
+	--planted bin/evenkeel-planted \
 	--out "${OUT:-bin/drill}" "$@"
