@@ -31,10 +31,14 @@ const (
 type Fresh struct {
 	// Account waits until the views of an account's shard have everything that was acknowledged before the call, and
 	// the log's entry least. An error says that they may not; then age is how long ago they did, negative when never.
+	// ErrWrong says that they are not those of the other nodes: nothing of them is answered.
 	Account func(ctx context.Context, account trade.AccountID, least uint64) (age time.Duration, err error)
 	// All does so for all shards: whose a key or a login is, is not known before.
 	All func(ctx context.Context) error
 }
+
+// ErrWrong: the views of this node are not late, but wrong: most nodes have others.
+var ErrWrong = errors.New("what this node has is not what most nodes have")
 
 // ofAccount are the paths whose answers are about an account.
 var ofAccount = []string{"/v2/account", "/v2/orders", "/v2/positions", "/v2/watchlists", "/v2/events/trades",
@@ -73,6 +77,8 @@ func (s *Server) freshen(ctx context.Context, c *call) error {
 		case err == nil:
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, ErrWrong):
+			return fmt.Errorf("%w: %w", intake.ErrUnavailable, err)
 		case age < 0:
 			c.stale = true
 			c.w.Header().Set(staleHeader, "unknown")

@@ -77,6 +77,14 @@ func TestFresh(t *testing.T) {
 	if got := h.ask("GET", "/api/v1/events?from=1000000", ""); got.status != 503 || got.header.Get("Retry-After") == "" {
 		t.Errorf("a stream from a number that may not be here yet: %d", got.status)
 	}
+	diverged := fmt.Errorf("%w: the group has failed", ErrWrong)
+	wrong.Store(&diverged)
+	for _, path := range []string{"/v2/account", "/api/v1/orders"} {
+		got := h.ask("GET", path, "")
+		if got.status != 503 || got.header.Get("Retry-After") == "" || got.header.Get(staleHeader) != "" {
+			t.Errorf("%s from views that are wrong: %d, stale %q", path, got.status, got.header.Get(staleHeader))
+		}
+	}
 }
 
 // TestIntroductions: a key that was made elsewhere is known once the leaders were asked; a crowd with made-up keys

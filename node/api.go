@@ -59,6 +59,8 @@ const behind = 4096
 // unready says why orders of the shard's accounts cannot be carried out now, as far as this node knows.
 func (s *shard) unready() (reasons []string) {
 	switch status := s.group.Status(); {
+	case status.Diverged != "":
+		reasons = append(reasons, "this node's books are not those of most nodes: it stops")
 	case status.Leader == 0:
 		reasons = append(reasons, fmt.Sprintf("the log takes no commands: no leader is known (term %d)", status.Term))
 	case s.leads():

@@ -3,8 +3,10 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"evenkeel/api"
 	"evenkeel/core/trade"
 )
 
@@ -28,6 +30,9 @@ func (s *shard) fresh(ctx context.Context, least uint64) (age time.Duration, err
 	if err == nil {
 		s.freshAt.Store(&asked)
 		return 0, nil
+	}
+	if s.group.Status().Diverged != "" {
+		return -1, fmt.Errorf("%w: %w", api.ErrWrong, err)
 	}
 	if at := s.freshAt.Load(); at != nil {
 		return time.Since(*at), err
