@@ -31,6 +31,10 @@ func (m *Manual[A]) Group() *Group[A] { return m.group }
 // Machine is the live machine.
 func (m *Manual[A]) Machine() Machine[A] { return m.group.applier.machine }
 
+// Ballot is the term that this node is in, and for whom it voted in it, 0 for nobody. Just after OpenManual it is what
+// the disk says.
+func (m *Manual[A]) Ballot() (term, vote uint64) { return m.group.loop.term, m.group.loop.vote }
+
 // Tick lets one Limits.Tick pass for the protocol and its watchdogs.
 func (m *Manual[A]) Tick() {
 	if m.over {

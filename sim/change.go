@@ -122,8 +122,10 @@ func (f *faults) replace(old *node) bool {
 	w.say("%s is to be replaced by %s", old.name, fresh.name)
 	f.insist(func() bool {
 		if _, is := f.member(fresh); is {
+			fresh.changed = f.world.now
 			return true
 		}
+		fresh.changed = f.world.now
 		f.ask(replica.Change{Add: []replica.Member{{ID: fresh.id}}})
 		return false
 	}, func() {
@@ -174,8 +176,10 @@ func (f *faults) addLearner() {
 	votes := w.random.IntN(2) == 0
 	f.insist(func() bool {
 		if _, is := f.member(fresh); is {
+			fresh.changed = f.world.now
 			return true
 		}
+		fresh.changed = f.world.now
 		f.ask(replica.Change{Add: []replica.Member{{ID: fresh.id}}})
 		return false
 	}, func() {

@@ -36,10 +36,12 @@ type node struct {
 	shard   *relay.Shard
 	ties    [mostNodes + 1]*tie // to other nodes, by id
 	durable uint64              // the last entry that it said was on its disk, when it died
+	voted   vote                // the last vote that it gave to another
 
 	poked     bool
 	disk      disk
 	old       bool  // its binary knows no features
+	changed   int64 // when it got its binary, or became a member: what was asked before is not judged by it
 	lost      bool  // its disk is empty: it never comes back
 	successor *node // the machine that takes its place
 	leaving   bool  // it is no member any more, and may not know
@@ -98,6 +100,11 @@ func (n *node) open() {
 	n.group = group
 	if has := group.Group().Status().Durable; has < n.durable {
 		w.fail("%s said that its disk had entry %d, and it starts with a log that ends at %d", n.name, n.durable, has)
+	}
+	term, to := group.Ballot()
+	if term < n.voted.term || term == n.voted.term && to != n.voted.to {
+		w.fail("%s voted for node %d in term %d, and it starts in term %d with a vote for node %d", n.name, n.voted.to,
+			n.voted.term, term, to)
 	}
 	n.attach(group.Machine())
 	n.openRelay()

@@ -48,23 +48,25 @@ func (t *truth) leads(n *node, term uint64) {
 	t.leaders[term] = n.id
 }
 
-// hear hears what a node says to another: who votes for somebody in a term votes for nobody else in it.
+// hear hears what a node says to another: who votes for somebody in a term votes for nobody else in it. That a node
+// asks for votes says nothing of its own, which counts when it is on its disk.
 func (t *truth) hear(m *raftpb.Message) {
-	switch {
-	case m.GetType() == raftpb.MsgVote:
-		t.vote(m.GetFrom(), m.GetTerm(), m.GetFrom())
-	case m.GetType() == raftpb.MsgVoteResp && !m.GetReject():
-		t.vote(m.GetFrom(), m.GetTerm(), m.GetTo())
+	if m.GetType() != raftpb.MsgVoteResp || m.GetReject() {
+		return
 	}
-}
-
-func (t *truth) vote(by, term, to uint64) {
+	by, term, to := m.GetFrom(), m.GetTerm(), m.GetTo()
+	if n := t.world.nodes[by-1]; term >= n.voted.term {
+		n.voted = vote{term, to}
+	}
 	key := ballot{by, term}
 	if before, voted := t.votes[key]; voted && before != to {
 		t.world.fail("node %d votes for node %d in term %d, and it voted for node %d", by, to, term, before)
 	}
 	t.votes[key] = to
 }
+
+// A vote is what a node said in a term.
+type vote struct{ term, to uint64 }
 
 // A ballot is one node's vote of one term.
 type ballot struct{ by, term uint64 }

@@ -27,7 +27,7 @@ func (r *refusals) refuse(request trade.OrderID, why trade.Reason) {
 
 func (r *refusals) isFinal(request trade.OrderID) bool {
 	_, is := r.final[request]
-	return is && !planted.Is(planted.RefusedSentAgain)
+	return is
 }
 
 // tried counts an unknown refusal, and reports whether it was one too many.

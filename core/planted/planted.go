@@ -102,8 +102,6 @@ const (
 	OutboxUnfenced Bug = "outbox-unfenced"
 	// ClOrdIDRenewed: a request that is sent again has another ClOrdID.
 	ClOrdIDRenewed Bug = "clordid-renewed"
-	// RefusedSentAgain: a refused request is sent again.
-	RefusedSentAgain Bug = "refused-sent-again"
 	// SyncFromWrongIndex: reports are asked for from one behind what the books lack.
 	SyncFromWrongIndex Bug = "sync-from-wrong-index"
 	// PartitionForgotten: reports of the last partition are never asked for.
@@ -125,7 +123,7 @@ func All() []Bug {
 		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked, ClientIDsNotKept, SessionsNotKept,
 		MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
 		ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
-		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, RefusedSentAgain, SyncFromWrongIndex,
+		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, SyncFromWrongIndex,
 		PartitionForgotten, RefusalNotTold, OldSessionSpeaks, DuplicateTaken,
 	}
 }
