@@ -24,6 +24,7 @@ type truth struct {
 	leaders map[uint64]uint64 // of each term
 	votes   map[ballot]uint64 // for whom
 	active  bool              // a feature was activated
+	asked   int64             // since when the activation may have come true, 0: it cannot
 	newest  uint64            // highest index applied anywhere
 }
 

@@ -39,13 +39,18 @@ func (f *faults) exchangeBinary(n *node) bool {
 func (f *faults) activate() {
 	w := f.world
 	if leader := w.leader(); leader != nil {
-		asked := w.now
+		if w.truth.asked == 0 {
+			w.truth.asked = w.now
+		}
 		leader.group.Group().AskActivate(replica.StateComparison, func(err error) {
 			if w.trace != nil {
 				w.say("activation by %s: %v", leader.name, err)
 			}
-			if err == nil {
-				w.truth.activated(leader, asked)
+			switch {
+			case err == nil:
+				w.truth.activated(leader, w.truth.asked)
+			case !errors.Is(err, replica.ErrUnknown): // else it may be active, or become so
+				w.truth.asked = 0
 			}
 		})
 		leader.poke()
