@@ -589,6 +589,8 @@ func TestSlowNode(t *testing.T) {
 		c.Messages = func(uint64, *raftpb.Message) { <-release }
 	})
 	quick := start(t, identity(t, a, 3), "127.0.0.1:0", small)
+	let := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(let) // a handler that waits keeps its node from closing
 	sender.SetPeer(2, slow.address)
 	sender.SetPeer(3, quick.address)
 	eventually(t, "connections", func() bool { return sender.connected(2) && sender.connected(3) })
@@ -607,7 +609,7 @@ func TestSlowNode(t *testing.T) {
 		sender.Send(1, []*raftpb.Message{message(1, 3, index, 100)})
 	}
 	eventually(t, "the quick node", func() bool { return len(quick.received()) == 100 })
-	close(release)
+	let()
 }
 
 // A path forwards bytes between two addresses until it is cut: then they go nowhere, and nobody is told.

@@ -159,8 +159,10 @@ func TestSnapshotsTakeTurns(t *testing.T) {
 	i := &installer{hold: make(chan struct{})}
 	_, members := trio(t, func(c *Config) {
 		c.Snapshot = i.snapshot
-		c.Limits.Silence, c.Limits.Pulse, c.Limits.Snapshots = 100*time.Millisecond, 10*time.Millisecond, 2
+		c.Limits.Silence, c.Limits.Snapshots = 300*time.Millisecond, 2
 	})
+	release := sync.OnceFunc(func() { close(i.hold) })
+	t.Cleanup(release) // a handler that waits keeps its node from closing
 	told := make(chan error, 10)
 	send := func() {
 		members[1].SendSnapshot(7, snapshotMessage(1, 2, 42), func() (io.ReadCloser, int64, error) {
@@ -179,7 +181,7 @@ func TestSnapshotsTakeTurns(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	began := time.Now()
-	long := 5 * members[2].config.Limits.Silence
+	long := 3 * members[2].config.Limits.Silence
 	eventually(t, "more silence than is allowed", func() bool { return time.Since(began) > long })
 	members[1].Send(1, []*raftpb.Message{message(1, 2, 1, 10)})
 	eventually(t, "a message", func() bool { return len(members[2].received()) == 1 })
@@ -196,7 +198,7 @@ func TestSnapshotsTakeTurns(t *testing.T) {
 		}
 	}
 	<-closed
-	close(i.hold)
+	release()
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	if i.most != 1 {

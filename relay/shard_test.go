@@ -38,7 +38,7 @@ type rigCall struct {
 
 func newRig(t *testing.T, limits Limits) *rig {
 	r := &rig{t: t, today: testDay}
-	r.relay = &Relay{peers: r, now: time.Now, shards: map[uint64]*Shard{}, limits: limits.withDefaults()}
+	r.relay = NewManual(r, limits, time.Now)
 	r.shard = r.relay.Shard(Parts{Group: group, Log: r, Today: func() trade.Day { return r.today }})
 	return r
 }
@@ -380,7 +380,7 @@ func FuzzCalls(f *testing.F) {
 	b := appendCommand(appendCommand(appendQuestion(nil, 1, 2, 3), 0, []byte("one")), testDay, nil)
 	setCount(b, 2)
 	f.Add(b)
-	b = appendReply(nil, 7, 5, 3)
+	b = appendReply(nil, 7, 8, 3)
 	for _, what := range []result{answered, notLeader, otherDay} {
 		b = appendResult(b, what, &trade.Answer{Reason: 1, Number: 9})
 	}

@@ -78,10 +78,10 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for id := range 3 {
 		p := &site{world: w, id: id}
 		// A relay without its own goroutine: the world ticks.
-		p.relay = &Relay{peers: p, now: time.Now, shards: map[uint64]*Shard{}, limits: Limits{
+		p.relay = NewManual(p, Limits{
 			Calls: 3, CallCommands: 4, Pause: time.Nanosecond, Grace: time.Nanosecond, Leaderless: time.Hour,
 			Outcome: time.Hour,
-		}.withDefaults()}
+		}, time.Now)
 		p.shard = p.relay.Shard(Parts{Group: 1, Log: p})
 		for to := range p.wires {
 			p.wires[to] = &wire{}
