@@ -499,7 +499,9 @@ func TestCalls(t *testing.T) {
 // TestCallsOfALostConnection tells the calls that the other node may have seen from those that it has not.
 func TestCallsOfALostConnection(t *testing.T) {
 	e := &echo{}
-	_, members := trio(t, func(c *Config) { c.Call = e.call })
+	_, members := trio(t, func(c *Config) {
+		c.Call, c.Limits.Pulse = e.call, time.Hour // a sign of life would wake the writer
+	})
 	outcomes := make(chan error, 200)
 	done := func(_ []byte, err error) { outcomes <- err }
 	for range 10 {
