@@ -99,6 +99,7 @@ func start(t testing.TB, i *Identity, address string, change func(*Config)) *mem
 			m.unreachable[node]++
 		},
 	}
+	c.Limits.Silence = 5 * time.Second // a test machine may be busy with others
 	if change != nil {
 		change(&c)
 	}
@@ -224,8 +225,13 @@ func TestLargeMessage(t *testing.T) {
 	})
 	for _, size := range []int{1, 16 << 20, 2} {
 		members[1].Send(1, []*raftpb.Message{message(1, 2, uint64(size), size)})
-		if got := <-sizes; got != size {
-			t.Fatalf("%d bytes arrived as %d", size, got)
+		select {
+		case got := <-sizes:
+			if got != size {
+				t.Fatalf("%d bytes arrived as %d", size, got)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%d bytes did not arrive: %+v", size, members[1].of(2))
 		}
 	}
 	members[1].Send(1, []*raftpb.Message{message(1, 2, 1, maxFrame)})
