@@ -30,7 +30,7 @@ var quick = []planted.Bug{
 	planted.AcknowledgeBeforeSync, planted.AnswerBeforeQuorum, planted.TermForgotten, planted.AppliedTwice,
 	planted.AnswerOnStepDown, planted.StaleRead, planted.SnapshotNotTaken, planted.ClientIDsNotKept,
 	planted.SettledEarly, planted.ReferenceIgnored, planted.MapOrder, planted.FeeTwice, planted.DayNotRestored,
-	planted.OutboxNotResent, planted.ClOrdIDRenewed, planted.OutboxUnfenced, planted.SyncFromWrongIndex,
+	planted.OutboxNotResent, planted.ClOrdIDRenewed, planted.ReportSkipped, planted.SyncFromWrongIndex,
 }
 
 // TestPlanted plants one bug after the other and has seeds look for it, from the first on. EVENKEEL_PLANTED says
