@@ -270,13 +270,6 @@ func (c *connection) accept(k kind, body []byte) error {
 		}
 		c.peers.config.Messages(group, m)
 		return nil
-	case k == reportFrame && c.lane == messages && !c.dialled:
-		group, report, err := readReport(body)
-		if err != nil || len(report) > c.peers.config.Limits.ReportBytes {
-			return fmt.Errorf("%w: a report of %d bytes", errFrame, len(body))
-		}
-		c.peers.config.Report(c.node, group, report)
-		return nil
 	case k == callFrame && c.lane == calls && !c.dialled:
 		return c.called(body)
 	case k == answerFrame && c.lane == calls && c.dialled:

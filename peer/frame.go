@@ -17,13 +17,13 @@ import (
 type kind uint8
 
 const (
-	helloFrame    kind = 1  // greeting: the first from the end that dials
-	welcomeFrame  kind = 2  // welcome: the first from the other
-	refusalFrame  kind = 3  // text: in place of a welcome
-	pingFrame     kind = 4  // uint64 that comes back
-	pongFrame     kind = 5  // the same
-	messageFrame  kind = 6  // uint64 group, raftpb.Message
-	reportFrame   kind = 7  // uint64 group, bytes
+	helloFrame    kind = 1 // greeting: the first from the end that dials
+	welcomeFrame  kind = 2 // welcome: the first from the other
+	refusalFrame  kind = 3 // text: in place of a welcome
+	pingFrame     kind = 4 // uint64 that comes back
+	pongFrame     kind = 5 // the same
+	messageFrame  kind = 6 // uint64 group, raftpb.Message
+	_             kind = 7
 	callFrame     kind = 8  // uint64 id, uint16 kind, body
 	answerFrame   kind = 9  // uint64 id, uint8 outcome, body or text
 	snapshotFrame kind = 10 // uint64 group, uint64 size, raftpb.Message
@@ -42,7 +42,6 @@ const (
 	growth       = 1 << 20  // larger ones make room in such steps, so that a length alone reserves nothing
 	callHeader   = 1 + 8 + 2
 	answerHeader = 1 + 8 + 1
-	reportHeader = 1 + 8
 )
 
 // outcome is what an answer holds.
@@ -87,11 +86,6 @@ func appendMessage(b []byte, group uint64, m *raftpb.Message) ([]byte, error) {
 	return end(full, at), nil
 }
 
-func appendReport(b []byte, group uint64, body []byte) []byte {
-	at := len(b)
-	return end(append(binary.LittleEndian.AppendUint64(begin(b, reportFrame), group), body...), at)
-}
-
 func appendCall(b []byte, id uint64, callKind uint16, body []byte) []byte {
 	at := len(b)
 	b = binary.LittleEndian.AppendUint64(begin(b, callFrame), id)
@@ -126,13 +120,6 @@ func readMessage(b []byte) (group uint64, m *raftpb.Message, err error) {
 		return 0, nil, fmt.Errorf("%w: a message that cannot be decoded: %w", errFrame, err)
 	}
 	return binary.LittleEndian.Uint64(b), m, nil
-}
-
-func readReport(b []byte) (group uint64, body []byte, err error) {
-	if len(b) < 8 {
-		return 0, nil, fmt.Errorf("%w: a report of %d bytes", errFrame, len(b))
-	}
-	return binary.LittleEndian.Uint64(b), b[8:], nil
 }
 
 func readCall(b []byte) (id uint64, callKind uint16, body []byte, err error) {

@@ -1,5 +1,5 @@
 // Package peer is the connections between the nodes of a cluster, and the certificates by which they know each other.
-// All groups of a pair of nodes share one set of connections: a lane for the protocol's messages and reports, one for
+// All groups of a pair of nodes share one set of connections: a lane for the protocol's messages, one for
 // calls, and one for each snapshot under way. A node dials the lanes it sends on; on the messages lane nothing comes
 // back but signs of life.
 //
@@ -66,7 +66,6 @@ type Limits struct {
 	QueueBytes   int           // 16 MiB: bytes of them (a single larger frame passes when nothing waits)
 	Calls        int           // 4,096: calls of one connection without an answer
 	CallBytes    int           // 4 MiB: one call's body or answer
-	ReportBytes  int           // 64 KiB: one report
 	Snapshots    int           // 64: snapshots that wait for their turn at one peer
 	SnapshotRate int           // 64 MiB: of a snapshot in a second, so that it does not crowd out the rest
 	Pulse        time.Duration // 50 ms: a sign of life is sent, and the other side's looked for, so often
@@ -93,7 +92,6 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.QueueBytes, 16<<20)
 	orDefault(&l.Calls, 4096)
 	orDefault(&l.CallBytes, 4<<20)
-	orDefault(&l.ReportBytes, 64<<10)
 	orDefault(&l.Snapshots, 64)
 	orDefault(&l.SnapshotRate, 64<<20)
 	orDefault(&l.Pulse, 50*time.Millisecond)
@@ -108,7 +106,6 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Handshakes, 64)
 	orDefault(&l.Connections, 256)
 	l.CallBytes = min(l.CallBytes, maxFrame-callHeader)
-	l.ReportBytes = min(l.ReportBytes, maxFrame-reportHeader)
 	return l
 }
 
@@ -129,8 +126,6 @@ type Config struct {
 	// Call takes a call; answer is called once, from any goroutine, at any time, and copies what it is given. Another
 	// call of it, or one after the connection has gone, does nothing.
 	Call func(from uint64, kind uint16, body []byte, answer func([]byte, error))
-	// Report takes a report.
-	Report func(from, group uint64, body []byte)
 	// Unreachable learns that messages to a node may have been lost. It may run inside Send.
 	Unreachable func(node, group uint64)
 }
@@ -160,9 +155,6 @@ func (c *Config) complete() error {
 			answer(nil, errors.New("no calls are taken here"))
 		}
 	}
-	if c.Report == nil {
-		c.Report = func(uint64, uint64, []byte) {}
-	}
 	if c.Unreachable == nil {
 		c.Unreachable = func(uint64, uint64) {}
 	}
@@ -180,7 +172,7 @@ type Status struct {
 	Version    uint16        // of the protocol that is spoken; 0 before it was reached
 	Sent       uint64        // bytes handed to its sockets
 	Received   uint64        // bytes that came on the lanes that it dials, and back on ours
-	Dropped    uint64        // messages and reports dropped for a full queue or want of a connection
+	Dropped    uint64        // messages dropped for a full queue or want of a connection
 	Refused    uint64        // calls refused at once
 	Connects   uint64        // connections made by us, first and again
 	CallsOut   int           // calls of ours without an answer

@@ -168,19 +168,6 @@ func (p *Peers) sendOne(group uint64, m *raftpb.Message) bool {
 	return false
 }
 
-// Report sends a few bytes about a group to a node. It never blocks: they may be lost, and nobody is told.
-func (p *Peers) Report(group, to uint64, body []byte) {
-	r := p.remote(to)
-	if r == nil {
-		return
-	}
-	c := r.messages.now.Load()
-	if c == nil || len(body) > p.config.Limits.ReportBytes ||
-		c.push(func(b []byte) []byte { return appendReport(b, group, body) }) != nil {
-		r.dropped.Add(1)
-	}
-}
-
 // Status lists the known nodes by id.
 func (p *Peers) Status() []Status {
 	all := *p.remotes.Load()

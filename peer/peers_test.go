@@ -63,7 +63,6 @@ type member struct {
 	mutex       sync.Mutex
 	got         []string // "from/group: index" of messages, in the order of arrival
 	unreachable map[uint64]int
-	reports     []string
 }
 
 func listen(t testing.TB, address string) net.Listener {
@@ -87,11 +86,6 @@ func start(t testing.TB, i *Identity, address string, change func(*Config)) *mem
 			m.mutex.Lock()
 			defer m.mutex.Unlock()
 			m.got = append(m.got, fmt.Sprintf("%d/%d: %d", message.GetFrom(), group, message.GetIndex()))
-		},
-		Report: func(from, group uint64, body []byte) {
-			m.mutex.Lock()
-			defer m.mutex.Unlock()
-			m.reports = append(m.reports, fmt.Sprintf("%d/%d: %s", from, group, body))
 		},
 		Unreachable: func(node, _ uint64) {
 			m.mutex.Lock()
@@ -237,21 +231,6 @@ func TestLargeMessage(t *testing.T) {
 	members[1].Send(1, []*raftpb.Message{message(1, 2, 1, maxFrame)})
 	if members[1].of(2).Dropped != 1 || members[1].missed(2) != 1 {
 		t.Error("a message above the limit was not reported")
-	}
-}
-
-func TestReports(t *testing.T) {
-	_, members := trio(t, nil)
-	members[1].Report(7, 2, []byte("hash"))
-	members[1].Report(7, 9, []byte("to nobody"))
-	members[1].Report(7, 2, make([]byte, 65<<10))
-	eventually(t, "the report", func() bool {
-		members[2].mutex.Lock()
-		defer members[2].mutex.Unlock()
-		return slices.Equal(members[2].reports, []string{"1/7: hash"})
-	})
-	if s := members[1].of(2); s.Dropped != 1 {
-		t.Errorf("a report above the limit: %+v", s)
 	}
 }
 
