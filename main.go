@@ -98,7 +98,7 @@ Usage: evenkeel <command> [flags]
 Commands:
 `
 	for _, c := range commands() {
-		text += fmt.Sprintf("  %-10s %s\n", c.name, c.does)
+		text += fmt.Sprintf("  %-13s %s\n", c.name, c.does)
 	}
 	text += `
 Start here:
