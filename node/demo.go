@@ -264,9 +264,12 @@ func writeJSON(name string, v any) error {
 	return writeFile(name, append(text, '\n'))
 }
 
+// partSuffix is that of a file that is being written, and is left behind by who died at it.
+const partSuffix = ".part"
+
 // writeFile replaces a file of secrets whole, on the disk before its name is.
 func writeFile(name string, text []byte) error {
-	next := name + ".part"
+	next := name + partSuffix
 	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func checkAddress(flag, address string) (host string, err error) {
 	return host, nil
 }
 
-// ours are the names that a data directory may hold; history.db has companions.
+// ours are the names that a data directory may hold, also with partSuffix; history.db has companions.
 var ours = []string{brokerData, layoutName, exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket,
 	"history.db",
 	"lost+found"}
@@ -71,7 +71,7 @@ func (n *Node) openDir(_, _ context.Context) error {
 	}
 	var foreign []string
 	for _, entry := range content {
-		name := entry.Name()
+		name := strings.TrimSuffix(entry.Name(), partSuffix)
 		if name == brokerData {
 			foreign = nil
 			break

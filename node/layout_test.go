@@ -85,3 +85,23 @@ func TestUnits(t *testing.T) {
 		t.Errorf("%+v %+v", first, second)
 	}
 }
+
+// TestOpenDir: a directory that a first start left at any moment is ours, and anybody else's is refused.
+func TestOpenDir(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ours bool
+	}{
+		{layoutName, true}, {layoutName + partSuffix, true}, {demoName + newSuffix + partSuffix, true},
+		{brokerData, true}, {".probe-1", true}, {"letters.txt", false}, {"letters" + partSuffix, false},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, c.name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n := &Node{config: Config{Dir: dir}}
+		if err := n.openDir(t.Context(), t.Context()); (err == nil) != c.ours {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
