@@ -102,6 +102,8 @@ type Parts struct {
 	// Ready says why the house cannot work now; empty: it can. nil: always.
 	Ready func() []string
 	Fresh Fresh // how the views are brought up to date; zero: they always are
+	// House says how the house stands for an account, without waiting for anybody. nil: well.
+	House func(trade.AccountID) House
 	// Demo opens what only a demo has: deposits and withdrawals by the account itself, charts without a login.
 	Demo bool
 	// SecureCookies marks the session cookie for TLS only: set it wherever TLS ends in front of us.
@@ -128,6 +130,7 @@ type Server struct {
 	seats    seats
 
 	introductions introductions
+	board         phaseBoard
 }
 
 // New returns a server. It starts nothing.

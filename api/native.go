@@ -432,6 +432,7 @@ var nativeRoutes = []route{
 	{"GET /api/v1/depth/{symbol}", reader, intake.Query, getDepth, false},
 	{"GET /api/v1/trades", reader, intake.Query, streamTape, true},
 	{"GET /api/v1/phases", reader, intake.Query, getPhases, false},
+	{"GET /api/v1/stream", reader, intake.Query, streamScreen, true},
 	{"GET /api/v1/events", reader, intake.Query, streamNative, true},
 	{"GET /api/v1/events/list", reader, intake.Query, getEvents, false},
 	{"GET /api/v1/reasons", anyone, intake.Query, getReasons, false},

@@ -210,7 +210,11 @@ func getDepth(s *Server, c *call) (int, any, error) {
 
 // getPhases is GET /api/v1/phases: where each venue stands in its day.
 func getPhases(s *Server, _ *call) (int, any, error) {
-	list := []any{}
+	return http.StatusOK, map[string]any{"phases": s.phases(), "time": stamp(s.now())}, nil
+}
+
+// phases are where each venue stands in its day.
+func (s *Server) phases() (list []any) {
 	today, _ := s.Listing.Today()
 	table := s.Rules()
 	for _, v := range venues {
@@ -225,7 +229,7 @@ func getPhases(s *Server, _ *call) (int, any, error) {
 			"day": day, "open": n.open, "orders": acceptanceWord(orders), "cancels": acceptanceWord(cancels),
 			"next_open": stamp(n.nextOpen), "next_close": stamp(n.nextClose)})
 	}
-	return http.StatusOK, map[string]any{"phases": list, "time": stamp(s.now())}, nil
+	return list
 }
 
 func acceptanceWord(a rules.Acceptance) string {

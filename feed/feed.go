@@ -13,6 +13,8 @@ package feed
 
 import (
 	"errors"
+	"sync/atomic"
+	"time"
 
 	"evenkeel/core/money"
 	"evenkeel/core/trade"
@@ -67,8 +69,22 @@ type Definition struct {
 
 // Quote is a snapshot of a security with up to szse.MaxDepth levels.
 type Quote struct {
-	Symbol string
+	Symbol   string
+	Received time.Time // when it came here, by the local clock
 	szse.Quote
+
+	forms [2]atomic.Pointer[[]byte]
+}
+
+// Form is one of two encodings of a quote that all its readers share: encode is called the first time, and must give
+// the same bytes for the same quote.
+func (q *Quote) Form(which int, encode func(*Quote) []byte) []byte {
+	if kept := q.forms[which].Load(); kept != nil {
+		return *kept
+	}
+	made := encode(q)
+	q.forms[which].Store(&made) // two may do so at once: their bytes are equal
+	return made
 }
 
 // BestBid and BestAsk are the first levels, zero where there is none.

@@ -137,7 +137,7 @@ func (m *Market) Quote(q *szse.Quote) {
 	defer m.mu.Unlock()
 	s := m.of(q.Security)
 	m.clock = max(m.clock, q.Time)
-	now := &Quote{Symbol: s.symbol, Quote: *q}
+	now := &Quote{Symbol: s.symbol, Received: time.Now(), Quote: *q}
 	before := s.quote
 	s.quote = now
 	if before == nil || before.BestBid() != now.BestBid() || before.BestAsk() != now.BestAsk() {

@@ -39,6 +39,9 @@ type shard struct {
 
 	alone   atomic.Bool               // nobody else votes
 	freshAt atomic.Pointer[time.Time] // when the views last were known to have everything
+
+	look chan struct{} // somebody wants to know how the shard stands
+	seen atomic.Pointer[lookout]
 }
 
 // groupOf is the group of a shard's log. Groups count from 1.
@@ -77,7 +80,7 @@ func (n *Node) dayOf(account trade.AccountID) *records.Day {
 func (n *Node) openShards(ctx, running context.Context) error {
 	n.config.Say("opening the books in %s", n.config.Dir)
 	for number := range n.config.Shards {
-		s := &shard{node: n, number: uint16(number)}
+		s := &shard{node: n, number: uint16(number), look: make(chan struct{}, 1)}
 		s.views = &views{shard: s.number, listing: records.NewListing(), directory: n.directory,
 			outbox: venue.NewOutbox(), tail: records.NewTail(), documents: n.documents}
 		s.office.init()
@@ -85,6 +88,7 @@ func (n *Node) openShards(ctx, running context.Context) error {
 		if err := s.open(ctx); err != nil {
 			return fmt.Errorf("open the books of shard %d: %w", number, err)
 		}
+		n.work.Go(func() { s.lookOut(running) })
 		n.work.Go(func() {
 			select {
 			case err := <-s.group.Failed():
