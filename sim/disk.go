@@ -136,6 +136,7 @@ func (n *node) killInWrite() {
 		return
 	}
 	w := n.world
+	n.dark = true
 	if !n.disk.writing || n.disk.full || w.random.IntN(3) == 0 {
 		n.kill()
 		return

@@ -64,9 +64,16 @@ func (n *node) read(r *request) {
 	})
 }
 
-// fresh finds an index at or behind which everything lies that was acknowledged before.
+// fresh finds an index at or behind which everything lies that was acknowledged before. What anybody had applied when
+// it was asked for is agreed, so it must not lie before that either.
 func (n *node) fresh(then func(uint64, error)) {
-	n.group.Group().AskFresh(then)
+	applied := n.world.truth.newest
+	n.group.Group().AskFresh(func(index uint64, err error) {
+		if err == nil && index < applied {
+			n.world.fail("%s takes index %d for fresh, and entry %d had been applied before it asked", n.name, index, applied)
+		}
+		then(index, err)
+	})
 	n.poke()
 }
 

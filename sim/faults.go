@@ -79,7 +79,7 @@ func (f *faults) heal() {
 			continue
 		}
 		n.setClock(right, 0)
-		n.disk.slow, n.disk.full = 0, false
+		n.disk.slow, n.disk.full, n.busy = 0, false, false
 		n.disk.release()
 		n.wake()
 		if n.old {
@@ -153,6 +153,9 @@ func (f *faults) happen(k kind) bool {
 		}
 		w.say("*** %v", k)
 		leader.wire.cut()
+		if w.random.IntN(3) == 0 { // where a connection breaks, the next one is often slow
+			w.net.paths[exchangePlace][leader.place].clog = w.now + int64(f.lasting())
+		}
 		return true
 	case powerLoss:
 		w.say("*** %v", k)
@@ -184,6 +187,14 @@ func (f *faults) strike(k kind, n *node) bool {
 	case crashInWrite:
 		n.killInWrite()
 		f.reviveLater(n)
+	case busyApplier:
+		n.busy = true
+		f.until(f.lasting(), func() {
+			n.busy = false
+			if n.up {
+				n.stimulate(n.poke)
+			}
+		})
 	case pause:
 		n.pause()
 		f.until(f.lasting(), n.wake)
@@ -219,11 +230,11 @@ func (f *faults) paths(k kind) {
 	if k == slowPath || k == cloggedPath {
 		from, to := w.random.IntN(len(w.nodes)+1), w.random.IntN(len(w.nodes)+1)
 		p := &w.net.paths[from][to]
-		if w.random.IntN(3) == 0 {
-			if leader := w.leader(); leader != nil {
-				from = int(leader.id)
+		if leader := w.leader(); leader != nil && w.random.IntN(2) == 0 { // the link hurts most, in either direction
+			p = &w.net.paths[leader.place][exchangePlace]
+			if w.random.IntN(2) == 0 {
+				p = &w.net.paths[exchangePlace][leader.place]
 			}
-			p = &w.net.paths[from][exchangePlace]
 		}
 		if k == slowPath {
 			p.slow = w.below(60 * time.Millisecond)

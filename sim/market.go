@@ -112,7 +112,7 @@ func (m *market) kill() {
 	}
 	m.end()
 	for _, l := range m.lines {
-		l.stream.cut()
+		l.stream.close(1)
 	}
 	m.lines = nil
 	if err := m.group.Crash(); err != nil {

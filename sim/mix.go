@@ -39,6 +39,7 @@ const (
 	crash kind = iota
 	crashInWrite
 	powerLoss
+	busyApplier
 	pause
 	clockRate
 	clockJump
@@ -63,7 +64,7 @@ const (
 )
 
 var kindNames = [kinds]string{
-	"crash", "crash in a write", "power loss", "pause", "clock rate", "clock jump", "symmetric partition",
+	"crash", "crash in a write", "power loss", "busy applier", "pause", "clock rate", "clock jump", "symmetric partition",
 	"one-way partition", "bridge partition", "slow path", "clogged path", "slow disk", "hung disk", "full disk",
 	"bit rot", "lost disk", "exchange crash", "exchange pause", "slow exchange", "link cut", "transfer",
 	"replaced member", "other binary",

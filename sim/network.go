@@ -109,7 +109,9 @@ func (n *network) mend() {
 	}
 }
 
-// A stream is a connection: bytes come in order, or it breaks. Where the path is cut, bytes wait for a while.
+// A stream is a connection: bytes come in order, or it breaks. Where the path is cut, bytes wait for a while. What was
+// written before one end closed still comes to the other, as from a kernel's buffers: who is deposed, or has died, has
+// not said its last word for those who hear it.
 type stream struct {
 	net    *network
 	ends   [2]streamEnd
@@ -122,6 +124,8 @@ type streamEnd struct {
 	life    int
 	take    func([]byte)
 	ended   func()
+	closed  bool   // its owner has closed it, or is dead: it takes nothing
+	last    bool   // the other end has closed: behind what is pending comes the end
 	pending []byte // on their way to this end
 	moving  bool   // a delivery is planned
 	since   int64  // when the delivery under way was first tried
@@ -143,7 +147,7 @@ func (n *network) connect(a, b *process) *stream {
 
 // write sends bytes to the other end. They are copied.
 func (s *stream) write(from int, b []byte) {
-	if s.broken || len(b) == 0 {
+	if s.broken || s.ends[from].closed || len(b) == 0 {
 		return
 	}
 	to := &s.ends[1-from]
@@ -151,9 +155,14 @@ func (s *stream) write(from int, b []byte) {
 	if w := s.net.world; w.troubled && w.chance(w.mix.breaks) {
 		w.after(s.net.delay(s.pathTo(1-from)), streamTag, s.cut)
 	}
-	if !to.moving {
+	s.start(1 - from)
+}
+
+// start plans a delivery to an end, unless there is one.
+func (s *stream) start(end int) {
+	if to := &s.ends[end]; !to.moving {
 		to.moving, to.since = true, s.net.world.now
-		s.move(1-from, s.net.delay(s.pathTo(1-from)))
+		s.move(end, s.net.delay(s.pathTo(end)))
 	}
 }
 
@@ -169,37 +178,51 @@ func (s *stream) move(end int, d time.Duration) {
 		switch {
 		case s.broken:
 			return
-		case !to.owner.up || to.owner.life != to.life:
-			s.cut() // nobody is there any more: reset
-			return
-		case s.pathTo(end).cut > 0:
+		case s.pathTo(end).cut > 0 || to.owner.dark:
 			if w.now-to.since > int64(giveStreamUp) {
 				s.cut()
 				return
 			}
 			s.move(end, retransmit)
 			return
+		case to.owner.life != to.life && !s.ends[1-end].closed:
+			s.cut() // nobody is there any more: reset
+			return
 		}
-		n := len(to.pending)
-		if n > 1 && w.random.IntN(4) == 0 {
-			n = 1 + w.random.IntN(n)
-		}
-		piece := append([]byte(nil), to.pending[:n]...)
-		to.pending = append(to.pending[:0], to.pending[n:]...)
-		to.moving = len(to.pending) > 0
-		if to.moving {
-			to.since = w.now
-			s.move(end, s.net.delay(s.pathTo(end)))
-		}
-		to.owner.stimulate(func() {
-			if !s.broken {
-				to.take(piece)
-			}
-		})
+		s.deliver(end)
 	})
 }
 
-// cut breaks the stream; both ends hear of it.
+// deliver gives a piece of what is pending to an end that is there, and behind the last one the end.
+func (s *stream) deliver(end int) {
+	w := s.net.world
+	to := &s.ends[end]
+	n := len(to.pending)
+	if n > 1 && w.random.IntN(4) == 0 {
+		n = 1 + w.random.IntN(n)
+	}
+	piece := append([]byte(nil), to.pending[:n]...)
+	to.pending = append(to.pending[:0], to.pending[n:]...)
+	to.moving = len(to.pending) > 0
+	if to.moving {
+		to.since = w.now
+		s.move(end, s.net.delay(s.pathTo(end)))
+	}
+	if to.closed || to.owner.life != to.life {
+		return
+	}
+	over := to.last && !to.moving
+	to.owner.stimulate(func() {
+		if n > 0 && !s.broken && !to.closed {
+			to.take(piece)
+		}
+		if over && !s.broken && !to.closed && to.ended != nil {
+			to.ended()
+		}
+	})
+}
+
+// cut breaks the stream: what is on its way is lost, and both ends hear of it.
 func (s *stream) cut() {
 	if s.broken {
 		return
@@ -208,15 +231,27 @@ func (s *stream) cut() {
 	for end := range s.ends {
 		e := &s.ends[end]
 		s.net.world.after(s.net.delay(s.pathTo(end)), streamTag, func() {
-			if e.owner.life == e.life && e.ended != nil {
+			if e.owner.life == e.life && !e.closed && e.ended != nil {
 				e.owner.stimulate(e.ended)
 			}
 		})
 	}
 }
 
-// close is one end's farewell: the other end hears of it in time, this one not at all.
+// darken is what a loss of power does to a stream: some of what was written gets out, and nobody is told anything.
+func (s *stream) darken(from int) {
+	to := &s.ends[1-from]
+	s.ends[from].closed = true
+	to.pending = to.pending[:s.net.world.random.IntN(len(to.pending)+1)]
+}
+
+// close is one end's farewell: it hears nothing more, and the other end hears what was written before, and then the
+// end.
 func (s *stream) close(from int) {
-	s.ends[from].ended = nil
-	s.cut()
+	if s.ends[from].closed {
+		return
+	}
+	s.ends[from].closed = true
+	s.ends[1-from].last = true
+	s.start(1 - from)
 }

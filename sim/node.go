@@ -39,6 +39,7 @@ type node struct {
 	voted   vote                // the last vote that it gave to another
 
 	poked     bool
+	busy      bool // its applier gets no processor
 	disk      disk
 	old       bool  // its binary knows no features
 	changed   int64 // when it got its binary, or became a member: what was asked before is not judged by it
@@ -182,13 +183,17 @@ func (n *node) kill() {
 	n.say("dies")
 	n.end()
 	if n.wire != nil {
-		n.wire.cut()
+		if n.dark {
+			n.wire.darken(0)
+		} else {
+			n.wire.close(0)
+		}
 	}
 	n.snapTies()
 	n.relay, n.shard = nil, nil
 	n.alarmed = 0
 	n.wire, n.talk, n.heard, n.lead = nil, nil, nil, replica.Leadership{}
-	n.poked = false
+	n.poked, n.busy = false, false
 	n.durable = n.group.Group().Status().Durable
 	if err := n.group.Crash(); err != nil {
 		n.world.fail("%s: crash: %v", n.name, err)
@@ -223,10 +228,12 @@ func (n *node) poke() {
 func (n *node) work() {
 	n.poked = false
 	did := n.group.StepLoop()
-	if n.world.random.IntN(8) > 0 { // else the applier and the keeper are late
+	switch {
+	case n.busy: // work ends it
+	case n.world.random.IntN(8) > 0:
 		did = n.group.StepApplier() || did
 		did = n.group.StepKeeper() || did
-	} else {
+	default: // the applier and the keeper are late
 		did = true
 	}
 	n.disk.work()
@@ -236,7 +243,11 @@ func (n *node) work() {
 		return
 	default:
 	}
-	n.converse()
+	if n.world.random.IntN(8) > 0 {
+		n.converse()
+	} else { // the link is late
+		did = true
+	}
 	if did {
 		n.poke()
 	}

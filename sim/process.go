@@ -11,6 +11,7 @@ type process struct {
 	up      bool
 	life    int // counts the starts
 	paused  bool
+	dark    bool     // its machine has no power: nobody there refuses a connection, either
 	waiting []func() // what came while it was paused
 	rate    int64    // of its clock, millionths of the world's
 	since   int64    // world time at which rate began to hold
@@ -82,7 +83,7 @@ func (p *process) wake() {
 
 // begin and end are the process's birth and death.
 func (p *process) begin() {
-	p.up = true
+	p.up, p.dark = true, false
 	p.life++
 }
 
