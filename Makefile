@@ -1,13 +1,15 @@
 # Every target is one line: what it does stands in scripts/, and `make help` prints what follows the two #.
 SHELL := bash
 
-.PHONY: help run test check lint vuln fuzz bench race kill drill bench-cluster sim planted sdk setup tools clean
+.PHONY: help web run test check lint vuln fuzz bench race kill drill bench-cluster sim planted sdk setup tools clean
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+web: ## build the web app into the binary's folder, when its sources are newer
+	@scripts/setup.sh run && scripts/web.sh
 run: ## set up what is missing and start the whole house on this machine, with demo accounts
-	@scripts/setup.sh run && exec go run . serve $(ARGS)
+	@scripts/setup.sh run && scripts/web.sh && exec go run . serve $(ARGS)
 test: ## set up what is missing and run every test, the canary and the published SDKs
-	@scripts/setup.sh test && scripts/test.sh
+	@scripts/setup.sh test && scripts/web.sh && scripts/test.sh
 check: ## seconds: gofmt, vet, the import table, the purity of core/, tidiness
 	@scripts/check.sh
 lint: bin/golangci-lint ## golangci-lint over everything
@@ -38,4 +40,4 @@ tools: bin/golangci-lint bin/govulncheck bin/benchstat ## build the developer to
 bin/golangci-lint bin/govulncheck bin/benchstat &: tools/go.mod tools/go.sum
 	@mkdir -p bin && go build -C tools -o ../bin/ tool && touch bin/golangci-lint bin/govulncheck bin/benchstat
 clean: ## remove what was built and fetched, never data/
-	@rm -rf bin evenkeel test/sdk/*/node_modules test/openapi/node_modules && go clean -testcache
+	@rm -rf bin evenkeel test/sdk/*/node_modules test/openapi/node_modules web/node_modules && go clean -testcache

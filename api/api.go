@@ -106,6 +106,8 @@ type Parts struct {
 	House func(trade.AccountID) House
 	// Demo opens what only a demo has: deposits and withdrawals by the account itself, charts without a login.
 	Demo bool
+	// DemoLogins are the accounts that a demo server made, for its login page; nil: none.
+	DemoLogins func() []DemoLogin
 	// SecureCookies marks the session cookie for TLS only: set it wherever TLS ends in front of us.
 	SecureCookies bool
 	Version       string

@@ -435,6 +435,7 @@ var nativeRoutes = []route{
 	{"GET /api/v1/stream", reader, intake.Query, streamScreen, true},
 	{"GET /api/v1/events", reader, intake.Query, streamNative, true},
 	{"GET /api/v1/events/list", reader, intake.Query, getEvents, false},
+	{"GET /api/v1/demo", anyone, intake.Query, getDemo, false},
 	{"GET /api/v1/reasons", anyone, intake.Query, getReasons, false},
 	{"GET /api/v1/reasons/{name}", anyone, intake.Query, getReasons, false},
 	{"GET /api/v1/openapi.yaml", anyone, intake.Query, getOpenAPI, false},

@@ -22,7 +22,8 @@ func (n *Node) api() *api.Server {
 		Market:  n.market, Documents: n.documents, History: n.history,
 		Rules: func() *rules.Rules { return n.rules },
 		Fresh: api.Fresh{Account: n.freshOf, All: n.freshAll}, House: n.house,
-		Ready: n.unready, Demo: n.config.Demo, Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
+		Ready: n.unready, Demo: n.config.Demo,
+		DemoLogins: n.demoLogins, Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
 	})
 }
 

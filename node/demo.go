@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"evenkeel/api"
 	"evenkeel/auth"
 	"evenkeel/core/money"
 	"evenkeel/core/trade"
@@ -241,6 +242,16 @@ func (n *Node) demoReady(file *DemoFile) error {
 	defer n.demoMu.Unlock()
 	n.demo, n.demoMissing = *file, ""
 	return nil
+}
+
+// demoLogins are the accounts as the login page offers them.
+func (n *Node) demoLogins() (logins []api.DemoLogin) {
+	n.demoMu.Lock()
+	defer n.demoMu.Unlock()
+	for _, a := range n.demo.Accounts {
+		logins = append(logins, api.DemoLogin{Login: a.Login, Password: a.Password})
+	}
+	return logins
 }
 
 func (n *Node) demoWaitsFor(what string) {

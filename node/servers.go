@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"evenkeel/api"
+	"evenkeel/web"
 )
 
 // servers are the listeners of the API.
@@ -20,6 +21,7 @@ type servers struct {
 	plain, secure net.Listener
 	ca            string // file of the authority to trust; "": the certificate was given
 	handler       atomic.Pointer[http.Handler]
+	app           *web.App
 	all           []*http.Server
 	drain         func(context.Context) error // ends the streams
 	log           *slog.Logger
@@ -28,7 +30,7 @@ type servers struct {
 
 // openListeners takes the addresses, and answers "starting" there: replaying a long log takes a while.
 func (n *Node) openListeners(ctx, _ context.Context) (err error) {
-	s := &servers{log: n.log}
+	s := &servers{log: n.log, app: web.New()}
 	n.servers = s
 	first := http.Handler(http.HandlerFunc(starting))
 	s.handler.Store(&first)
@@ -87,8 +89,11 @@ func (n *Node) openServers(_, _ context.Context) error {
 	return nil
 }
 
-// ServeHTTP hands a request to who answers now.
+// ServeHTTP hands a request to who answers now. The web app is memory, and is there before the API is.
 func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.app.Serve(w, r, api.Owns) {
+		return
+	}
 	(*s.handler.Load()).ServeHTTP(w, r)
 }
 

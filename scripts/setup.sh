@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing: `setup.sh run` for running (a Go toolchain), `setup.sh test` for the tests as well (a C
-# compiler for the race detector, a PostgreSQL server, Node.js, nftables for drills, the
-# published Node SDKs, the linter of the API's description). Says nothing when all is there.
+# Installs what is missing: `setup.sh run` for running (a Go toolchain, Node.js and what builds the web app),
+# `setup.sh test` for the tests as well (a C compiler for the race detector, a PostgreSQL server, Chromium and a Chinese
+# font, nftables for drills, the published Node SDKs, the linter of the API's description). Says nothing when all is there.
 # Runs as root or with sudo on Debian and its kin; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,16 +20,19 @@ have_postgres() {
 
 # The toolchain that go.mod names is fetched by any Go since 1.21.
 have go || fail "Go is missing: install 1.21 or later from https://go.dev/dl/ and put it on PATH"
-[ "$for_what" = run ] && exit 0
 
 missing=()
-have gcc || missing+=(gcc libc6-dev)
-have_postgres || missing+=(postgresql)
 have node || missing+=(nodejs)
 have npm || missing+=(npm)
-# Drills cut networks and fail disks; without root they leave those out, and need neither.
-[ "$(id -u)" -ne 0 ] || have nft || [ -x /usr/sbin/nft ] || missing+=(nftables)
-[ "$(id -u)" -ne 0 ] || have ip || [ -x /usr/sbin/ip ] || missing+=(iproute2)
+if [ "$for_what" != run ]; then
+	have gcc || missing+=(gcc libc6-dev)
+	have_postgres || missing+=(postgresql)
+	have chromium || missing+=(chromium)
+	[ -n "$(fc-list :lang=zh 2>/dev/null | head -1)" ] || missing+=(fontconfig fonts-wqy-microhei)
+	# Drills cut networks and fail disks; without root they leave those out, and need neither.
+	[ "$(id -u)" -ne 0 ] || have nft || [ -x /usr/sbin/nft ] || missing+=(nftables)
+	[ "$(id -u)" -ne 0 ] || have ip || [ -x /usr/sbin/ip ] || missing+=(iproute2)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
 	have apt-get || fail "please install ${missing[*]} (there is no apt-get here to do it with)"
 	as_root=()
@@ -50,13 +53,15 @@ if [ ${#missing[@]} -gt 0 ]; then
 	done
 fi
 
-# The oldest Node.js that the published SDK 4.0.2 names.
+# The oldest Node.js that the web app's build and the published SDK 4.0.2 name.
 node_least=20
 node_major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$node_major" -ge $node_least ] ||
-	fail "Node.js $node_major is too old for the published SDK 4.0.2: install $node_least or later from https://nodejs.org/"
+	fail "Node.js $node_major is too old for the web app and the published SDK 4.0.2: install $node_least or later from https://nodejs.org/"
 
-for folder in test/sdk/node3 test/sdk/node4 test/openapi; do
+folders=(web)
+[ "$for_what" = run ] || folders+=(test/sdk/node3 test/sdk/node4 test/openapi)
+for folder in "${folders[@]}"; do
 	# npm writes .package-lock.json last: newer than the lock means that the install is whole and current.
 	if [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
 		printf 'setup: npm ci in %s\n' "$folder"

@@ -1,0 +1,33 @@
+import { lazy, type ComponentType } from 'react'
+import { texts } from '@/i18n'
+import type { IconName } from '@/ui/Icon'
+
+// An area is a folder of src/areas with an index.ts that exports `area`. Folders are found by name: a new one needs no
+// change elsewhere.
+
+export interface Route {
+  /** As wouter has it: /security/:symbol */
+  path: string
+  page: ComponentType<{ params: Record<string, string | undefined> }>
+  /** Seen without a login. */
+  open?: boolean
+}
+
+export interface Area {
+  name: string
+  routes: Route[]
+  /** In the navigation, by order; its label is nav.<name> of the common texts. */
+  nav?: { order: number; icon: IconName; path: string; /** among the phone's bottom tabs */ phone?: boolean }
+}
+
+const found = import.meta.glob<{ area: Area }>('./*/index.ts', { eager: true })
+
+export const areas: Area[] = Object.values(found).map((file) => file.area)
+
+/** A page that is fetched when it is first shown, together with its area's texts. */
+export function page(area: string, load: () => Promise<{ default: ComponentType<never> }>): Route['page'] {
+  return lazy(async () => {
+    const [loaded] = await Promise.all([load(), texts(area)])
+    return loaded as { default: Route['page'] }
+  })
+}

@@ -1,0 +1,72 @@
+import { QueryClientProvider } from '@tanstack/react-query'
+import { Component, Suspense, useEffect, type ReactNode } from 'react'
+import { useTranslation } from 'react-i18next'
+import { Redirect, Route, Switch, useLocation } from 'wouter'
+import { findSession, useSession } from '@/api/session'
+import { queries } from '@/api/query'
+import { areas } from '@/areas/area'
+import { live } from '@/live/live'
+import { Button, EmptyState, Failed, Skeleton, Toasts } from '@/ui'
+import { Shell } from './Shell'
+
+export function App() {
+  return (
+    <QueryClientProvider client={queries}>
+      <Suspense fallback={null}><Session /></Suspense>
+      <Suspense fallback={null}><Toasts /></Suspense>
+    </QueryClientProvider>
+  )
+}
+
+const routes = areas.flatMap((area) => area.routes)
+
+function Session() {
+  const session = useSession()
+  useEffect(() => {
+    if (session.state !== 'unknown') return
+    let timer: ReturnType<typeof setTimeout>
+    const look = () => void findSession().catch(() => { timer = setTimeout(look, 1500) }) // the server is not there yet
+    look()
+    return () => clearTimeout(timer)
+  }, [session.state])
+  const inside = session.state === 'somebody'
+  useEffect(() => {
+    if (!inside) return
+    live.start()
+    const over = live.comeback(() => void queries.invalidateQueries())
+    return () => { over(); live.stop() }
+  }, [inside])
+  const [path] = useLocation()
+  if (session.state === 'unknown') return <main className="h-full"><Skeleton lines={6} /></main>
+  const open = routes.filter((r) => r.open).map((r) => <Route key={r.path} path={r.path}>{(params) => <Page><r.page params={params} /></Page>}</Route>)
+  if (!inside) return <Switch>{open}<Route><Redirect to={`/login?next=${encodeURIComponent(path)}`} replace /></Route></Switch>
+  return (
+    <Shell>
+      <Switch>
+        <Route path="/"><Redirect to="/market" replace /></Route>
+        <Route path="/login"><Redirect to="/market" replace /></Route>
+        {routes.map((r) => <Route key={r.path} path={r.path}>{(params) => <Page key={r.path}><r.page params={params} /></Page>}</Route>)}
+        <Route><NotFound /></Route>
+      </Switch>
+    </Shell>
+  )
+}
+
+function Page({ children }: { children: ReactNode }) {
+  return <Guard><Suspense fallback={<Skeleton lines={8} />}>{children}</Suspense></Guard>
+}
+
+function NotFound() {
+  const { t } = useTranslation()
+  return <EmptyState icon="search" title={t('state.notFound')}>{t('state.notFoundText')}</EmptyState>
+}
+
+/** Keeps an error of one page from taking the rest with it. */
+class Guard extends Component<{ children: ReactNode }, { error?: Error }> {
+  override state: { error?: Error } = {}
+  static getDerivedStateFromError(error: Error) { return { error } }
+  override render() {
+    if (!this.state.error) return this.props.children
+    return <div className="p-6"><Failed error={this.state.error} /><p className="text-center"><Button icon="refresh" onClick={() => location.reload()}>⟳</Button></p></div>
+  }
+}

@@ -1,0 +1,76 @@
+import { memo } from 'react'
+import { useTranslation } from 'react-i18next'
+import { useAge } from '@/live/hooks'
+import { cx } from '@/lib/cx'
+import { compact, compare, decimal, parse, round, sign, text, type Decimal } from '@/lib/decimal'
+import { span } from '@/lib/time'
+
+// Numbers as the market reads them. Amounts come as exact decimal strings and stay exact. Direction is shown by colour,
+// and by a mark and a sign for whoever does not see the colour.
+
+const none = '–'
+const tone = (s: number) => (s > 0 ? 'text-up' : s < 0 ? 'text-down' : 'text-text')
+
+export const toneOf = (s: -1 | 0 | 1): string => tone(s)
+
+/** A price, coloured against a reference (the previous close). 0 means that there is none yet. */
+export const Price = memo(function Price({ value, than, stale, className }: { value?: string | null; than?: string | null; stale?: boolean; className?: string }) {
+  const price = parse(value)
+  if (!price || price.units === 0n) return <span className={cx('num text-faint', className)}>{none}</span>
+  const reference = parse(than)
+  const s = reference && reference.units !== 0n ? compare(price, reference) : 0
+  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{value}</span>
+})
+
+function Mark({ s }: { s: -1 | 0 | 1 }) {
+  const { t } = useTranslation()
+  return <><span aria-hidden="true" className="mr-0.5 text-[.72em]">{s > 0 ? '▲' : s < 0 ? '▼' : ''}</span><span className="sr-only">{t(s > 0 ? 'direction.up' : s < 0 ? 'direction.down' : 'direction.flat')} </span></>
+}
+
+/** A change with its sign, and a mark for its direction. */
+export const Change = memo(function Change({ value, stale, mark = true, className }: { value?: string | null; stale?: boolean; mark?: boolean; className?: string }) {
+  const change = parse(value)
+  if (!change) return <span className={cx('num text-faint', className)}>{none}</span>
+  const s = sign(change)
+  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{mark ? <Mark s={s} /> : null}{s > 0 ? '+' : ''}{value}</span>
+})
+
+/** A ratio such as 0.0123 as +1.23%. */
+export const Percent = memo(function Percent({ ratio, stale, mark = true, places = 2, className }: { ratio?: string | null; stale?: boolean; mark?: boolean; places?: number; className?: string }) {
+  const value = parse(ratio)
+  if (!value) return <span className={cx('num text-faint', className)}>{none}</span>
+  const s = sign(value)
+  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{mark ? <Mark s={s} /> : null}{s > 0 ? '+' : ''}{percent(value, places)}</span>
+})
+
+/** "1.23%" of a ratio. */
+export function percent(ratio: string | Decimal, places = 2): string {
+  const value = typeof ratio === 'string' ? decimal(ratio) : ratio
+  return text(round({ units: value.units * 100n, scale: value.scale }, places)) + '%'
+}
+
+/** A number of shares, grouped; compact: 1.2万 or 12.3K. */
+export const Quantity = memo(function Quantity({ value, short, className }: { value?: string | number | null; short?: boolean; className?: string }) {
+  const { i18n } = useTranslation()
+  const quantity = value == null ? undefined : parse(String(value))
+  if (!quantity) return <span className={cx('num text-faint', className)}>{none}</span>
+  return <span className={cx('num', className)}>{short ? compact(quantity, i18n.language === 'zh' ? 'zh' : 'en') : text(quantity, true)}</span>
+})
+
+/** An amount of CNY, to the cent and grouped; short: 1.2亿 or 12.3M; signed: with its sign, direction and colour. */
+export const Money = memo(function Money({ value, short, signed, className }: { value?: string | null; short?: boolean; signed?: boolean; className?: string }) {
+  const { i18n } = useTranslation()
+  const amount = parse(value)
+  if (!amount) return <span className={cx('num text-faint', className)}>{none}</span>
+  const s = sign(amount)
+  const shown = short ? compact(amount, i18n.language === 'zh' ? 'zh' : 'en') : text(amount.scale < 2 ? round(amount, 2) : amount, true)
+  return <span className={cx('num', signed && tone(s), className)}>{signed ? <Mark s={s} /> : null}{signed && s > 0 ? '+' : ''}{shown}</span>
+})
+
+/** How old a price is; nothing while it holds. */
+export function Age({ symbol, className }: { symbol: string; className?: string }) {
+  const { t, i18n } = useTranslation()
+  const age = useAge(symbol)
+  if (age === 0 || age === Infinity) return null
+  return <span className={cx('num text-stale', className)}>{t('state.stale', { age: span(age, i18n.language === 'zh' ? 'zh' : 'en') })}</span>
+}

@@ -1,0 +1,125 @@
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { useId, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { useTranslation } from 'react-i18next'
+import { cx } from '@/lib/cx'
+import { usePhone } from '@/lib/media'
+import { Icon } from './Icon'
+
+export interface Column<R> {
+  key: string
+  header: ReactNode
+  /** A track of a CSS grid: "80px", "minmax(96px, 1fr)". */
+  width: string
+  align?: 'left' | 'right'
+  cell: (row: R, index: number) => ReactNode
+  sortable?: boolean
+  /** Left out on the phone. */
+  wide?: boolean
+}
+
+export interface Sort { key: string; down: boolean }
+
+interface Props<R> {
+  label: string
+  rows: readonly R[]
+  columns: Column<R>[]
+  rowKey: (row: R) => string
+  empty?: ReactNode
+  /** Enter, or a click, on a row. */
+  onOpen?: (row: R) => void
+  /** Further keys on the row that is active: return true when it was yours. */
+  onKey?: (event: KeyboardEvent, row: R) => boolean
+  sort?: Sort
+  onSort?: (sort: Sort | undefined) => void
+  rowHeight?: number
+  /** The rows that are drawn now changed: for asking only for what is seen. */
+  onRange?: (rows: R[]) => void
+  selected?: string
+  className?: string
+  /** As tall as its rows, without a scroll area of its own. */
+  grow?: boolean
+}
+
+/**
+ * A table of any length: only the rows that are seen exist. A grid to the keyboard and to screen readers: arrows, Page
+ * Up and Down, Home and End move, Enter opens. Cells follow their own data.
+ */
+export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, sort, onSort, rowHeight, onRange, selected, className, grow }: Props<R>) {
+  const { t } = useTranslation()
+  const id = useId()
+  const phone = usePhone()
+  const shown = phone ? columns.filter((c) => !c.wide) : columns
+  const scroller = useRef<HTMLDivElement>(null)
+  const [active, setActive] = useState(0)
+  const height = rowHeight ?? (phone ? 52 : 28)
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => height, overscan: 6 })
+  const items = grow ? rows.map((_, index) => ({ index, start: index * height })) : virtual.getVirtualItems()
+  useLayoutEffect(() => virtual.measure(), [height])
+  const first = items[0]?.index ?? 0
+  const last = items[items.length - 1]?.index ?? -1
+  useLayoutEffect(() => onRange?.(rows.slice(first, last + 1)), [rows, first, last])
+  const at = Math.min(active, Math.max(0, rows.length - 1))
+  const tracks = shown.map((c) => c.width).join(' ')
+
+  const move = (to: number) => {
+    const next = Math.max(0, Math.min(rows.length - 1, to))
+    setActive(next)
+    if (!grow) virtual.scrollToIndex(next)
+  }
+  const page = () => Math.max(1, Math.floor((scroller.current?.clientHeight ?? 300) / height) - 2)
+  const key = (event: KeyboardEvent) => {
+    if (event.target !== event.currentTarget) return
+    const row = rows[at]
+    if (row !== undefined && onKey?.(event, row)) return event.preventDefault()
+    const moves: Record<string, () => void> = {
+      ArrowDown: () => move(at + 1), ArrowUp: () => move(at - 1), PageDown: () => move(at + page()), PageUp: () => move(at - page()),
+      Home: () => move(0), End: () => move(rows.length - 1), Enter: () => row !== undefined && onOpen?.(row),
+    }
+    const does = moves[event.key]
+    if (!does || event.ctrlKey || event.metaKey || event.altKey) return
+    event.preventDefault()
+    does()
+  }
+  const side = (c: Column<R>) => (c.align === 'right' ? 'justify-end text-right' : 'justify-start text-left')
+
+  return (
+    <div ref={scroller} role="grid" tabIndex={0} aria-label={label} aria-rowcount={rows.length + 1} aria-colcount={shown.length} onKeyDown={key}
+      aria-activedescendant={rows.length > 0 ? `${id}-${at}` : undefined}
+      className={cx('group/grid relative overflow-auto outline-offset-[-2px]', !grow && 'h-full', className)}>
+      <div role="row" aria-rowindex={1} className="sticky top-0 z-10 grid min-w-full border-b border-line bg-surface text-muted" style={{ gridTemplateColumns: tracks, height: 30 }}>
+        {shown.map((c) => {
+          const sorted = sort?.key === c.key
+          return (
+            <div key={c.key} role="columnheader" aria-sort={c.sortable ? (sorted ? (sort.down ? 'descending' : 'ascending') : 'none') : undefined} className={cx('flex min-w-0 items-center px-2', side(c))}>
+              {c.sortable && onSort ? (
+                <button type="button" className="flex min-w-0 items-center gap-0.5 rounded hover:text-text"
+                  onClick={() => onSort(sorted ? (sort.down ? { key: c.key, down: false } : undefined) : { key: c.key, down: true })}>
+                  <span className="truncate">{c.header}</span>
+                  {sorted ? <><Icon name={sort.down ? 'down' : 'up'} size={12} /><span className="sr-only">{t(sort.down ? 'table.sortDesc' : 'table.sortAsc')}</span></> : null}
+                </button>
+              ) : <span className="truncate">{c.header}</span>}
+            </div>
+          )
+        })}
+      </div>
+      {rows.length === 0 ? <div role="row" aria-rowindex={2}><div role="gridcell">{empty}</div></div> : (
+        <div role="rowgroup" className="relative min-w-full" style={{ height: grow ? rows.length * height : virtual.getTotalSize() }}>
+          {items.map(({ index, start }) => {
+            const row = rows[index]
+            if (row === undefined) return null
+            const name = rowKey(row)
+            return (
+              <div key={name} id={`${id}-${index}`} role="row" aria-rowindex={index + 2} aria-selected={selected === undefined ? undefined : selected === name}
+                data-row={name} onClick={() => { setActive(index); onOpen?.(row) }}
+                className={cx('absolute inset-x-0 top-0 grid border-b border-line/60 hover:bg-hover', onOpen && 'cursor-pointer',
+                  selected === name && 'bg-accent-soft', index === at && 'group-focus-visible/grid:bg-hover group-focus-visible/grid:shadow-[inset_3px_0_0_var(--accent)]')}
+                style={{ gridTemplateColumns: tracks, height, transform: `translateY(${start}px)` }}>
+                {shown.map((c) => <div key={c.key} role="gridcell" className={cx('flex min-w-0 items-center px-2', side(c))}>{c.cell(row, index)}</div>)}
+              </div>
+            )
+          })}
+        </div>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,45 @@
+import { Tabs as Radix } from 'radix-ui'
+import type { ReactNode } from 'react'
+import { cx } from '@/lib/cx'
+
+export interface Tab<K extends string> { key: K; label: ReactNode; count?: number; content?: ReactNode }
+
+/** Tabs with the arrow keys. Content of the tabs that are not shown is not drawn. */
+export function Tabs<K extends string>({ label, tabs, value, onChange, after, className, contentClassName }: {
+  label: string; tabs: Tab<K>[]; value: K; onChange: (key: K) => void; after?: ReactNode; className?: string; contentClassName?: string
+}) {
+  return (
+    <Radix.Root value={value} onValueChange={(key) => onChange(key as K)} className={cx('flex min-h-0 flex-col', className)}>
+      <div className="flex items-center border-b border-line pr-1">
+        <Radix.List aria-label={label} className="flex min-w-0 flex-1 overflow-x-auto">
+          {tabs.map((tab) => (
+            <Radix.Trigger key={tab.key} value={tab.key}
+              className="touch relative h-9 shrink-0 px-3 text-muted outline-offset-[-2px] transition-colors hover:text-text data-[state=active]:font-medium data-[state=active]:text-text after:absolute after:inset-x-3 after:bottom-0 after:h-0.5 after:rounded-full data-[state=active]:after:bg-accent">
+              {tab.label}{tab.count ? <span className="num ml-1 rounded-full bg-raised px-1.5 text-[11px] text-muted">{tab.count}</span> : null}
+            </Radix.Trigger>
+          ))}
+        </Radix.List>
+        {after}
+      </div>
+      {tabs.map((tab) => tab.content === undefined ? null : (
+        <Radix.Content key={tab.key} value={tab.key} className={cx('min-h-0 flex-1 outline-offset-[-2px]', contentClassName)}>{tab.content}</Radix.Content>
+      ))}
+    </Radix.Root>
+  )
+}
+
+/** A small choice of one among few, as buttons in a row. */
+export function Segments<K extends string>({ label, options, value, onChange, className }: {
+  label: string; options: { key: K; label: ReactNode }[]; value: K; onChange: (key: K) => void; className?: string
+}) {
+  return (
+    <div role="group" aria-label={label} className={cx('inline-flex max-w-full overflow-x-auto rounded-control bg-raised p-0.5', className)}>
+      {options.map((option) => (
+        <button key={option.key} type="button" aria-pressed={option.key === value} onClick={() => onChange(option.key)}
+          className="touch h-7 shrink-0 rounded-[5px] px-2.5 text-muted transition-colors hover:text-text aria-pressed:bg-surface aria-pressed:font-medium aria-pressed:text-text aria-pressed:shadow-sm">
+          {option.label}
+        </button>
+      ))}
+    </div>
+  )
+}
