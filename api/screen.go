@@ -141,11 +141,11 @@ func (v *screenSession) listen(ctx context.Context) {
 func (v *screenSession) take(ctx context.Context, m *screenMessage) error {
 	switch m.Op {
 	case "ping":
-		id := m.ID
-		if len(id) == 0 {
-			id = json.RawMessage("null")
+		pong := map[string]any{"t": "pong", "time": stamp(v.s.now())}
+		if len(m.ID) > 0 && string(m.ID) != "null" {
+			pong["id"] = m.ID
 		}
-		return v.say(ctx, map[string]any{"t": "pong", "id": id, "time": stamp(v.s.now())})
+		return v.say(ctx, pong)
 	case "subscribe", "unsubscribe", "events":
 	default:
 		return v.refuse(ctx, m.Op, say(badField, "op", "must be subscribe, unsubscribe, events or ping"))
