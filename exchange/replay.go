@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	core "evenkeel/core/exchange"
@@ -139,7 +140,7 @@ func Replay(ctx context.Context, d *RecordedDay, out io.Writer) (_ []Fill, err e
 	defer func() { _ = conn.Close() }()
 	p := &player{conn: conn, in: szse.NewReader(conn), out: szse.NewWriter(conn), security: [8]byte(security),
 		venue: d.Venue, day: d.Day, answers: make(chan struct{}, playWindow), ended: make(chan error, 1),
-		trades: map[[16]byte]int{}}
+		told: make(chan struct{}, 1), trades: map[[16]byte]int{}}
 	if err := p.logon(unit); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
@@ -162,6 +163,8 @@ type player struct {
 	answered int
 	answers  chan struct{} // one for each request that was answered
 	ended    chan error    // why reading ended; then fills may be looked at
+	phase    atomic.Uint32 // of the venue, as last told; every report of before it has come
+	told     chan struct{} // a phase was told since anybody looked
 	trades   map[[16]byte]int
 	fills    []Fill
 }
@@ -200,6 +203,7 @@ func (p *player) logon(unit Unit) error {
 // play sends the rows, each phase when everything before it was answered, and logs out.
 func (p *player) play(ctx context.Context, server *Server, rows []Recorded, out io.Writer) error {
 	phases := Phases{Rules: server.rules, Venue: p.venue, Day: p.day}
+	last, phased := trade.Phase(0), false
 	for i := range rows {
 		for _, phase := range phases.Next(&rows[i]) {
 			if err := p.settle(ctx, 0); err != nil {
@@ -208,6 +212,7 @@ func (p *player) play(ctx context.Context, server *Server, rows []Recorded, out 
 			if err := server.SetPhase(ctx, p.venue, phase); err != nil {
 				return err
 			}
+			last, phased = phase, true
 		}
 		if rows[i].Kind == RecordedUncross {
 			continue
@@ -224,6 +229,11 @@ func (p *player) play(ctx context.Context, server *Server, rows []Recorded, out 
 	}
 	if err := p.settle(ctx, 0); err != nil {
 		return err
+	}
+	if phased {
+		if err := p.awaitPhase(ctx, last); err != nil {
+			return err
+		}
 	}
 	if err := p.out.Queue(&szse.Logout{SessionStatus: szse.LogoutDone}); err != nil {
 		return err
@@ -249,6 +259,21 @@ func (p *player) settle(ctx context.Context, most int) error {
 			return fmt.Errorf("the exchange ended the session: %w", err)
 		case <-p.answers:
 			p.answered++
+		}
+	}
+	return nil
+}
+
+// awaitPhase waits until the exchange tells the phase, which it does behind the reports of what led to it: who logs
+// out before may miss the trades of an auction.
+func (p *player) awaitPhase(ctx context.Context, phase trade.Phase) error {
+	for trade.Phase(p.phase.Load()) != phase {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-p.ended:
+			return fmt.Errorf("the exchange ended the session: %w", err)
+		case <-p.told:
 		}
 	}
 	return nil
@@ -316,6 +341,19 @@ func (p *player) read() error {
 		case *szse.ExecutionReport:
 			if err := p.trade(m); err != nil {
 				return err
+			}
+		case *szse.TradingSessionStatus:
+			venue, phase, _, err := m.Phase()
+			if err != nil {
+				return err
+			}
+			if venue != p.venue {
+				continue
+			}
+			p.phase.Store(uint32(phase))
+			select {
+			case p.told <- struct{}{}:
+			default:
 			}
 		case *szse.Logout:
 			return nil
