@@ -59,9 +59,11 @@ func (l *line) read() {
 			return
 		}
 		start += used
-		if !l.session.Room() {
-			if _, open := <-l.listen; !open {
-				return
+		if l.session.Deaf() { // what it left may be whole messages: no more bytes need come behind them
+			if !l.session.Room() {
+				if _, open := <-l.listen; !open {
+					return
+				}
 			}
 			continue
 		}

@@ -129,6 +129,13 @@ func (b *Session) Room() bool {
 	return b.room()
 }
 
+// Deaf reports whether the last Receive stopped for want of room: it is to be called again when Room is back.
+func (b *Session) Deaf() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.deaf
+}
+
 func (b *Session) room() bool {
 	return b.over == nil && b.stage != fencing && b.pending+len(b.refusals) < MaxUnanswered
 }
