@@ -317,13 +317,13 @@ func (g *Group[A]) Removed() []uint64 { return g.loop.reports().removed }
 // Status is what the group says of itself. It never waits for the disk or the machine.
 func (g *Group[A]) Status() Status {
 	s := g.start
+	s.Applied = g.applier.applies().index // first: the loop publishes what is committed after it has handed it on
 	l, k := g.loop.reports(), g.keeper.reports()
 	s.Leader, s.Leading, s.Term = l.leadership.Leader, l.leadership.Leading, l.leadership.Term
 	s.Followers = l.followers
 	s.LastCompared, s.Differ, s.Diverged = l.compared, l.differ, l.diverged
-	s.Committed, s.Durable, s.Failure = l.committed, l.durable, l.failure
+	s.Committed, s.Durable, s.Failure = max(l.committed, s.Applied), l.durable, l.failure
 	s.InFlight, s.MemoryEntries, s.MemoryBytes = l.inFlight, l.entries, l.bytes
-	s.Applied = g.applier.applies().index
 	s.QueuedCommands, s.QueuedBytes = g.queue.waiting()
 	s.SnapshotIndex, s.SnapshotBytes, s.SnapshotTime, s.SnapshotTook = k.index, k.bytes, k.at, k.took
 	s.SnapshotFailed = k.failed
