@@ -133,6 +133,7 @@ type Server struct {
 
 	introductions introductions
 	board         phaseBoard
+	finder        finder
 }
 
 // New returns a server. It starts nothing.

@@ -410,7 +410,7 @@ func getReasons(_ *Server, c *call) (int, any, error) {
 }
 
 // nativeRoutes are the native API.
-var nativeRoutes = []route{
+var nativeRoutes = concat(chartRoutes, []route{
 	{"POST /api/v1/login", anyone, intake.Manage, postLogin, false},
 	{"POST /api/v1/logout", holder, intake.Manage, postLogout, false},
 	{"GET /api/v1/sessions", reader, intake.Query, getSessions, false},
@@ -439,7 +439,7 @@ var nativeRoutes = []route{
 	{"GET /api/v1/reasons", anyone, intake.Query, getReasons, false},
 	{"GET /api/v1/reasons/{name}", anyone, intake.Query, getReasons, false},
 	{"GET /api/v1/openapi.yaml", anyone, intake.Query, getOpenAPI, false},
-}
+})
 
 // nativeOf is an endpoint with the house's own words.
 func nativeOf(e endpoint) endpoint {
