@@ -43,11 +43,12 @@ exchange       6  core/book core/exchange core/money core/planted core/rules cor
 api            7  auth core/money core/risk core/rules core/trade feed intake records szse + core/broker replica
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake peer
                   records relay replica szse venue web
-.              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange node peer
-                  replica venue
+.              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange load node
+                  peer replica venue
 drill/cable    0
 drill/disk     0
 drill/load     0
+load           0
 drill/report   0
 drill/contest  7  books core/money core/rules core/trade peer relay replica
 drill          7  core/broker core/exchange core/money core/planted core/trade drill/cable drill/disk drill/load

@@ -1,0 +1,210 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Outcome of a request.
+type Outcome uint8
+
+// Outcomes.
+const (
+	Answered   Outcome = iota
+	Refused            // not now, and told when to come back
+	Rejected           // for a reason of the business, or of the asker
+	Rebuffed           // not now, and not told when: a fault
+	Faulty             // the server said that it failed
+	Broken             // no connection, or it broke
+	Unanswered         // given up
+	outcomes
+)
+
+// final reports whether nobody comes back after it.
+func (o Outcome) final() bool { return o == Answered || o == Rejected }
+
+// failed reports whether the asker was left without an answer that he can use.
+func (o Outcome) failed() bool { return o >= Rebuffed }
+
+const mostMicros = int64(time.Minute / time.Microsecond)
+
+// counts of a class.
+type counts struct {
+	due      int // requests of the schedule, each once, however often it came back
+	tries    int
+	ended    [outcomes]int // of the last try
+	refusals int           // tries that were refused
+	met      int           // answered within the objective, from when it was due for the first time
+	waits    *hdrhistogram.Histogram
+	refusing *hdrhistogram.Histogram // how long a refusal took
+}
+
+// Moment is one second of a class.
+type Moment struct {
+	Due      int     `json:"due"`
+	Met      int     `json:"met"`
+	Answered int     `json:"answered"`
+	Refused  int     `json:"refused"`
+	Failed   int     `json:"failed"`
+	P50      float64 `json:"p50"`
+	P99      float64 `json:"p99"`
+	bins     *[bins]uint32
+}
+
+// A moment's waits are counted in bins of a quarter of a doubling.
+const bins = 4 * 27
+
+func binOf(micros int64) int {
+	return min(bins-1, int(4*math.Log2(float64(max(1, micros)))))
+}
+
+// tally counts what became of the requests; those of the warm-up are left out, but for the moments.
+type tally struct {
+	warm       time.Duration
+	objectives [Classes]time.Duration
+
+	mu      sync.Mutex
+	classes [Classes]counts
+	late    *hdrhistogram.Histogram
+	moments [][Classes]Moment
+	first   map[string]int // what went wrong, and how often
+	last    [4]int         // of the line before: due, met, refused, failed
+}
+
+func newTally(c *Config) *tally {
+	t := &tally{warm: c.Warm, objectives: c.Objectives, late: hdrhistogram.New(1, mostMicros, 3), first: map[string]int{}}
+	for i := range t.classes {
+		t.classes[i].waits = hdrhistogram.New(1, mostMicros, 3)
+		t.classes[i].refusing = hdrhistogram.New(1, mostMicros, 2)
+	}
+	return t
+}
+
+func micros(d time.Duration) int64 { return min(max(1, d.Microseconds()), mostMicros) }
+
+func (t *tally) moment(at time.Duration, class Class) *Moment {
+	second := max(0, int(at/time.Second))
+	for len(t.moments) <= second {
+		t.moments = append(t.moments, [Classes]Moment{})
+	}
+	return &t.moments[second][class]
+}
+
+// sent counts a request that goes out, and how late it does.
+func (t *tally) sent(a *ask, now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a.tries == 0 {
+		t.moment(a.due, a.class).Due++
+	}
+	if a.first < t.warm {
+		return
+	}
+	if a.tries == 0 {
+		t.classes[a.class].due++
+		_ = t.late.RecordValue(micros(now - a.due)) // within range
+	}
+	t.classes[a.class].tries++
+}
+
+// mostReasons bounds the different texts that are kept.
+const mostReasons = 40
+
+// ended counts what became of a try; again says that it is tried once more.
+func (t *tally) ended(a *ask, o Outcome, now time.Duration, again bool, r *reply, err error) {
+	waited := now - a.first
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := &t.classes[a.class]
+	m := t.moment(a.first, a.class)
+	counted := a.first >= t.warm
+	if counted && o == Refused {
+		c.refusals++
+		_ = c.refusing.RecordValue(micros(now - a.due))
+	}
+	if o != Answered && counted {
+		t.because(a.class, o, r, err)
+	}
+	if again {
+		return
+	}
+	switch {
+	case o == Answered:
+		m.Answered++
+		if m.bins == nil {
+			m.bins = new([bins]uint32)
+		}
+		m.bins[binOf(waited.Microseconds())]++
+		if waited <= t.objectives[a.class] {
+			m.Met++
+		}
+	case o.failed():
+		m.Failed++
+	case o == Refused:
+		m.Refused++
+	}
+	if !counted {
+		return
+	}
+	c.ended[o]++
+	if o == Answered {
+		_ = c.waits.RecordValue(micros(waited))
+		if waited <= t.objectives[a.class] {
+			c.met++
+		}
+	}
+}
+
+func (t *tally) because(class Class, o Outcome, r *reply, err error) {
+	text := ""
+	switch {
+	case err != nil:
+		text = err.Error()
+	default:
+		text = fmt.Sprintf("%d %s", r.status, member(r.body, "reason"))
+	}
+	text = fmt.Sprintf("%v: %s", class, strings.TrimSpace(text))
+	if _, known := t.first[text]; known || len(t.first) < mostReasons {
+		t.first[text]++
+	}
+}
+
+// line tells the state, as of the second before.
+func (t *tally) line(now time.Duration) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	second := int(now/time.Second) - 1
+	if second < 0 || second >= len(t.moments) {
+		return fmt.Sprintf("%4.0f s  nothing is due", now.Seconds())
+	}
+	var all Moment
+	waits := ""
+	for class := range Classes {
+		m := &t.moments[second][class]
+		all.Due, all.Met, all.Refused, all.Failed = all.Due+m.Due, all.Met+m.Met, all.Refused+m.Refused, all.Failed+m.Failed
+		if m.Answered > 0 {
+			waits += fmt.Sprintf("  %v p99 %.1f ms", class, m.quantile(0.99))
+		}
+	}
+	return fmt.Sprintf("%4d s  due %d  met %d  refused %d  failed %d%s  driver late p99 %.1f ms", second, all.Due, all.Met,
+		all.Refused, all.Failed, waits, float64(t.late.ValueAtQuantile(99))/1000)
+}
+
+// quantile of a moment's waits in milliseconds, as the upper end of its bin.
+func (m *Moment) quantile(q float64) float64 {
+	if m.bins == nil {
+		return 0
+	}
+	left := int(math.Ceil(q * float64(m.Answered)))
+	for i, n := range m.bins {
+		if left -= int(n); left <= 0 {
+			return math.Exp2(float64(i+1)/4) / 1000
+		}
+	}
+	return 0
+}
