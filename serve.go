@@ -121,6 +121,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.PeerTLS, "peer-tls", "", "directory of this node's certificate, as `evenkeel ca node` made it")
 	f.Uint64Var(&c.Node, "node", 0, "this node's id (default: as its certificate says; alone: 1)")
 	f.BoolVar(&c.Join, "join", false, "this node comes to a cluster that runs, which `evenkeel node add` tells of it")
+	f.BoolVar(&c.NoQueue, "no-queue", false, "for measurements: take all requests at once, as a server without a door")
 	clock.add(f)
 	logger := logFlag(f)
 	if err := parse(f, args); err != nil {

@@ -19,6 +19,7 @@ package api
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -124,6 +125,7 @@ type Server struct {
 	measures *measures
 	origins  *http.CrossOriginProtection
 	paces    *paces
+	seed     maphash.Seed
 
 	stopping context.Context // ends when Drain begins; under seats.mu
 	stop     context.CancelFunc
@@ -152,6 +154,7 @@ func New(p Parts) *Server {
 	s := &Server{
 		Parts: p, symbols: intake.NewSymbols(p.Listing), origins: http.NewCrossOriginProtection(),
 		paces: newPaces(p.Limits.Pace, p.Clock), seats: seats{accounts: map[trade.AccountID]int{}},
+		seed: maphash.MakeSeed(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.measures = newMeasures(s, p.Gauges)

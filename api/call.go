@@ -1,11 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash/maphash"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -27,10 +30,13 @@ type call struct {
 	native  bool // X-Enum-Profile: native
 	chinese bool // Accept-Language
 	status  int
-	refused string       // reason of a refusal, for the measures
-	stale   bool         // the views may lack what other nodes have acknowledged
-	placed  *trade.Order // by this request, where the views lack it
-	hidden  bool         // the views lack what this very request has done
+	refused string        // reason of a refusal, for the measures
+	stale   bool          // the views may lack what other nodes have acknowledged
+	placed  *trade.Order  // by this request, where the views lack it
+	hidden  bool          // the views lack what this very request has done
+	usual   *intake.Usual // what such requests take
+	turn    intake.Turn   // to be worked on; its end lets the next in
+	release func()        // gives the room for questions back; nil: none was taken
 }
 
 // endpoint answers a request: a status and a body to encode as JSON (nil: no body), or an error.
@@ -50,7 +56,7 @@ const (
 type route struct {
 	pattern string
 	access  access
-	class   intake.Class // Query: takes room and budget here; others do in the door
+	class   intake.Class // its line in the queue, and its budget: of questions here, of commands in the door
 	answer  endpoint
 	stream  bool // takes over the connection
 }
@@ -123,29 +129,30 @@ type callKey struct{}
 type routeHandler struct {
 	server *Server
 	route  *route
+	usual  *intake.Usual
 }
 
 func (h *routeHandler) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	c, _ := r.Context().Value(callKey{}).(*call)
-	c.r, c.route = r, h.route
+	c.r, c.route, c.usual = r, h.route, h.usual
 	h.server.answer(c)
 }
 
-// answer identifies the asker, takes room, and runs the endpoint.
+// answer identifies the asker, waits for a turn, and runs the endpoint.
 func (s *Server) answer(c *call) {
-	release, err := s.admit(c)
-	if err != nil {
+	defer c.leave()
+	if err := s.admit(c); err != nil {
 		c.fail(s.logged(c, faultOf(err)))
 		return
 	}
 	if c.route.stream { // it has room of its own, for as long as it lasts
-		release()
+		c.leave()
 	} else {
-		defer release()
 		ctx, cancel := context.WithTimeout(c.r.Context(), s.Limits.Request)
 		defer cancel()
 		c.r = c.r.WithContext(ctx)
 	}
+	var err error
 	if c.route.reads() {
 		err = s.freshen(c.r.Context(), c)
 		if err == nil && !s.Directory.Holds(c.who, s.now()) { // revoked on another node, as is known now
@@ -166,32 +173,83 @@ func (s *Server) answer(c *call) {
 	}
 }
 
-// admit checks who asks and whether there is room.
-func (s *Server) admit(c *call) (release func(), err error) {
-	release = func() {}
+// leave lets the next request in. What follows is only to write, which takes as long as the client likes.
+func (c *call) leave() {
+	c.turn.End()
+	if c.release != nil {
+		c.release()
+		c.release = nil
+	}
+}
+
+// admit checks who asks, and waits for a turn. What will be refused whoever asks is refused first; the body comes last,
+// so that whether the client is still there is known while it waits.
+func (s *Server) admit(c *call) error {
 	if s.refusing.Load() && !c.route.probes() {
 		f := say(draining)
 		f.After = time.Second
-		return nil, f
+		return f
 	}
-	if c.route.access != anyone {
-		who, err := s.identify(c)
-		open := c.route.access == chart && s.Demo && errors.Is(err, auth.ErrNobody)
-		if err != nil && !open {
-			return nil, err
-		}
-		c.who = who
-		if !open && c.route.access != holder && !who.MayAny(trade.MayRead|trade.EveryBoard) {
-			return nil, say(notPermitted, "reading needs the permission to read")
-		}
+	if err := s.Door.Queue.Full(c.route.class); err != nil {
+		return err
 	}
-	if c.route.class == intake.Query && c.route.access != anyone {
-		if release, err = s.Door.Query(c.who.Account); err != nil {
+	if err := s.entitled(c); err != nil {
+		return err
+	}
+	if class := c.route.class; (class == intake.Query || class == intake.Quote) && c.route.access != anyone {
+		release, err := s.Door.Query(c.who.Account, class)
+		if err != nil {
 			s.allowance(c)
-			return nil, err
+			return err
 		}
+		c.release = release
 	}
-	return release, nil
+	if err := c.readBody(); err != nil {
+		return err
+	}
+	turn, err := s.Door.Queue.Enter(c.r.Context(), c.route.class, s.asker(c), c.usual)
+	c.turn = turn
+	return err
+}
+
+// entitled checks who asks.
+func (s *Server) entitled(c *call) error {
+	if c.route.access == anyone {
+		return nil
+	}
+	who, err := s.identify(c)
+	open := c.route.access == chart && s.Demo && errors.Is(err, auth.ErrNobody)
+	if err != nil && !open {
+		return err
+	}
+	c.who = who
+	if !open && c.route.access != holder && !who.MayAny(trade.MayRead|trade.EveryBoard) {
+		return say(notPermitted, "reading needs the permission to read")
+	}
+	return nil
+}
+
+// asker is between whom requests of a class take turns: the account, or the address of somebody who is not known.
+func (s *Server) asker(c *call) uint64 {
+	const stranger = 1 << 63 // no account has so high a number
+	if c.who.Account != 0 {
+		return uint64(c.who.Account)
+	}
+	host := c.r.RemoteAddr
+	if colon := strings.LastIndexByte(host, ':'); colon >= 0 {
+		host = host[:colon]
+	}
+	return maphash.String(s.seed, host) | stranger
+}
+
+// readBody takes the body in.
+func (c *call) readBody() error {
+	if c.r.ContentLength == 0 || c.route.stream || c.r.Method == http.MethodGet {
+		return nil
+	}
+	raw, err := readAll(c.r)
+	c.r.Body = io.NopCloser(bytes.NewReader(raw))
+	return err
 }
 
 // identify reads the credentials: an API key in the headers of Alpaca, a bearer token, HTTP Basic with key and
@@ -251,7 +309,7 @@ func (c *call) class() intake.Class {
 
 // logged writes faults of ours to the log; refusals are the client's matter.
 func (s *Server) logged(c *call, f *fault) *fault {
-	if f.Status >= 500 {
+	if f.Status >= 500 && f.Reason != noRoom { // those are many, and counted
 		s.Log.Warn("request failed", "request", c.id, "method", c.r.Method, "path", c.r.URL.Path, "reason", f.Reason,
 			"error", f.cause)
 	}
@@ -269,6 +327,7 @@ func (c *call) write(status int, body any) {
 	if err != nil {
 		panic(err) // entities are ours: one that cannot be encoded is a bug
 	}
+	c.leave()
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(encoded) // the client may have gone

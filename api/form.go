@@ -25,15 +25,24 @@ type form struct {
 
 // readForm reads the body of a request as a JSON object. An empty body is an empty object.
 func readForm(r *http.Request) (*form, error) {
-	raw, err := io.ReadAll(r.Body)
+	raw, err := readAll(r)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return nil, err
-		}
-		return nil, say(badJSON, "it ended early")
+		return nil, err
 	}
 	return parseForm(raw)
+}
+
+// readAll reads a body, which the server has limited.
+func readAll(r *http.Request) ([]byte, error) {
+	raw, err := io.ReadAll(r.Body)
+	if err == nil {
+		return raw, nil
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, err
+	}
+	return nil, say(badJSON, "it ended early")
 }
 
 func parseForm(raw []byte) (*form, error) {

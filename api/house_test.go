@@ -93,7 +93,7 @@ func openHouse(t testing.TB, change ...func(*Parts)) *house {
 // wide gives accounts budgets that no test uses up.
 func wide(p *Parts) {
 	d := p.Door.Parts
-	for _, class := range []intake.Class{intake.Query, intake.Order, intake.Cancel} {
+	for _, class := range intake.Classes() {
 		d.Limits.Budget[class] = intake.Rate{PerSecond: 1_000_000, Burst: 1_000_000}
 	}
 	p.Door = intake.New(d)

@@ -292,29 +292,29 @@ var dataRoutes = concat(
 	stockRoutes("orderbooks", nil, getLatestBooks),
 	stockRoutes("auctions", getAuctions, nil),
 	[]route{
-		{"GET /v2/stocks/snapshots", reader, intake.Query, getSnapshots, false},
-		{"GET /v2/stocks/{symbol}/snapshot", reader, intake.Query, getSnapshot, false},
-		{"GET /v2/stocks/meta/exchanges", reader, intake.Query, getExchanges, false},
-		{"GET /v2/stocks/meta/conditions/{type}", reader, intake.Query, getConditions, false},
-		{"GET /v1beta1/news", anyone, intake.Query, newsOrStream, true},
-		{"GET /v1beta1/screener/stocks/most-actives", reader, intake.Query, getMostActives, false},
-		{"GET /v1beta1/screener/stocks/movers", reader, intake.Query, getMovers, false},
-		{"GET /v1beta1/indices/values", reader, intake.Query, getIndices, false},
-		{"GET /v1beta1/indices/latest/values", reader, intake.Query, getIndices, false},
-		{"GET /v1/corporate-actions", reader, intake.Query, getCorporateActions, false},
-		{"GET /v1beta1/corporate-actions", reader, intake.Query, getCorporateActions, false},
+		{"GET /v2/stocks/snapshots", reader, intake.Quote, getSnapshots, false},
+		{"GET /v2/stocks/{symbol}/snapshot", reader, intake.Quote, getSnapshot, false},
+		{"GET /v2/stocks/meta/exchanges", reader, intake.Quote, getExchanges, false},
+		{"GET /v2/stocks/meta/conditions/{type}", reader, intake.Quote, getConditions, false},
+		{"GET /v1beta1/news", anyone, intake.Quote, newsOrStream, true},
+		{"GET /v1beta1/screener/stocks/most-actives", reader, intake.Quote, getMostActives, false},
+		{"GET /v1beta1/screener/stocks/movers", reader, intake.Quote, getMovers, false},
+		{"GET /v1beta1/indices/values", reader, intake.Quote, getIndices, false},
+		{"GET /v1beta1/indices/latest/values", reader, intake.Quote, getIndices, false},
+		{"GET /v1/corporate-actions", reader, intake.Quote, getCorporateActions, false},
+		{"GET /v1beta1/corporate-actions", reader, intake.Quote, getCorporateActions, false},
 	},
 )
 
 // stockRoutes are the four paths of a kind of row.
 func stockRoutes(kind string, past, latest endpoint) (table []route) {
 	if past != nil {
-		table = append(table, route{fmt.Sprintf("GET /v2/stocks/%s", kind), reader, intake.Query, past, false},
-			route{fmt.Sprintf("GET /v2/stocks/{symbol}/%s", kind), reader, intake.Query, past, false})
+		table = append(table, route{fmt.Sprintf("GET /v2/stocks/%s", kind), reader, intake.Quote, past, false},
+			route{fmt.Sprintf("GET /v2/stocks/{symbol}/%s", kind), reader, intake.Quote, past, false})
 	}
 	if latest != nil {
-		table = append(table, route{fmt.Sprintf("GET /v2/stocks/%s/latest", kind), reader, intake.Query, latest, false},
-			route{fmt.Sprintf("GET /v2/stocks/{symbol}/%s/latest", kind), reader, intake.Query, latest, false})
+		table = append(table, route{fmt.Sprintf("GET /v2/stocks/%s/latest", kind), reader, intake.Quote, latest, false},
+			route{fmt.Sprintf("GET /v2/stocks/{symbol}/%s/latest", kind), reader, intake.Quote, latest, false})
 	}
 	return table
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"evenkeel/core/trade"
-	"evenkeel/intake"
 )
 
 // measures are what /metrics tells. Labels have few values each: routes, not paths.
@@ -43,12 +42,7 @@ func newMeasures(s *Server, more []prometheus.Collector) *measures {
 		all.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
 			func() float64 { return float64(value()) }))
 	}
-	for _, class := range []intake.Class{intake.Query, intake.Manage, intake.Order, intake.Cancel} {
-		labels := prometheus.Labels{"class": class.String()}
-		gauge("evenkeel_intake_in_flight", "Requests being worked on.", labels, func() int { return s.Door.InFlight(class) })
-		gauge("evenkeel_intake_waiting", "Requests that wait for budget or room.", labels,
-			func() int { return s.Door.Waiting(class) })
-	}
+	all.MustRegister(doorMeasures{s.Door})
 	gauge("evenkeel_logins_waiting", "Password hashes being computed or waited for.", nil, s.Passwords.Waiting)
 	gauge("evenkeel_accounts", "Accounts.", nil, s.Directory.Accounts)
 	gauge("evenkeel_feed_readers", "Readers of market data.", nil, s.Market.Readers)

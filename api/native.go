@@ -411,11 +411,11 @@ func getReasons(_ *Server, c *call) (int, any, error) {
 
 // nativeRoutes are the native API.
 var nativeRoutes = concat(chartRoutes, []route{
-	{"POST /api/v1/login", anyone, intake.Manage, postLogin, false},
+	{"POST /api/v1/login", anyone, intake.Heavy, postLogin, false},
 	{"POST /api/v1/logout", holder, intake.Manage, postLogout, false},
 	{"GET /api/v1/sessions", reader, intake.Query, getSessions, false},
 	{"DELETE /api/v1/sessions/{id}", holder, intake.Manage, deleteSession, false},
-	{"POST /api/v1/password", holder, intake.Manage, postPassword, false},
+	{"POST /api/v1/password", holder, intake.Heavy, postPassword, false},
 	{"GET /api/v1/keys", reader, intake.Query, getKeys, false},
 	{"POST /api/v1/keys", holder, intake.Manage, postKey, false},
 	{"DELETE /api/v1/keys/{id}", holder, intake.Manage, deleteKey, false},
@@ -426,19 +426,19 @@ var nativeRoutes = concat(chartRoutes, []route{
 	{"GET /api/v1/orders/{id}", reader, intake.Query, nativeOf(getOrder), false},
 	{"DELETE /api/v1/orders/{id}", holder, intake.Cancel, deleteOrderNative, false},
 	{"POST /api/v1/preview", reader, intake.Query, postPreview, false},
-	{"GET /api/v1/securities", reader, intake.Query, getSecurities, false},
-	{"GET /api/v1/securities/{symbol}", reader, intake.Query, nativeOf(getAsset), false},
-	{"GET /api/v1/quotes/{symbol}", reader, intake.Query, getQuoteNative, false},
-	{"GET /api/v1/depth/{symbol}", reader, intake.Query, getDepth, false},
-	{"GET /api/v1/trades", reader, intake.Query, streamTape, true},
-	{"GET /api/v1/phases", reader, intake.Query, getPhases, false},
+	{"GET /api/v1/securities", reader, intake.Quote, getSecurities, false},
+	{"GET /api/v1/securities/{symbol}", reader, intake.Quote, nativeOf(getAsset), false},
+	{"GET /api/v1/quotes/{symbol}", reader, intake.Quote, getQuoteNative, false},
+	{"GET /api/v1/depth/{symbol}", reader, intake.Quote, getDepth, false},
+	{"GET /api/v1/trades", reader, intake.Quote, streamTape, true},
+	{"GET /api/v1/phases", reader, intake.Quote, getPhases, false},
 	{"GET /api/v1/stream", reader, intake.Query, streamScreen, true},
 	{"GET /api/v1/events", reader, intake.Query, streamNative, true},
 	{"GET /api/v1/events/list", reader, intake.Query, getEvents, false},
-	{"GET /api/v1/demo", anyone, intake.Query, getDemo, false},
-	{"GET /api/v1/reasons", anyone, intake.Query, getReasons, false},
-	{"GET /api/v1/reasons/{name}", anyone, intake.Query, getReasons, false},
-	{"GET /api/v1/openapi.yaml", anyone, intake.Query, getOpenAPI, false},
+	{"GET /api/v1/demo", anyone, intake.Quote, getDemo, false},
+	{"GET /api/v1/reasons", anyone, intake.Quote, getReasons, false},
+	{"GET /api/v1/reasons/{name}", anyone, intake.Quote, getReasons, false},
+	{"GET /api/v1/openapi.yaml", anyone, intake.Quote, getOpenAPI, false},
 })
 
 // nativeOf is an endpoint with the house's own words.

@@ -12,10 +12,10 @@ var routeTable = concat(
 	[]route{
 		{"GET /stream", anyone, intake.Query, streamTrades, true},
 		{"GET /v2/events/trades", reader, intake.Query, streamEvents, true},
-		{"GET /v2/{feed}", anyone, intake.Query, streamData, true},
-		{"GET /healthz", anyone, intake.Query, health, false},
-		{"GET /readyz", anyone, intake.Query, ready, false},
-		{"GET /metrics", anyone, intake.Query, metrics, false},
+		{"GET /v2/{feed}", anyone, intake.Quote, streamData, true},
+		{"GET /healthz", anyone, intake.Inside, health, false},
+		{"GET /readyz", anyone, intake.Inside, ready, false},
+		{"GET /metrics", anyone, intake.Inside, metrics, false},
 	},
 )
 
@@ -38,12 +38,12 @@ var tradingRoutes = []route{
 	{"DELETE /v2/positions", holder, intake.Order, deletePositions, false},
 	{"GET /v2/positions/{symbol}", reader, intake.Query, getPosition, false},
 	{"DELETE /v2/positions/{symbol}", holder, intake.Order, deletePosition, false},
-	{"GET /v2/assets", reader, intake.Query, getAssets, false},
-	{"GET /v2/assets/{symbol}", reader, intake.Query, getAsset, false},
-	{"GET /v2/clock", reader, intake.Query, getClock, false},
-	{"GET /v2/calendar", reader, intake.Query, getCalendar, false},
-	{"GET /v3/clock", reader, intake.Query, getClocks, false},
-	{"GET /v3/calendar/{market}", reader, intake.Query, getMarketCalendar, false},
+	{"GET /v2/assets", reader, intake.Quote, getAssets, false},
+	{"GET /v2/assets/{symbol}", reader, intake.Quote, getAsset, false},
+	{"GET /v2/clock", reader, intake.Quote, getClock, false},
+	{"GET /v2/calendar", reader, intake.Quote, getCalendar, false},
+	{"GET /v3/clock", reader, intake.Quote, getClocks, false},
+	{"GET /v3/calendar/{market}", reader, intake.Quote, getMarketCalendar, false},
 	{"GET /v2/watchlists", reader, intake.Query, getWatchlists, false},
 	{"POST /v2/watchlists", holder, intake.Manage, postWatchlist, false},
 	{"GET /v2/watchlists/{id}", reader, intake.Query, getWatchlist, false},
@@ -55,8 +55,8 @@ var tradingRoutes = []route{
 	{"PUT /v2/watchlists:by_name", holder, intake.Manage, putWatchlist, false},
 	{"POST /v2/watchlists:by_name", holder, intake.Manage, addToWatchlist, false},
 	{"DELETE /v2/watchlists:by_name", holder, intake.Manage, deleteWatchlist, false},
-	{"GET /v2/corporate_actions/announcements", reader, intake.Query, emptyList, false},
-	{"GET /v2/options/contracts", reader, intake.Query, noContracts, false},
+	{"GET /v2/corporate_actions/announcements", reader, intake.Quote, emptyList, false},
+	{"GET /v2/options/contracts", reader, intake.Quote, noContracts, false},
 }
 
 func concat(tables ...[]route) (all []route) {
@@ -70,7 +70,7 @@ func concat(tables ...[]route) (all []route) {
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for i := range routeTable {
-		mux.Handle(routeTable[i].pattern, &routeHandler{server: s, route: &routeTable[i]})
+		mux.Handle(routeTable[i].pattern, &routeHandler{server: s, route: &routeTable[i], usual: &intake.Usual{}})
 	}
 	return mux
 }

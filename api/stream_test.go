@@ -483,7 +483,7 @@ func TestAcknowledgementComesFirst(t *testing.T) {
 func TestStreamsLeaveRoomForQueries(t *testing.T) {
 	h := openHouse(t, func(p *Parts) {
 		d := p.Door.Parts
-		d.Limits.InFlight[intake.Query] = 1
+		d.Limits.InFlight[intake.Query], d.Limits.InFlight[intake.Quote] = 1, 1
 		p.Door = intake.New(d)
 	})
 	h.listen(t, "/v2/events/trades")

@@ -193,10 +193,10 @@ func udfQuotes(s *Server, c *call) (int, any, error) {
 
 // udfRoutes are TradingView's paths.
 var udfRoutes = []route{
-	{"GET /udf/config", anyone, intake.Query, udfConfig, false},
-	{"GET /udf/symbols", chart, intake.Query, udfAnswer(udfSymbols), false},
-	{"GET /udf/search", chart, intake.Query, udfAnswer(udfSearch), false},
-	{"GET /udf/history", chart, intake.Query, udfAnswer(udfHistory), false},
-	{"GET /udf/quotes", chart, intake.Query, udfAnswer(udfQuotes), false},
-	{"GET /udf/time", anyone, intake.Query, udfTime, false},
+	{"GET /udf/config", anyone, intake.Quote, udfConfig, false},
+	{"GET /udf/symbols", chart, intake.Quote, udfAnswer(udfSymbols), false},
+	{"GET /udf/search", chart, intake.Quote, udfAnswer(udfSearch), false},
+	{"GET /udf/history", chart, intake.Quote, udfAnswer(udfHistory), false},
+	{"GET /udf/quotes", chart, intake.Quote, udfAnswer(udfQuotes), false},
+	{"GET /udf/time", anyone, intake.Quote, udfTime, false},
 }

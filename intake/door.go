@@ -34,9 +34,11 @@ type Parts struct {
 type Door struct {
 	Parts
 	Keys    *Keys
+	Queue   *Queue
 	budgets *budgets
 	rooms   [classes]chan struct{} // one element per request under way
 	waiting [classes]atomic.Int64  // requests that wait for budget or room
+	leaves  [classes]func()
 	buffers sync.Pool
 }
 
@@ -48,9 +50,11 @@ func New(p Parts) *Door {
 	p.Limits = p.Limits.withDefaults()
 	d := &Door{Parts: p}
 	d.Keys = newKeys(p.Limits.Keys, p.Limits.KeyLife, p.Clock)
+	d.Queue = newQueue(p.Limits.Queue)
 	d.budgets = newBudgets(p.Limits.Budget, p.Limits.Accounts)
 	for c := range classes {
-		d.rooms[c] = make(chan struct{}, p.Limits.InFlight[c])
+		room := make(chan struct{}, p.Limits.InFlight[c])
+		d.rooms[c], d.leaves[c] = room, func() { <-room }
 	}
 	d.buffers.New = func() any { b := make([]byte, 0, 512); return &b }
 	return d
@@ -67,17 +71,17 @@ func (d *Door) InFlight(c Class) int { return len(d.rooms[c]) }
 // Waiting is the number of requests of a class that wait for budget or room.
 func (d *Door) Waiting(c Class) int { return int(d.waiting[c].Load()) }
 
-// Query makes room for a question that is answered from views; release must be called when it is answered. A
-// question never waits: it is let in or refused with a BusyError.
-func (d *Door) Query(id trade.AccountID) (release func(), err error) {
-	if wait, ok := d.budgets.take(id, Query, d.Clock(), 0); !ok {
-		return nil, &BusyError{Class: Query, Short: NoBudget, After: atLeast(wait)}
+// Query makes room for a question, of class Query or Quote, that is answered from views; release must be called when
+// it is answered. It does not wait here: it is let in or refused with a BusyError.
+func (d *Door) Query(id trade.AccountID, c Class) (release func(), err error) {
+	if wait, ok := d.budgets.take(id, c, d.Clock(), 0); !ok {
+		return nil, &BusyError{Class: c, Short: NoBudget, After: atLeast(wait)}
 	}
 	select {
-	case d.rooms[Query] <- struct{}{}:
-		return func() { <-d.rooms[Query] }, nil
+	case d.rooms[c] <- struct{}{}:
+		return d.leaves[c], nil
 	default:
-		return nil, &BusyError{Class: Query, Short: NoRoom, After: time.Second}
+		return nil, &BusyError{Class: c, Short: NoRoom, After: time.Second}
 	}
 }
 
@@ -157,7 +161,7 @@ const retryEvery = 5 * time.Millisecond
 func (d *Door) submit(
 	ctx context.Context, account trade.AccountID, class Class, c *trade.Command, deadline time.Time,
 ) (trade.Answer, error) {
-	leave := func() { <-d.rooms[class] }
+	leave := d.leaves[class]
 	log := d.Log(account)
 	if log == nil {
 		leave()

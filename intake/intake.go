@@ -1,10 +1,12 @@
 // Package intake is the one door: every command of an investor, from whatever protocol, enters here.
 //
-// It checks, in this order: may the principal give this command, for this account; has the account budget left; is
-// there room in the class (cancel > order > the rest; queries have room of their own and never wait behind orders);
-// then it encodes the command, hands it to the log of the account's shard, and waits for the answer of the books.
+// In front of all work that clients ask for stands a queue (Queue): the class of a request follows from its route
+// before a body is read, a higher class goes first, and how many are worked on at once adapts to how long they take.
+// Behind it a command is checked, in this order: may the principal give it, for this account; has the account budget
+// left; is there room in the class; then it is encoded, handed to the log of the account's shard, and waits for the
+// answer of the books.
 // Units: those of core/trade. Invariants: everything that waits is counted, bounded and has a longest wait; full is
-// refused at once, or after at most Limits.Smooth for an order, with a time to come back; a command that was handed
+// refused at once, or after a wait that the class's limits bound, with a time to come back; a command that was handed
 // to the log is either answered by the books or its outcome is said to be unknown (ErrUnknown), never guessed. It
 // decides nothing about an order: the ladder of the books does, and its refusal is a value (trade.Answer.Reason).
 //
@@ -19,28 +21,28 @@ import (
 	"evenkeel/core/trade"
 )
 
-// Class is the kind of work that a request is; each has its own room and budget.
+// Class is the kind of work that a request is, as its route says before a body is read. Each has a line of its own in
+// the queue, and a budget.
 type Class uint8
 
-// Classes. When the house is full, queries are refused first and cancels last.
+// Classes, the last refused first. The zero class is the lowest.
 const (
-	Query  Class = iota // answered from views
-	Manage              // settings, keys, sessions, cash
+	Heavy  Class = iota // logins, passwords, statements: work for the few workers that are kept for it
+	Manage              // settings, keys, sessions, cash, and everything else
+	Quote               // market data
+	Query               // questions about an account, answered from views
 	Order               // new orders and replacements
 	Cancel
+	Inside // the house itself: how it is, and who operates it
 	classes
 )
 
+// Classes are all classes, the first refused last.
+func Classes() []Class { return []Class{Inside, Cancel, Order, Query, Quote, Manage, Heavy} }
+
 func (c Class) String() string {
-	switch c {
-	case Query:
-		return "query"
-	case Manage:
-		return "manage"
-	case Order:
-		return "order"
-	case Cancel:
-		return "cancel"
+	if c < classes {
+		return [classes]string{"heavy", "manage", "quote", "query", "order", "cancel", "inside"}[c]
 	}
 	return "unknown"
 }
@@ -53,12 +55,14 @@ type Rate struct {
 
 // Limits of the door. Zero members mean the default.
 type Limits struct {
-	// Budget of one account by class: Query 50/s, 200 at once; Manage 5/s, 30; Order 50/s, 100; Cancel 200/s, 400. An
-	// account that trades by programme is told to stay under 300 orders and cancels a second by the rules anyway.
+	// Budget of one account by class: Query and Quote 50/s, 200 at once; Manage and Heavy 5/s, 30; Order 50/s, 100;
+	// Cancel 200/s, 400. An account that trades by programme is told to stay under 300 orders and cancels a second by
+	// the rules anyway.
 	Budget [classes]Rate
-	// InFlight bounds the requests of a class that are being worked on, over all accounts: Query 4,096, Manage 512,
-	// Order 8,192, Cancel 16,384.
+	// InFlight bounds the requests of a class that are being worked on, over all accounts and whoever brings them:
+	// Query and Quote 4,096, Manage and Heavy 512, Order 8,192, Cancel 16,384. The queue's limits are far below.
 	InFlight [classes]int
+	Queue    QueueLimits   // the line in front of the work, and how much is worked on at once
 	Smooth   time.Duration // 1 s: the longest that an order or cancel waits for budget or room instead of being refused
 	Answer   time.Duration // 10 s: the longest that a command waits for its answer
 	Accounts int           // 131,072: accounts whose budget is remembered; a forgotten one starts anew
@@ -67,14 +71,16 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	rates := [classes]Rate{Query: {50, 200}, Manage: {5, 30}, Order: {50, 100}, Cancel: {200, 400}}
-	flight := [classes]int{Query: 4096, Manage: 512, Order: 8192, Cancel: 16384}
+	rates := [classes]Rate{Query: {50, 200}, Quote: {50, 200}, Manage: {5, 30}, Heavy: {5, 30}, Order: {50, 100},
+		Cancel: {200, 400}, Inside: {50, 200}}
+	flight := [classes]int{Query: 4096, Quote: 4096, Manage: 512, Heavy: 512, Order: 8192, Cancel: 16384, Inside: 64}
 	for c := range classes {
 		if l.Budget[c].PerSecond <= 0 || l.Budget[c].Burst <= 0 {
 			l.Budget[c] = rates[c]
 		}
 		set(&l.InFlight[c], flight[c])
 	}
+	l.Queue = l.Queue.withDefaults()
 	set(&l.Smooth, time.Second)
 	set(&l.Answer, 10*time.Second)
 	set(&l.Accounts, 131_072)

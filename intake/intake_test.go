@@ -214,12 +214,12 @@ func TestRooms(t *testing.T) {
 		if d.InFlight(Order) != 2 || d.Waiting(Order) != 2 { // one of five was refused at once
 			t.Errorf("%d in flight, %d waiting", d.InFlight(Order), d.Waiting(Order))
 		}
-		release, err := d.Query(1)
+		release, err := d.Query(1, Query)
 		if err != nil {
 			t.Errorf("a query waits behind orders: %v", err)
 		}
 		var busy *BusyError
-		if _, err := d.Query(1); !errors.As(err, &busy) || busy.Class != Query {
+		if _, err := d.Query(1, Query); !errors.As(err, &busy) || busy.Class != Query {
 			t.Errorf("%v", err)
 		}
 		release()
@@ -310,7 +310,7 @@ func TestOutcomes(t *testing.T) {
 
 // The budgets of accounts that are quiet, and of too many, are forgotten.
 func TestBudgetsAreBounded(t *testing.T) {
-	b := newBudgets([classes]Rate{{1, 1}, {1, 1}, {1, 1}, {1, 1}}, 640)
+	b := newBudgets([classes]Rate{Order: {1, 1}}, 640)
 	for i := range 10_000 {
 		b.take(trade.AccountID(i), Order, time.Unix(int64(i), 0), 0)
 	}

@@ -84,6 +84,7 @@ type Config struct {
 	Rules   string // rule file; "": the embedded one
 	Demo    bool   // demo accounts, deposits by the investor himself
 	DemoN   int    // how many demo accounts
+	NoQueue bool   // all requests are taken at once: only to measure what the queue is for
 	Version string
 	Log     *slog.Logger
 	Say     func(format string, args ...any) // progress for people; may be nil
@@ -223,6 +224,7 @@ func (n *Node) openDoor(_, _ context.Context) error {
 			o, _ := n.dayOf(a).Order(a, id)
 			return o.Security
 		},
+		Limits: intake.Limits{Queue: intake.QueueLimits{Off: n.config.NoQueue, Pressure: intake.Pressure()}},
 	})
 	return nil
 }
