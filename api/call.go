@@ -182,8 +182,8 @@ func (c *call) leave() {
 	}
 }
 
-// admit checks who asks, and waits for a turn. What will be refused whoever asks is refused first; the body comes last,
-// so that whether the client is still there is known while it waits.
+// admit checks who asks, and waits for a turn. What will be refused whoever asks is refused first; the body comes
+// last, so that whether the client is still there is known while it waits.
 func (s *Server) admit(c *call) error {
 	if s.refusing.Load() && !c.route.probes() {
 		f := say(draining)

@@ -14,6 +14,7 @@ import (
 
 	"evenkeel/core/trade"
 	"evenkeel/feed"
+	"evenkeel/intake"
 )
 
 // The screen has one WebSocket for everything that it shows. What is old news there is never sent: of a security only
@@ -150,7 +151,7 @@ func (v *screenSession) take(ctx context.Context, m *screenMessage) error {
 	default:
 		return v.refuse(ctx, m.Op, say(badField, "op", "must be subscribe, unsubscribe, events or ping"))
 	}
-	release, err := v.s.Door.Query(v.c.who.Account)
+	release, err := v.s.Door.Query(v.c.who.Account, intake.Query)
 	if err != nil {
 		return v.refuse(ctx, m.Op, err)
 	}

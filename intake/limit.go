@@ -21,7 +21,7 @@ const forget = 0.0005
 type tune struct {
 	floor, ceiling int
 	quick          time.Duration // what takes less than this was not slow, whatever is usual
-	grow, shrink   float64       // the share of the limit that waits inside: below grow it is raised, above shrink lowered
+	grow, shrink   float64       // the share that waits inside: below grow the limit is raised, above shrink lowered
 }
 
 // Windows of the limit: it is looked at when so many requests have ended and so much time has passed.

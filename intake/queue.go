@@ -26,9 +26,9 @@ type QueueLimits struct {
 	// Views bounds questions, and changes of settings, under way: 4 for each processor, to 512. A tenth, one at the
 	// least, is kept for each of the three classes.
 	ViewsFloor, ViewsCeiling int
-	Heavy                    int           // max(1, GOMAXPROCS-1), and as many that read or write: heavy requests under way
+	Heavy                    int           // twice max(1, GOMAXPROCS-1): heavy requests under way
 	Inside                   int           // 64: requests about the house itself under way
-	Pressed                  time.Duration // 3 ms: when a runnable goroutine waits so long for a processor, fewer are let in
+	Pressed                  time.Duration // 3 ms: when goroutines wait so long for a processor, fewer are let in
 	// Pressure returns how long runnable goroutines have waited for a processor lately; nil: not asked.
 	Pressure func() time.Duration
 }
