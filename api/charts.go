@@ -323,8 +323,8 @@ func getSearch(s *Server, c *call) (int, any, error) {
 
 // chartRoutes are the charts and the search.
 var chartRoutes = []route{
-	{"GET /api/v1/minutes/{symbol}", reader, intake.Query, getMinutes, false},
-	{"GET /api/v1/candles/{symbol}", reader, intake.Query, getCandles, false},
-	{"GET /api/v1/ticks/{symbol}", reader, intake.Query, getTicks, false},
-	{"GET /api/v1/search", reader, intake.Query, getSearch, false},
+	{"GET /api/v1/minutes/{symbol}", reader, intake.Quote, getMinutes, false},
+	{"GET /api/v1/candles/{symbol}", reader, intake.Quote, getCandles, false},
+	{"GET /api/v1/ticks/{symbol}", reader, intake.Quote, getTicks, false},
+	{"GET /api/v1/search", reader, intake.Quote, getSearch, false},
 }
