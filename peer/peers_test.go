@@ -340,7 +340,7 @@ func TestRestart(t *testing.T) {
 	address := members[2].address
 	_ = members[2].Close()
 	members[1].Send(1, []*raftpb.Message{message(1, 2, 1, 10)}) // makes the loss of it reported
-	eventually(t, "the loss", func() bool { return !members[1].connected(2) })
+	eventually(t, "the loss of every lane", func() bool { s := members[1].of(2); return !s.Messages && !s.Calls })
 	members[1].Send(1, []*raftpb.Message{message(1, 2, 2, 10)})
 	if members[1].missed(2) == 0 {
 		t.Error("a message to a node that is gone was not reported")
