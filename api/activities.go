@@ -213,7 +213,7 @@ func (s *Server) events(c *call, f records.EventFilter) ([]trade.Event, error) {
 		return rows, err
 	}
 	if err != nil {
-		old, err := s.History.Events(c.r.Context(), id, f)
+		old, err := s.past(c).Events(c.r.Context(), id, f)
 		if err != nil {
 			return nil, historyFault(err)
 		}
@@ -229,7 +229,7 @@ func (s *Server) events(c *call, f records.EventFilter) ([]trade.Event, error) {
 		return rows, nil
 	}
 	f.Limit -= len(rows)
-	old, err := s.History.Events(c.r.Context(), id, f)
+	old, err := s.past(c).Events(c.r.Context(), id, f)
 	if err != nil {
 		s.Log.Warn("older events are left out", "request", c.id, "error", err)
 		c.w.Header().Set("X-History", "unavailable")

@@ -36,6 +36,7 @@ type call struct {
 	hidden  bool          // the views lack what this very request has done
 	usual   *intake.Usual // what such requests take
 	turn    intake.Turn   // to be worked on; its end lets the next in
+	heavy   bool          // the turn is one of the few for heavy questions
 	release func()        // gives the room for questions back; nil: none was taken
 }
 

@@ -22,7 +22,7 @@ var (
 	queueTurns       = doorMeasure("queue_turns_total", "Requests that were worked on: straight, or after they waited.",
 		"after")
 	queueRefused = doorMeasure("queue_refused_total",
-		"Requests that were not worked on: pushed_out of a full queue, outwaited, or gone with their caller.", "reason")
+		"Requests that were not worked on: pushed_out of a full queue, outwaited, foreseen to be, or gone with their caller.", "reason")
 	queueWaits = doorMeasure("queue_wait_seconds_total", "How long those that were worked on had waited, together.")
 )
 
@@ -54,6 +54,7 @@ func (m doorMeasures) Collect(to chan<- prometheus.Metric) {
 		count(queueTurns, float64(s.Waited), "wait")
 		count(queueRefused, float64(s.PushedOut), "pushed_out")
 		count(queueRefused, float64(s.Outwaited), "outwaited")
+		count(queueRefused, float64(s.Foreseen), "foreseen")
 		count(queueRefused, float64(s.Gone), "gone")
 		count(queueWaits, s.Wait.Seconds())
 	}

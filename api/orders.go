@@ -193,7 +193,7 @@ func (s *Server) findOrder(c *call, id trade.OrderID) (trade.Order, error) {
 		return o, nil
 	}
 	if s.older(c) {
-		o, ok, err := s.History.Order(c.r.Context(), c.who.Account, id)
+		o, ok, err := s.past(c).Order(c.r.Context(), c.who.Account, id)
 		if err != nil {
 			return trade.Order{}, historyFault(err)
 		}
@@ -220,6 +220,9 @@ func (s *Server) older(c *call) bool {
 }
 
 func historyFault(err error) *fault {
+	if busy := (*intake.BusyError)(nil); errors.As(err, &busy) {
+		return busyFault(busy)
+	}
 	f := say(historyDown)
 	f.After, f.cause = 10*time.Second, err
 	return f
@@ -252,7 +255,7 @@ func getOrderByClientID(s *Server, c *call) (int, any, error) {
 	o, ok := s.Day(c.who.Account).OrderByClientID(c.who.Account, client)
 	if !ok && s.older(c) {
 		var err error
-		if o, ok, err = s.History.OrderByClientID(c.r.Context(), c.who.Account, client); err != nil {
+		if o, ok, err = s.past(c).OrderByClientID(c.r.Context(), c.who.Account, client); err != nil {
 			return 0, nil, historyFault(err)
 		}
 	}
@@ -333,7 +336,7 @@ func (s *Server) orderRows(c *call, f *records.OrderFilter) ([]trade.Order, erro
 		return rows, nil
 	}
 	if f.Direction == records.OldestFirst {
-		old, err := s.History.Orders(c.r.Context(), c.who.Account, *f)
+		old, err := s.past(c).Orders(c.r.Context(), c.who.Account, *f)
 		if err != nil {
 			return nil, historyFault(err)
 		}
@@ -342,7 +345,7 @@ func (s *Server) orderRows(c *call, f *records.OrderFilter) ([]trade.Order, erro
 	if len(rows) >= f.Limit {
 		return rows, nil
 	}
-	old, err := s.History.Orders(c.r.Context(), c.who.Account, *f)
+	old, err := s.past(c).Orders(c.r.Context(), c.who.Account, *f)
 	if err != nil {
 		s.Log.Warn("older orders are left out", "request", c.id, "error", err)
 		c.w.Header().Set("X-History", "unavailable")

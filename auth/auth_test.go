@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"evenkeel/core/trade"
@@ -220,6 +221,41 @@ func TestStorm(t *testing.T) {
 	if _, err := p.Check(t.Context(), "", "password"); err != nil {
 		t.Errorf("after the storm: %v", err)
 	}
+}
+
+// A login that would wait too long is told so at once, and one that did wait too long then.
+func TestStormIsBoundedByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPasswords(Limits{AtOnce: 1}, cheap, nil)
+		release, err := p.turn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		waited := map[time.Duration]int{}
+		for range 256 {
+			all.Go(func() {
+				began := time.Now()
+				_, err := p.turn(t.Context())
+				var later *LaterError
+				if !errors.As(err, &later) || later.After < time.Second {
+					t.Errorf("%v", err)
+				}
+				mu.Lock()
+				waited[time.Since(began)]++
+				mu.Unlock()
+			})
+		}
+		all.Wait() // the one who has the place never gives it back
+		if n := waited[p.limits.Longest]; n != 37 || waited[0] != 256-n {
+			t.Errorf("%v", waited)
+		}
+		release()
+		if p.Waiting() != 0 {
+			t.Errorf("%d are still waiting", p.Waiting())
+		}
+	})
 }
 
 // The table of failures is bounded.

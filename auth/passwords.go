@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"evenkeel/core/trade"
@@ -15,8 +16,10 @@ import (
 type Limits struct {
 	AtOnce  int // max(1, GOMAXPROCS-1): hashes computed at the same time
 	Waiting int // 256: logins that wait for their turn; one more is refused at once
-	// HashTime is the guess of what one hash takes, from which the time to come back is made: 40 ms.
-	HashTime time.Duration
+	// Longest is how long a login may wait for its turn, 1.5 s: who would wait longer, as far as can be foreseen, is
+	// refused at once, and who did is refused then.
+	Longest  time.Duration
+	HashTime time.Duration // 40 ms: the guess of what one hash takes, until some were computed
 	Logins   int           // 65,536: login names whose failures are remembered
 	Free     int           // 5: failures in a row before the first pause
 	Pause    time.Duration // 1 s: the first pause, doubled with every further failure
@@ -26,6 +29,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	set(&l.AtOnce, max(1, runtime.GOMAXPROCS(0)-1))
 	set(&l.Waiting, 256)
+	set(&l.Longest, 1500*time.Millisecond)
 	set(&l.HashTime, 40*time.Millisecond)
 	set(&l.Logins, 65_536)
 	set(&l.Free, 5)
@@ -47,7 +51,9 @@ type Passwords struct {
 	clock      func() time.Time
 	decoy      string // checked for an unknown login, so that it costs the same
 	turns      chan struct{}
+	lining     sync.Mutex // who comes to the line
 	waiting    chan struct{}
+	took       atomic.Int64 // ns: a sliding mean of what one hash takes
 
 	mu     sync.Mutex
 	seed   maphash.Seed
@@ -68,32 +74,61 @@ func NewPasswords(l Limits, p Parameters, clock func() time.Time) *Passwords {
 		clock = time.Now
 	}
 	l = l.withDefaults()
-	return &Passwords{
+	made := &Passwords{
 		limits: l, parameters: p, clock: clock,
 		decoy:   Hash{Parameters: p, Salt: random(saltBytes), Key: random(32)}.String(),
 		turns:   make(chan struct{}, l.AtOnce),
 		waiting: make(chan struct{}, l.Waiting+l.AtOnce),
 		seed:    maphash.MakeSeed(), failed: map[uint64]failures{},
 	}
+	made.took.Store(int64(l.HashTime))
+	return made
 }
 
-// turn waits for one of the few places where a hash is computed; release must be called. A full queue is refused at
-// once with a LaterError.
+// turn waits for one of the few places where a hash is computed; release must be called. Who would wait too long is
+// refused at once with a LaterError, since a time to come back that is told now is worth more than a login that comes
+// when nobody looks any more.
 func (p *Passwords) turn(ctx context.Context) (release func(), err error) {
-	select {
-	case p.waiting <- struct{}{}:
-	default:
-		after := time.Duration(p.limits.Waiting/p.limits.AtOnce+1) * p.limits.HashTime
-		return nil, &LaterError{After: max(time.Second, after.Round(time.Second)), Cause: ErrTooManyLogins}
+	later, ok := p.line()
+	if !ok {
+		return nil, later
 	}
+	timer := time.NewTimer(p.limits.Longest)
+	defer timer.Stop()
 	select {
 	case p.turns <- struct{}{}:
-		return func() { <-p.turns; <-p.waiting }, nil
+		began := time.Now()
+		return func() {
+			p.took.Add((int64(time.Since(began)) - p.took.Load()) / slide)
+			<-p.turns
+			<-p.waiting
+		}, nil
+	case <-timer.C:
+		<-p.waiting
+		return nil, later
 	case <-ctx.Done():
 		<-p.waiting
 		return nil, ctx.Err()
 	}
 }
+
+// line takes a place in the line, when the wait for the turn will not be too long; later says when to come back if it
+// is.
+func (p *Passwords) line() (later *LaterError, ok bool) {
+	p.lining.Lock()
+	defer p.lining.Unlock()
+	ahead := time.Duration(max(0, len(p.waiting)+1-p.limits.AtOnce))
+	wait := ahead * time.Duration(p.took.Load()) / time.Duration(p.limits.AtOnce)
+	later = &LaterError{After: max(time.Second, wait.Round(time.Second)), Cause: ErrTooManyLogins}
+	if wait > p.limits.Longest || len(p.waiting) == cap(p.waiting) {
+		return later, false
+	}
+	p.waiting <- struct{}{}
+	return later, true
+}
+
+// slide is over how many hashes the mean of what one takes slides.
+const slide = 8
 
 // Waiting is the number of hashes being computed or waited for.
 func (p *Passwords) Waiting() int { return len(p.waiting) }

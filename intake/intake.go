@@ -27,7 +27,8 @@ type Class uint8
 
 // Classes, the last refused first. The zero class is the lowest.
 const (
-	Heavy  Class = iota // logins, passwords, statements: work for the few workers that are kept for it
+	Heavy  Class = iota // logins and passwords: work for the few workers that are kept for it
+	Report              // statements, and what is older than the memory: also for those workers
 	Manage              // settings, keys, sessions, cash, and everything else
 	Quote               // market data
 	Query               // questions about an account, answered from views
@@ -38,11 +39,11 @@ const (
 )
 
 // Classes are all classes, the first refused last.
-func Classes() []Class { return []Class{Inside, Cancel, Order, Query, Quote, Manage, Heavy} }
+func Classes() []Class { return []Class{Inside, Cancel, Order, Query, Quote, Manage, Report, Heavy} }
 
 func (c Class) String() string {
 	if c < classes {
-		return [classes]string{"heavy", "manage", "quote", "query", "order", "cancel", "inside"}[c]
+		return [classes]string{"heavy", "report", "manage", "quote", "query", "order", "cancel", "inside"}[c]
 	}
 	return "unknown"
 }
@@ -55,12 +56,12 @@ type Rate struct {
 
 // Limits of the door. Zero members mean the default.
 type Limits struct {
-	// Budget of one account by class: Query and Quote 50/s, 200 at once; Manage and Heavy 5/s, 30; Order 50/s, 100;
+	// Budget of one account by class: Query and Quote 50/s, 200 at once; Manage, Report and Heavy 5/s, 30; Order 50/s, 100;
 	// Cancel 200/s, 400. An account that trades by programme is told to stay under 300 orders and cancels a second by
 	// the rules anyway.
 	Budget [classes]Rate
 	// InFlight bounds the requests of a class that are being worked on, over all accounts and whoever brings them:
-	// Query and Quote 4,096, Manage and Heavy 512, Order 8,192, Cancel 16,384. The queue's limits are far below.
+	// Query and Quote 4,096, Manage, Report and Heavy 512, Order 8,192, Cancel 16,384. The queue's limits are far below.
 	InFlight [classes]int
 	Queue    QueueLimits   // the line in front of the work, and how much is worked on at once
 	Smooth   time.Duration // 1 s: the longest that an order or cancel waits for budget or room instead of being refused
@@ -71,9 +72,10 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	rates := [classes]Rate{Query: {50, 200}, Quote: {50, 200}, Manage: {5, 30}, Heavy: {5, 30}, Order: {50, 100},
-		Cancel: {200, 400}, Inside: {50, 200}}
-	flight := [classes]int{Query: 4096, Quote: 4096, Manage: 512, Heavy: 512, Order: 8192, Cancel: 16384, Inside: 64}
+	rates := [classes]Rate{Query: {50, 200}, Quote: {50, 200}, Manage: {5, 30}, Report: {5, 30}, Heavy: {5, 30},
+		Order: {50, 100}, Cancel: {200, 400}, Inside: {50, 200}}
+	flight := [classes]int{Query: 4096, Quote: 4096, Manage: 512, Report: 512, Heavy: 512, Order: 8192,
+		Cancel: 16384, Inside: 64}
 	for c := range classes {
 		if l.Budget[c].PerSecond <= 0 || l.Budget[c].Burst <= 0 {
 			l.Budget[c] = rates[c]

@@ -26,7 +26,7 @@ type QueueLimits struct {
 	// Views bounds questions, and changes of settings, under way: 4 for each processor, to 512. A tenth, one at the
 	// least, is kept for each of the three classes.
 	ViewsFloor, ViewsCeiling int
-	Heavy                    int           // twice max(1, GOMAXPROCS-1): heavy requests under way
+	Heavy                    int           // max(1, GOMAXPROCS-1): heavy requests under way, so that a processor is left
 	Inside                   int           // 64: requests about the house itself under way
 	Pressed                  time.Duration // 3 ms: when goroutines wait so long for a processor, fewer are let in
 	// Pressure returns how long runnable goroutines have waited for a processor lately; nil: not asked.
@@ -40,13 +40,13 @@ func (l QueueLimits) withDefaults() QueueLimits {
 	set(&l.CommandsCeiling, max(8192, l.CommandsFloor))
 	set(&l.ViewsFloor, 4*processors)
 	set(&l.ViewsCeiling, max(512, l.ViewsFloor))
-	set(&l.Heavy, 2*max(1, processors-1))
+	set(&l.Heavy, max(1, processors-1))
 	set(&l.Inside, 64)
 	set(&l.Pressed, 3*time.Millisecond)
 	const ms = time.Millisecond
 	patience := [classes]Patience{Inside: {1000 * ms, 1000 * ms}, Cancel: {400 * ms, 25 * ms}, Order: {400 * ms, 50 * ms},
 		Query: {1000 * ms, 1000 * ms}, Quote: {1000 * ms, 1000 * ms}, Manage: {2000 * ms, 2000 * ms},
-		Heavy: {5000 * ms, 2000 * ms}}
+		Report: {1500 * ms, 1500 * ms}, Heavy: {1500 * ms, 1500 * ms}}
 	for c := range classes {
 		set(&l.Patience[c].Burst, patience[c].Burst)
 		set(&l.Patience[c].Standing, patience[c].Standing)
@@ -65,7 +65,7 @@ const (
 	pools
 )
 
-var poolOf = [classes]poolName{Heavy: heavy, Manage: views, Quote: views, Query: views, Order: commands,
+var poolOf = [classes]poolName{Heavy: heavy, Report: heavy, Manage: views, Quote: views, Query: views, Order: commands,
 	Cancel: commands, Inside: inside}
 
 // kept is the part of its pool that is kept for a class while it does not use it, so that no storm of another takes
@@ -77,8 +77,10 @@ const smallest = 4
 
 type pool struct {
 	limit
-	under int // under way
-	of    [classes]int
+	under  int // under way
+	of     [classes]int
+	took   [classes]time.Duration // a sliding mean; of heavy work only
+	lately Class                  // that had the last turn
 }
 
 // place reports whether one more of a class may be worked on.
@@ -105,6 +107,9 @@ func (p *pool) place(c Class) bool {
 // request of the lowest class makes room. Orders and cancels go in the order in which they came; questions newest
 // first, since the oldest asker has gone already or will have soon. Inside a class accounts take turns.
 //
+// Heavy work is slow and its workers few, so how long a newcomer would wait is known: who would wait longer than the
+// patience is refused at once. Its classes take turns, since neither may starve the other.
+//
 // A request costs no timer and no goroutine here, and no allocation but the first time.
 type Queue struct {
 	limits QueueLimits
@@ -126,6 +131,7 @@ type QueueCounts struct {
 	Waited    uint64        // worked on after a wait
 	PushedOut uint64        // refused: the queue was full
 	Outwaited uint64        // refused: its wait was over
+	Foreseen  uint64        // refused at once: its wait would have been too long
 	Gone      uint64        // dropped: the caller has gone
 	Wait      time.Duration // all waits of those that were worked on together
 }
@@ -141,7 +147,7 @@ type QueueStatus struct {
 func newQueue(l QueueLimits) *Queue {
 	q := &Queue{limits: l, start: time.Now()}
 	for c := range classes {
-		q.lines[c] = line{newestFirst: c < Order, askers: map[uint64]*asker{}}
+		q.lines[c] = line{newestFirst: c < Order && poolOf[c] != heavy, askers: map[uint64]*asker{}}
 	}
 	q.pools[commands].limit = newLimit(tune{l.CommandsFloor, l.CommandsCeiling, 10 * time.Millisecond, .5, .75})
 	q.pools[views].limit = newLimit(tune{l.ViewsFloor, l.ViewsCeiling, time.Millisecond, .2, .4})
@@ -174,10 +180,17 @@ func (q *Queue) Enter(ctx context.Context, c Class, key uint64, usual *Usual) (T
 	if q.next(poolOf[c], c) && p.place(c) {
 		p.under++
 		p.of[c]++
+		p.lately = c
 		q.counts[c].Straight++
 		q.rates[c].count(now, 1, 0)
 		q.mu.Unlock()
 		return turn, nil
+	}
+	if poolOf[c] == heavy && q.foreseen(c) > q.limits.Patience[c].Standing {
+		q.counts[c].Foreseen++
+		err := q.refuse(c, now)
+		q.mu.Unlock()
+		return Turn{}, err
 	}
 	if q.waiting >= q.limits.Waiting && !q.makeRoom(c, now) {
 		q.counts[c].PushedOut++
@@ -264,6 +277,9 @@ func (t *Turn) End() {
 
 func (q *Queue) end(t Turn, now time.Duration, counts bool) {
 	p := &q.pools[poolOf[t.class]]
+	if counts && p == &q.pools[heavy] {
+		p.took[t.class] += (now - t.began - p.took[t.class]) / slide
+	}
 	if counts && t.usual != nil {
 		p.sample(t.usual, now-t.began, p.under)
 		if p.ripe(now) {
@@ -299,27 +315,54 @@ func (q *Queue) next(name poolName, c Class) bool {
 // dispatch hands the pool's free places out, to the highest class first.
 func (q *Queue) dispatch(name poolName, now time.Duration) {
 	p := &q.pools[name]
-	for c := int(classes) - 1; c >= 0; c-- {
-		class := Class(c)
-		if poolOf[class] != name {
+	for class, ok := q.whose(name); ok; class, ok = q.whose(name) {
+		e := q.lines[class].take()
+		q.waiting--
+		if e.ctx.Err() != nil { // its own goroutine will notice, and finds it out of the line
+			q.counts[class].Gone++
+			q.tell(e, gone)
 			continue
 		}
-		for q.lines[class].all.size > 0 && p.place(class) {
-			e := q.lines[class].take()
-			q.waiting--
-			if e.ctx.Err() != nil { // its own goroutine will notice, and finds it out of the line
-				q.counts[class].Gone++
-				q.tell(e, gone)
-				continue
-			}
-			p.under++
-			p.of[class]++
-			q.counts[class].Waited++
-			q.counts[class].Wait += now - e.since
-			q.rates[class].count(now, 1, 0)
-			q.tell(e, granted)
+		p.under++
+		p.of[class]++
+		p.lately = class
+		q.counts[class].Waited++
+		q.counts[class].Wait += now - e.since
+		q.rates[class].count(now, 1, 0)
+		q.tell(e, granted)
+	}
+}
+
+// whose turn it is in a pool: the highest class that waits and has a place, of heavy work one that did not have the
+// last turn.
+func (q *Queue) whose(name poolName) (class Class, ok bool) {
+	p := &q.pools[name]
+	for c := int(classes) - 1; c >= 0; c-- {
+		other := Class(c)
+		if poolOf[other] != name || q.lines[other].all.size == 0 || !p.place(other) {
+			continue
+		}
+		if name != heavy || other != p.lately {
+			return other, true
+		}
+		class, ok = other, true
+	}
+	return class, ok
+}
+
+// slide is over how many requests the mean of what heavy work takes slides.
+const slide = 8
+
+// foreseen is how long a newcomer of a heavy class would wait, from what its work took lately.
+func (q *Queue) foreseen(c Class) time.Duration {
+	p := &q.pools[poolOf[c]]
+	each := p.took[c]
+	for other := range classes {
+		if other != c && poolOf[other] == poolOf[c] && q.lines[other].all.size > 0 {
+			each += p.took[other] // they take turns
 		}
 	}
+	return each * time.Duration(q.lines[c].all.size+1) / time.Duration(p.size())
 }
 
 // makeRoom refuses the oldest of the lowest class that waits, if that is not above c.
@@ -396,8 +439,8 @@ func (q *Queue) Status(c Class) QueueStatus {
 }
 
 // longestAfter is the longest time after which a refused request of a class is told to come back.
-var longestAfter = [classes]time.Duration{Heavy: 30 * time.Second, Manage: 15 * time.Second, Quote: 15 * time.Second,
-	Query: 15 * time.Second, Order: 4 * time.Second, Cancel: time.Second, Inside: time.Second}
+var longestAfter = [classes]time.Duration{Heavy: 30 * time.Second, Report: 30 * time.Second,
+	Manage: 15 * time.Second, Quote: 15 * time.Second, Query: 15 * time.Second, Order: 4 * time.Second, Cancel: time.Second, Inside: time.Second}
 
 // refuse says when to come back: after a second, and a random time over which all that are being refused now come back
 // no faster than twice as slowly as they are answered.

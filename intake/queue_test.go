@@ -98,6 +98,9 @@ func TestQueueOrder(t *testing.T) {
 			[]guest{{"o1", Order, 1}, {"o2", Order, 1}, {"o3", Order, 1}}, 0, []string{"-o1", "o2", "o3"}},
 		{"patience ends, of orders before that of questions", 9, []Class{Order, Query},
 			[]guest{{"o", Order, 1}, {"q", Query, 1}}, 450 * time.Millisecond, []string{"-o", "q"}},
+		{"logins go as they came, and take turns with reports", 9, []Class{Heavy},
+			[]guest{{"h1", Heavy, 1}, {"h2", Heavy, 2}, {"h3", Heavy, 3}, {"r1", Report, 1}, {"r2", Report, 2}}, 0,
+			[]string{"r1", "h1", "r2", "h2", "h3"}},
 		{"a question is let in while orders wait: they share nothing", 9, []Class{Order},
 			[]guest{{"o", Order, 1}, {"q", Query, 1}}, 0, []string{"q", "o"}},
 	} {
