@@ -46,7 +46,9 @@ func (p past) Order(ctx context.Context, id trade.AccountID, order trade.OrderID
 	return p.server.History.Order(ctx, id, order)
 }
 
-func (p past) OrderByClientID(ctx context.Context, id trade.AccountID, client string) (o trade.Order, ok bool, err error) {
+func (p past) OrderByClientID(
+	ctx context.Context, id trade.AccountID, client string,
+) (o trade.Order, ok bool, err error) {
 	if err := p.turn(ctx); err != nil {
 		return o, false, err
 	}

@@ -56,9 +56,9 @@ type Rate struct {
 
 // Limits of the door. Zero members mean the default.
 type Limits struct {
-	// Budget of one account by class: Query and Quote 50/s, 200 at once; Manage, Report and Heavy 5/s, 30; Order 50/s, 100;
-	// Cancel 200/s, 400. An account that trades by programme is told to stay under 300 orders and cancels a second by
-	// the rules anyway.
+	// Budget of one account by class: Query and Quote 50/s, 200 at once; Manage, Report and Heavy 5/s, 30; Order
+	// 50/s, 100; Cancel 200/s, 400. An account that trades by programme is told to stay under 300 orders and cancels a
+	// second by the rules anyway.
 	Budget [classes]Rate
 	// InFlight bounds the requests of a class that are being worked on, over all accounts and whoever brings them:
 	// Query and Quote 4,096, Manage, Report and Heavy 512, Order 8,192, Cancel 16,384. The queue's limits are far below.

@@ -440,7 +440,8 @@ func (q *Queue) Status(c Class) QueueStatus {
 
 // longestAfter is the longest time after which a refused request of a class is told to come back.
 var longestAfter = [classes]time.Duration{Heavy: 30 * time.Second, Report: 30 * time.Second,
-	Manage: 15 * time.Second, Quote: 15 * time.Second, Query: 15 * time.Second, Order: 4 * time.Second, Cancel: time.Second, Inside: time.Second}
+	Manage: 15 * time.Second, Quote: 15 * time.Second, Query: 15 * time.Second, Order: 4 * time.Second,
+	Cancel: time.Second, Inside: time.Second}
 
 // refuse says when to come back: after a second, and a random time over which all that are being refused now come back
 // no faster than twice as slowly as they are answered.
