@@ -23,7 +23,7 @@ whether the answers were true. --data names the server's data directory: its dem
 
   evenkeel load --data data --rate 500 --seconds 20
   evenkeel load --data data --mix order=50,cancel=30,query=20 --shape step --rate 5000 --accounts 200
-  evenkeel load --data data --shape day --seconds 120 --out report            load.json there
+  evenkeel load --data data --shape day --seconds 120 --out report            a page and load.json there
   evenkeel load --data data --shape login-storm --mix order=50,quote=45,login=5 --rate 200 --retry polite
   evenkeel load --data data --mix query --rate 100 --ws 200 --sse 50
 
@@ -51,6 +51,7 @@ func runLoad(ctx context.Context, args []string, out io.Writer) error {
 	seconds := f.Float64("seconds", 15, fmt.Sprintf("how long the shape takes, up to %.0f", load.MaxTime.Seconds()))
 	warm := f.Float64("warm", 2, "seconds at the first rate before it, not counted")
 	f.BoolVar(&c.Poisson, "poisson", false, "requests come at random; else evenly")
+	f.IntVar(&c.Drivers, "drivers", 0, fmt.Sprintf("goroutines that send, up to %d (default: one for each processor)", load.MaxDrivers))
 	f.IntVar(&c.Connections, "connections", 512, fmt.Sprintf("at most, up to %d", load.MaxConnections))
 	f.IntVar(&c.Pipeline, "pipeline", 1, "requests under way on one connection when all are in use")
 	f.IntVar(&c.Sources, "sources", 1, "loopback addresses that connections come from")
@@ -61,7 +62,7 @@ func runLoad(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&c.Streams.Quotes, "ws", 0, "readers of quotes over WebSockets")
 	f.IntVar(&c.Streams.Symbols, "ws-symbols", 0, "securities that each asks for, up to 4; 0: all")
 	f.Uint64Var(&c.Seed, "seed", 1, "of what is chosen at random")
-	dir := f.String("out", "", "directory for load.json; default: a table only")
+	dir := f.String("out", "", "directory for load.json and index.html, a page with pictures; default: a table only")
 	quiet := f.Bool("quiet", false, "no line every second")
 	if err := parse(f, args); err != nil {
 		return err
@@ -105,16 +106,21 @@ func tellLoad(result *load.Result, dir string, out io.Writer) error {
 	return err
 }
 
-// writeLoad writes load.json.
+// writeLoad writes load.json and the page.
 func writeLoad(dir string, r *load.Result) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("directory of the report: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "load.json"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	return errors.Join(writeReport(dir, "load.json", r.JSON), writeReport(dir, "index.html", r.Page))
+}
+
+// writeReport writes one file of a report.
+func writeReport(dir, name string, write func(io.Writer) error) error {
+	file, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	return errors.Join(r.JSON(file), file.Close())
+	return errors.Join(write(file), file.Close())
 }
 
 // who finds the server and its accounts.

@@ -318,19 +318,6 @@ func (p *pool) abandon() {
 	}
 }
 
-// underWay counts the requests that have no answer yet.
-func (p *pool) underWay() (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n = len(p.waiting) - p.head
-	for c := range p.all {
-		c.mu.Lock()
-		n += len(c.flight)
-		c.mu.Unlock()
-	}
-	return n
-}
-
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true

@@ -27,11 +27,14 @@ type order struct {
 	inSample bool
 }
 
-// lines are what is traded: what is cheap, with the range in which an order rests. Prices are those of the demo.
-var lines = [...]struct {
+type line struct {
 	symbol      string
 	least, most int // fen
-}{{"600000.SH", 915, 985}, {"000001.SZ", 1045, 1120}, {"601398.SH", 495, 535}, {"000725.SZ", 370, 400}}
+}
+
+// lines are what is traded: what is cheap, with the range in which an order rests. Prices are those of the demo.
+var lines = [...]line{{"600000.SH", 915, 985}, {"000001.SZ", 1045, 1120}, {"601398.SH", 495, 535},
+	{"000725.SZ", 370, 400}}
 
 const (
 	mostLive  = 600 // orders of an account that rest; then it cancels before it places. The books allow 1,000
@@ -337,8 +340,8 @@ const auditWait = 10 * time.Second
 // audit looks for a sample of what was acknowledged, as who has forgotten its id.
 func (r *run) audit(ctx interface{ Err() error }, k *Checks) {
 	w := r.crowd
-	deadline := time.Now().Add(auditWait + time.Duration(len(w.sample))*10*time.Millisecond)
-	br, err := r.pool.plain()
+	deadline := time.Now().Add(w.config.AuditWait + time.Duration(len(w.sample))*10*time.Millisecond)
+	br, err := r.workers[0].pool.plain()
 	if err != nil {
 		k.Unaudited = err.Error()
 		return

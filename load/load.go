@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"time"
 )
 
@@ -35,6 +36,7 @@ const (
 	MaxWaiting     = 500_000 // requests that wait for a connection; one more has failed
 	MaxStreams     = 50_000
 	MaxTries       = 5 // of a request that is tried again
+	MaxDrivers     = 16
 
 	// MaxLate is how late the driver may send 99 of 100 requests: above, what is measured is the driver.
 	MaxLate = 10 * time.Millisecond
@@ -96,12 +98,14 @@ type Config struct {
 	Warm    time.Duration // before it, at its first rate, not counted
 	Poisson bool          // arrivals at random; else evenly
 
+	Drivers     int           // goroutines that send, each its part of the one schedule; 0: one for each processor
 	Connections int           // at most; they are made as they are needed
 	Pipeline    int           // requests under way on one connection, when all are in use
 	Sources     int           // loopback addresses that connections come from
 	Patience    time.Duration // then a request is given up, and its connection with it
 	Retry       Retry
-	Audit       int // orders that are looked for at the end
+	Audit       int           // orders that are looked for at the end
+	AuditWait   time.Duration // how long what was told may take to show; 0: 10 s
 	Streams     Streams
 	Seed        uint64
 	Objectives  [Classes]time.Duration // 0: as the class has it
@@ -124,6 +128,9 @@ func (c *Config) setDefaults() {
 	if c.Connections == 0 {
 		c.Connections = 512
 	}
+	if c.Drivers == 0 {
+		c.Drivers = min(MaxDrivers, runtime.GOMAXPROCS(0), c.Connections)
+	}
 	c.Pipeline, c.Sources = max(1, c.Pipeline), max(1, c.Sources)
 	if c.Patience == 0 {
 		c.Patience = 5 * time.Second
@@ -132,6 +139,9 @@ func (c *Config) setDefaults() {
 		if c.Objectives[class] == 0 {
 			c.Objectives[class] = objectives[class]
 		}
+	}
+	if c.AuditWait == 0 {
+		c.AuditWait = auditWait
 	}
 	if c.Sleep == nil {
 		c.Sleep = sleep
@@ -154,6 +164,7 @@ func (c *Config) check() error {
 		within("rate", c.Rate, 0.1, MaxRate), within("seconds", c.Lasts.Seconds(), 1, MaxTime.Seconds()),
 		within("warm-up seconds", c.Warm.Seconds(), 0, MaxTime.Seconds()),
 		within("connections", float64(c.Connections), 1, MaxConnections),
+		within("drivers", float64(c.Drivers), 1, float64(max(1, min(MaxDrivers, c.Connections)))),
 		within("pipeline", float64(c.Pipeline), 1, MaxPipeline),
 		within("sources", float64(c.Sources), 1, MaxSources),
 		within("streams", float64(c.Streams.Events+c.Streams.Quotes), 0, MaxStreams),

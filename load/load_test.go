@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // Every shape is due as often as its curve says, in order, and within its time.
@@ -64,7 +66,7 @@ func TestLateness(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &run{config: c, began: time.Now(), crowd: newCrowd(&c), tally: newTally(&c)}
+		r := &worker{run: &run{config: c, began: time.Now(), crowd: newCrowd(&c)}, tally: newTally(&c)}
 		r.asks.New = func() any { return new(ask) }
 		var waits []time.Duration
 		r.pool = &pool{began: r.began, closed: true, heard: func(a *ask, _ *reply, _ error) {
@@ -93,9 +95,66 @@ type house struct {
 	by     map[string]string
 	lie    string
 	full   bool
+	events []chan string // of readers: client order ids
+}
+
+// stream tells a reader of every order that comes.
+func (h *house) stream(w http.ResponseWriter, r *http.Request) {
+	orders := make(chan string, 10_000)
+	h.mu.Lock()
+	h.events = append(h.events, orders)
+	h.mu.Unlock()
+	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).Flush()
+	for number := 1; ; number++ {
+		select {
+		case <-r.Context().Done():
+			return
+		case client := <-orders:
+			if h.lie == "gap" && number == 5 {
+				number++
+			}
+			if h.lie != "silent" || number%10 != 0 {
+				_, _ = fmt.Fprintf(w, "id: %d\ndata: {\"order\":{\"client_order_id\":\"%s\"}}\n\n", number, client)
+				_ = http.NewResponseController(w).Flush()
+			}
+		}
+	}
+}
+
+// quotes sends a reader quotes until he goes.
+func (h *house) quotes(w http.ResponseWriter, r *http.Request) {
+	ws, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = ws.CloseNow() }()
+	_, _, _ = ws.Read(r.Context())
+	_, _, _ = ws.Read(r.Context())
+	_ = ws.Write(r.Context(), websocket.MessageText, []byte(`[{"T":"subscription"}]`))
+	for n := int64(1); err == nil; n++ {
+		at, symbol := time.Unix(1000+n, 0), "600000.SH"
+		if h.lie == "back" && n == 3 {
+			at = time.Unix(5, 0)
+		}
+		if h.lie == "other security" && n == 3 {
+			symbol = "600001.SH"
+		}
+		err = ws.Write(r.Context(), websocket.MessageText, fmt.Appendf(nil, `[{"T":"q","S":"%s","t":"%s"}]`, symbol,
+			at.UTC().Format(time.RFC3339Nano)))
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/api/v1/events":
+		h.stream(w, r)
+		return
+	case "/v2/iex":
+		h.quotes(w, r)
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	say := func(v any) { _ = json.NewEncoder(w).Encode(v) }
@@ -110,6 +169,9 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o["id"], o["status"] = fmt.Sprintf("%036d", len(h.orders)), "new"
 		if h.lie == "other" {
 			o["client_order_id"] = "x"
+		}
+		for _, reader := range h.events {
+			reader <- o["client_order_id"]
 		}
 		if h.lie != "forget" {
 			h.orders[o["id"]], h.by[o["client_order_id"]] = o, o["id"]
@@ -144,17 +206,26 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // An honest server has no complaint; each lie is found.
 func TestChecks(t *testing.T) {
-	for _, lie := range []string{"", "other", "forget", "keep", "past"} {
+	for _, lie := range []string{"", "other", "forget", "keep", "past", "gap", "silent", "back", "other security"} {
 		h := &house{orders: map[string]map[string]string{}, by: map[string]string{}, lie: lie}
 		server := httptest.NewServer(h)
-		result, err := Run(t.Context(), Config{URL: server.URL, Accounts: make([]Account, 3), Audit: 50, Rate: 300,
-			Mix: Mix{Order: 4, Cancel: 2, Query: 2, Quote: 2}, Lasts: time.Second, Connections: 8, Patience: 20 * time.Second})
+		wait := time.Second // a lie is not waited for
+		if lie == "" {
+			wait = 30 * time.Second
+		}
+		result, err := Run(t.Context(), Config{URL: server.URL, Accounts: make([]Account, 3), Audit: 50, AuditWait: wait,
+			Rate: 300,
+			Mix:  Mix{Order: 4, Cancel: 2, Query: 2, Quote: 2}, Lasts: time.Second, Connections: 8, Patience: 20 * time.Second,
+			Streams: Streams{Events: 1, Quotes: 1, Symbols: 1}})
 		server.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if (result.Checks.Wrong > 0) != (lie != "") {
 			t.Errorf("lie %q: %+v", lie, result.Checks)
+		}
+		if s := result.Streams; s.Opened != 2 || lie == "" && (s.Seen == 0 || s.Messages == 0) {
+			t.Errorf("lie %q: streams %+v", lie, s)
 		}
 		if o := result.Row(Order); lie == "" && (o == nil || o.Answered < 100 || result.Checks.Found == 0) {
 			t.Errorf("%+v %+v", o, result.Checks)
@@ -174,6 +245,71 @@ func TestRefusals(t *testing.T) {
 	row := result.Row(Query)
 	if row.Failed > 0 || row.Refused != row.Due || row.Tries <= row.Due || row.Refusals != row.Tries {
 		t.Errorf("%+v", row)
+	}
+}
+
+// Workers share one schedule: together they send each request once, and what they count is put together.
+func TestWorkers(t *testing.T) {
+	c := Config{Rate: 1000, Shape: "step", Lasts: 3 * time.Second, Mix: Mix{Order: 3, Query: 1}, Poisson: true, Seed: 3}
+	whole, err := newSchedule(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts [3]*schedule
+	for i := range parts {
+		if parts[i], err = newSchedule(&c); err != nil {
+			t.Fatal(err)
+		}
+		parts[i].take, parts[i].of = i, len(parts)
+	}
+	n := 0
+	for class, due, ok := whole.pop(); ok; class, due, ok = whole.pop() {
+		if of, at, has := parts[n%len(parts)].pop(); of != class || at != due || !has {
+			t.Fatalf("request %d: %v at %v, want %v at %v", n, of, at, class, due)
+		}
+		n++
+	}
+	server := httptest.NewServer(&house{orders: map[string]map[string]string{}, by: map[string]string{}})
+	defer server.Close()
+	for drivers := 1; drivers <= 4; drivers++ {
+		result, err := Run(t.Context(), Config{URL: server.URL, Accounts: make([]Account, 3), Rate: 200, Mix: Mix{Quote: 1},
+			Lasts: time.Second, Connections: 5, Drivers: drivers, Patience: 20 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, sum := result.Row(Quote), 0
+		for _, m := range result.Moments["quote"] {
+			sum += m.Answered
+		}
+		if row.Due < 199 || row.Due > 201 || row.Answered != row.Due || sum != row.Due || result.Connections > 5 {
+			t.Errorf("%d drivers: %+v, %d in the moments, %d connections", drivers, row, sum, result.Connections)
+		}
+	}
+}
+
+// The page shows what the table says, and every class has its pictures.
+func TestPage(t *testing.T) {
+	server := httptest.NewServer(&house{orders: map[string]map[string]string{}, by: map[string]string{}})
+	defer server.Close()
+	result, err := Run(t.Context(), Config{URL: server.URL, Accounts: make([]Account, 3), Rate: 100,
+		Mix: Mix{Order: 1, Query: 1}, Lasts: time.Second, Patience: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result.Reasons = append(result.Reasons, Reason{"<b>", 3})
+	var b bytes.Buffer
+	if err := result.Page(&b); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	for _, want := range []string{"<h2>order</h2>", "<h2>query</h2>", "waits over time", "3 &times; &lt;b&gt;",
+		`class="met"`, `class="curve" d="M`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	if n := strings.Count(text, "<svg"); n != 6 || strings.Contains(text, "NaN") {
+		t.Errorf("%d pictures: %s", n, text)
 	}
 }
 

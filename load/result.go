@@ -11,24 +11,28 @@ import (
 
 // Row is a class in a result. Waits are in milliseconds, from when a request was due for the first time.
 type Row struct {
-	Class     string  `json:"class"`
-	Objective float64 `json:"objective"`
-	Due       int     `json:"due"`
-	Tries     int     `json:"tries"`
-	Answered  int     `json:"answered"`
-	Met       int     `json:"met"` // within the objective
-	Refused   int     `json:"refused"`
-	Rejected  int     `json:"rejected"`
-	Failed    int     `json:"failed"` // Rebuffed, faulty, broken and unanswered
-	Rebuffed  int     `json:"rebuffed"`
-	Refusals  int     `json:"refusals"` // of all tries
-	P50       float64 `json:"p50"`
-	P90       float64 `json:"p90"`
-	P99       float64 `json:"p99"`
-	P999      float64 `json:"p999"`
-	Max       float64 `json:"max"`
-	RefuseP99 float64 `json:"refuse_p99"`
+	Class     string    `json:"class"`
+	Objective float64   `json:"objective"`
+	Due       int       `json:"due"`
+	Tries     int       `json:"tries"`
+	Answered  int       `json:"answered"`
+	Met       int       `json:"met"` // within the objective
+	Refused   int       `json:"refused"`
+	Rejected  int       `json:"rejected"`
+	Failed    int       `json:"failed"` // Rebuffed, faulty, broken and unanswered
+	Rebuffed  int       `json:"rebuffed"`
+	Refusals  int       `json:"refusals"` // of all tries
+	P50       float64   `json:"p50"`
+	P90       float64   `json:"p90"`
+	P99       float64   `json:"p99"`
+	P999      float64   `json:"p999"`
+	Max       float64   `json:"max"`
+	RefuseP99 float64   `json:"refuse_p99"`
+	Curve     []float64 `json:"curve"` // waits at CurveAt
 }
+
+// CurveAt is the percentiles of a row's curve.
+var CurveAt = [...]float64{0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.999}
 
 // Share of the requests that were due which were answered within the objective.
 func (r *Row) Share() float64 { return float64(r.Met) / float64(max(1, r.Due)) }
@@ -67,6 +71,7 @@ type Result struct {
 	Began       time.Time            `json:"began"`
 	Took        float64              `json:"took"` // seconds
 	Machine     string               `json:"machine"`
+	Drivers     int                  `json:"drivers"`
 	Shape       string               `json:"shape"`
 	Mix         string               `json:"mix"`
 	Rate        float64              `json:"rate"`
@@ -88,14 +93,24 @@ type Result struct {
 	Moments     map[string][]*Moment `json:"moments"` // by class, every second from the beginning
 }
 
-func (t *tally) result(c *Config, r *run, took time.Duration) *Result {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// result puts together what the workers counted. They have ended.
+func (r *run) result(took time.Duration) *Result {
+	c, t := &r.config, newTally(&r.config)
+	var dialled, read, written int64
+	for _, w := range r.workers {
+		w.tally.mu.Lock()
+		t.add(w.tally)
+		w.tally.mu.Unlock()
+		dialled += w.pool.dialled.Load()
+		read += w.pool.read.Load()
+		written += w.pool.written.Load()
+	}
 	ms := func(micros int64) float64 { return float64(micros) / 1000 }
 	res := &Result{URL: c.URL, Began: r.began, Took: took.Seconds(), Machine: Machine(), Shape: c.Shape,
 		Mix: c.Mix.String(), Rate: c.Rate, Poisson: c.Poisson, Seconds: c.Lasts.Seconds(), Warm: c.Warm.Seconds(),
-		Accounts: len(c.Accounts), Connections: r.pool.dialled.Load(), Read: r.pool.read.Load(),
-		Written: r.pool.written.Load(), LateP50: ms(t.late.ValueAtQuantile(50)), LateP99: ms(t.late.ValueAtQuantile(99)),
+		Accounts: len(c.Accounts), Connections: dialled, Read: read,
+		Written: written, Drivers: c.Drivers,
+		LateP50: ms(t.late.ValueAtQuantile(50)), LateP99: ms(t.late.ValueAtQuantile(99)),
 		LateMax: ms(t.late.Max()), Moments: map[string][]*Moment{}}
 	res.Valid = res.LateP99 <= MaxLate.Seconds()*1000
 	for class := range Classes {
@@ -108,6 +123,9 @@ func (t *tally) result(c *Config, r *run, took time.Duration) *Result {
 			Answered: k.ended[Answered], Met: k.met, Refused: k.ended[Refused], Rejected: k.ended[Rejected],
 			Rebuffed: k.ended[Rebuffed], Refusals: k.refusals, P50: q(50), P90: q(90), P99: q(99), P999: q(99.9),
 			Max: ms(k.waits.Max()), RefuseP99: ms(k.refusing.ValueAtQuantile(99))}
+		for _, at := range CurveAt {
+			row.Curve = append(row.Curve, q(at))
+		}
 		// Whatever has not ended when the load does is without an answer.
 		row.Failed = row.Due - row.Answered - row.Refused - row.Rejected
 		res.Rows = append(res.Rows, row)

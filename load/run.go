@@ -22,46 +22,66 @@ var (
 
 // run is a load under way.
 type run struct {
-	config Config
-	began  time.Time
-	pool   *pool
-	crowd  *crowd
-	tally  *tally
-	asks   sync.Pool
-	alive  atomic.Int64 // requests that have begun and not ended, those that come back included
+	config  Config
+	began   time.Time
+	crowd   *crowd
+	workers []*worker
+}
+
+// worker sends a part of what is due: every n-th request of the one schedule that all read, over connections of its
+// own, and counts what became of it. Workers share nothing but the crowd, so that none waits for another.
+type worker struct {
+	*run
+	pool  *pool
+	tally *tally
+	asks  sync.Pool
+	alive atomic.Int64 // requests that have begun and not ended, those that come back included
 
 	mu     sync.Mutex // of what follows
 	later  comeback   // to be tried again
 	random *rand.Rand
 }
 
+// batch is how many requests that are due are sent before the clock is read again.
+const batch = 32
+
 // Run carries a load out, and audits what was told. It ends early, and still reports, when ctx does.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	plan, err := newSchedule(&c)
-	if err != nil {
+	if _, err := newSchedule(&c); err != nil {
 		return nil, err
 	}
-	r := &run{config: c, random: rand.New(rand.NewPCG(c.Seed, 2))} //nolint:gosec // to be repeated
-	r.asks.New = func() any { return new(ask) }
+	r := &run{config: c, crowd: newCrowd(&c)}
 	streams, err := openStreams(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
 	r.began = time.Now()
-	r.crowd = newCrowd(&c)
-	r.tally = newTally(&c)
-	if r.pool, err = newPool(&c, r.began, r.crowd.build, r.heard); err != nil {
-		return nil, err
+	for i := range c.Drivers {
+		w, err := newWorker(r, i)
+		if err != nil {
+			return nil, err
+		}
+		r.workers = append(r.workers, w)
 	}
-	r.crowd.host = r.pool.host
+	r.crowd.host = r.workers[0].pool.host
 	done := make(chan struct{})
-	var aside sync.WaitGroup
+	var aside, driving sync.WaitGroup
 	aside.Go(func() { r.watch(done) })
-	r.drive(ctx, plan)
-	r.settle(ctx)
+	for i, w := range r.workers {
+		plan, err := newSchedule(&c)
+		if err != nil {
+			return nil, err // it was made above
+		}
+		plan.take, plan.of = i, len(r.workers)
+		driving.Go(func() {
+			w.drive(ctx, plan)
+			w.settle(ctx)
+		})
+	}
+	driving.Wait()
 	close(done)
 	aside.Wait()
 	took := time.Since(r.began)
@@ -69,77 +89,101 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if c.Audit > 0 && ctx.Err() == nil {
 		r.audit(ctx, checks)
 	}
-	r.pool.close()
-	result := r.tally.result(&c, r, took)
+	for _, w := range r.workers {
+		w.pool.close()
+	}
+	result := r.result(took)
+	if ctx.Err() == nil {
+		streams.await(r.crowd)
+	}
 	result.Streams = streams.close()
 	result.Checks = checks
 	checks.add(result.Streams.Complaints...)
 	return result, nil
 }
 
-// drive sends what is due, when it is.
-func (r *run) drive(ctx context.Context, plan *schedule) {
+// newWorker makes the i-th worker, with its part of the connections.
+func newWorker(r *run, i int) (w *worker, err error) {
+	c := &r.config
+	w = &worker{run: r, tally: newTally(c)}
+	w.random = rand.New(rand.NewPCG(c.Seed, uint64(2+i)<<8)) //nolint:gosec // to be repeated
+	w.asks.New = func() any { return new(ask) }
+	if w.pool, err = newPool(c, r.began, r.crowd.build, w.heard); err != nil {
+		return nil, err
+	}
+	w.pool.most = c.Connections / c.Drivers
+	if i < c.Connections%c.Drivers {
+		w.pool.most++
+	}
+	return w, nil
+}
+
+// drive sends what is due, when it is. How late each was is measured when it goes out, not when the clock was read.
+func (w *worker) drive(ctx context.Context, plan *schedule) {
 	class, due, ok := plan.pop()
 	for ok && ctx.Err() == nil {
-		now := r.pool.now()
-		next := due
-		if again, at := r.returning(now); again != nil {
-			r.send(again)
+		now := w.pool.now()
+		again, next := w.returning(now)
+		if again != nil {
+			w.send(again)
 			continue
-		} else if at > 0 && at < next {
-			next = at
+		}
+		if next == 0 || due < next {
+			next = due
 		}
 		if next > now {
-			r.config.Sleep(min(next-now, 50*time.Millisecond))
+			w.config.Sleep(min(next-now, 50*time.Millisecond))
 			continue
 		}
-		if a := r.next(class, due); a != nil {
-			r.alive.Add(1)
-			r.send(a)
+		for n := 0; ok && n < batch && due <= now; n++ {
+			if a := w.next(class, due); a != nil {
+				w.alive.Add(1)
+				w.send(a)
+			}
+			class, due, ok = plan.pop()
 		}
-		class, due, ok = plan.pop()
 	}
 }
 
 // settle waits for what is under way, and for those that come back.
-func (r *run) settle(ctx context.Context) {
-	limit := r.pool.now() + r.config.Patience + time.Second
-	for r.alive.Load() > 0 && r.pool.now() < limit && ctx.Err() == nil {
-		if again, _ := r.returning(r.pool.now()); again != nil {
-			r.send(again)
+func (w *worker) settle(ctx context.Context) {
+	limit := w.pool.now() + w.config.Patience + time.Second
+	for w.alive.Load() > 0 && w.pool.now() < limit && ctx.Err() == nil {
+		if again, _ := w.returning(w.pool.now()); again != nil {
+			w.send(again)
 			continue
 		}
-		r.config.Sleep(time.Millisecond)
+		w.config.Sleep(time.Millisecond)
 	}
 }
 
 // next makes the request that is due.
-func (r *run) next(class Class, due time.Duration) *ask {
-	a, _ := r.asks.Get().(*ask)
+func (w *worker) next(class Class, due time.Duration) *ask {
+	a, _ := w.asks.Get().(*ask)
 	*a = ask{class: class, first: due, due: due}
-	r.crowd.choose(a)
+	w.crowd.choose(a)
 	return a
 }
 
-func (r *run) send(a *ask) {
-	r.tally.sent(a, r.pool.now())
-	r.pool.send(a)
+func (w *worker) send(a *ask) {
+	w.tally.sent(a, w.pool.now())
+	w.pool.send(a)
 }
 
 // heard judges an answer, counts it, and lets those come back that do.
-func (r *run) heard(a *ask, reply *reply, err error) {
-	now := r.pool.now()
+func (w *worker) heard(a *ask, reply *reply, err error) {
+	now := w.pool.now()
 	o := outcomeOf(a, reply, err)
 	if err == nil {
-		r.crowd.learn(a, reply, o)
+		w.crowd.learn(a, reply, o)
 	} else {
-		r.crowd.lose(a)
+		w.crowd.lose(a)
 	}
-	again := r.comesBack(a, reply, o, now)
-	r.tally.ended(a, o, now, again, reply, err)
+	again := w.comesBack(a, reply, o, now)
+	w.tally.ended(a, o, now, again, reply, err)
 	if !again {
-		r.alive.Add(-1)
-		r.asks.Put(a)
+		w.alive.Add(-1)
+		w.asks.Put(a)
 	}
 }
 
@@ -165,43 +209,43 @@ func (h *comeback) Pop() any {
 }
 
 // comesBack decides whether a request is tried again, and when.
-func (r *run) comesBack(a *ask, reply *reply, o Outcome, now time.Duration) bool {
-	if r.config.Retry == Never || o.final() || a.tries+1 >= MaxTries {
+func (w *worker) comesBack(a *ask, reply *reply, o Outcome, now time.Duration) bool {
+	if w.config.Retry == Never || o.final() || a.tries+1 >= MaxTries {
 		return false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	wait := time.Duration(0)
-	if r.config.Retry == Polite {
+	if w.config.Retry == Polite {
 		wait = time.Second << a.tries
 		if reply != nil && reply.retryAfter >= 0 {
 			wait = time.Duration(reply.retryAfter) * time.Second
 		}
-		wait += time.Duration(r.random.Float64() * float64(max(wait, time.Second)) / 2)
+		wait += time.Duration(w.random.Float64() * float64(max(wait, time.Second)) / 2)
 	}
-	end := r.config.Warm + r.config.Lasts
-	if now+wait > end+r.config.Patience {
+	end := w.config.Warm + w.config.Lasts
+	if now+wait > end+w.config.Patience {
 		return false
 	}
-	again, _ := r.asks.Get().(*ask)
+	again, _ := w.asks.Get().(*ask)
 	*again = *a
 	again.tries++
 	again.due = now + wait
-	heap.Push(&r.later, again)
+	heap.Push(&w.later, again)
 	return true
 }
 
 // returning takes a request whose time to come back has come, or says when the first one's will.
-func (r *run) returning(now time.Duration) (*ask, time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.later) == 0 {
+func (w *worker) returning(now time.Duration) (*ask, time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.later) == 0 {
 		return nil, 0
 	}
-	if first := r.later[0]; first.due > now {
+	if first := w.later[0]; first.due > now {
 		return nil, first.due
 	}
-	a, _ := heap.Pop(&r.later).(*ask)
+	a, _ := heap.Pop(&w.later).(*ask)
 	return a, 0
 }
 
@@ -215,9 +259,11 @@ func (r *run) watch(done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		r.pool.abandon()
+		for _, w := range r.workers {
+			w.pool.abandon()
+		}
 		if n%10 == 0 {
-			r.config.Say(r.tally.line(r.pool.now()))
+			r.config.Say(r.line(time.Since(r.began)))
 		}
 	}
 }

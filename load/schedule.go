@@ -20,6 +20,9 @@ type schedule struct {
 	flows   []*flow
 	poisson bool
 	random  *rand.Rand
+	take    int // of every so many requests, which one is given; all read the same schedule
+	of      int
+	turn    int
 }
 
 func newSchedule(c *Config) (*schedule, error) {
@@ -55,8 +58,20 @@ func (s *schedule) advance(f *flow) {
 	f.next, f.over = after(at), !ok
 }
 
-// pop gives the next request; ok is false when there is none.
+// pop gives the next request of this share; ok is false when there is none.
 func (s *schedule) pop() (class Class, due time.Duration, ok bool) {
+	for {
+		class, due, ok = s.first()
+		mine := s.of < 2 || s.turn%s.of == s.take
+		s.turn++
+		if mine || !ok {
+			return class, due, ok
+		}
+	}
+}
+
+// first takes the earliest arrival of all.
+func (s *schedule) first() (class Class, due time.Duration, ok bool) {
 	var first *flow
 	for _, f := range s.flows {
 		if !f.over && (first == nil || f.next < first.next) {

@@ -127,15 +127,16 @@ func (c Curve) when(n float64, sums []float64) (at float64, ok bool) {
 var Shapes = []struct{ Name, What string }{
 	{"flat", "the same rate all the time"},
 	{"step", "a fifth of the rate, then two fifths, and so on"},
-	{"day", "a trading day pressed into the time: peaks at 9:15, 9:30, 13:00 and before the close; lunch"},
+	{"day", "a made trading day pressed into the time: peaks at 9:15, 9:30, 13:00 and before the close; lunch"},
 	{"login-storm", "flat, and in the middle third logins at 40 times their share"},
 	{"flash-crash", "flat, then all at once 6 times the orders, 8 the cancels and 10 the questions, ebbing away"},
 	{"retry-storm", "flat, silence for a tenth of the time, and all that was held back within a second, and logins"},
 }
 
-// dayCurve is the rate of orders over a trading day against that of its mean, by the hour of Shanghai: what is known
-// of the A-share market's intraday volume (a U, with the peaks at 9:30 and before 15:00) and of the login and entrust
-// peaks of brokers at 9:15 and 9:25.
+// dayCurve is a made rate of requests over a trading day, by the hour of Shanghai. Its times are the market's:
+// entrusting opens at 9:15, trading at 9:30 and 13:00, the closing auction is at 14:57, and brokers were overrun at
+// 9:15 and 9:30. Its heights are ours: the U that intraday volume is known to have, steeper at the open. No broker's
+// day was measured for it, and all classes have the same curve.
 var dayCurve = []knot{
 	{9.0, 0.05}, {9.25, 0.2}, {9.25, 2.6}, {9.30, 1.6}, {9.40, 0.9}, {9.4166, 1.2}, {9.4999, 1.4},
 	{9.5, 6.0}, {9.53, 4.2}, {9.6, 3.0}, {9.75, 2.2}, {10.0, 1.7}, {10.5, 1.25}, {11.0, 0.95}, {11.4, 0.9},
@@ -143,8 +144,8 @@ var dayCurve = []knot{
 	{14.5, 1.5}, {14.85, 2.6}, {14.95, 3.2}, {14.95, 2.1}, {15.0, 1.6},
 }
 
-// DayRate is the rate at an hour of the day (9.5 is half past nine) against the mean of a trading day from 9:00 to
-// 15:00; the most of it is at 9:30.
+// DayRate is the made rate at an hour of the day (9.5 is half past nine) against its mean from 9:00 to 15:00; the most
+// of it is at 9:30.
 func DayRate(hour float64) float64 { return Curve(dayCurve).at(hour) / dayMean }
 
 // dayMean makes the mean of DayRate 1; dayPeak is the most of it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type StreamResult struct {
 	Refused    int64    `json:"refused"`
 	Broken     int64    `json:"broken"` // ended before the load did
 	Messages   int64    `json:"messages"`
+	Seen       int      `json:"seen"`    // orders of the sample that their account's reader was told of
 	LagP50     float64  `json:"lag_p50"` // ms, of quotes: from the exchange's time, where its clock is the wall's
 	LagP99     float64  `json:"lag_p99"`
 	Complaints []string `json:"complaints,omitempty"`
@@ -33,8 +35,9 @@ func (s *StreamResult) table(out io.Writer) {
 	if s.Opened+s.Refused == 0 {
 		return
 	}
-	_, _ = fmt.Fprintf(out, "streams: %d opened, %d refused, %d broken, %d messages; quotes behind the exchange p50 %.1f, p99 %.1f ms\n",
-		s.Opened, s.Refused, s.Broken, s.Messages, s.LagP50, s.LagP99)
+	_, _ = fmt.Fprintf(out, "streams: %d opened, %d refused, %d broken, %d messages, %d orders looked for in them; "+
+		"quotes behind the exchange p50 %.1f, p99 %.1f ms\n",
+		s.Opened, s.Refused, s.Broken, s.Messages, s.Seen, s.LagP50, s.LagP99)
 }
 
 // streams are the readers that are open during a load.
@@ -49,6 +52,8 @@ type streams struct {
 	mu    sync.Mutex
 	lag   *hdrhistogram.Histogram
 	wrong []string
+	told  map[int]map[string]struct{} // by account that has a reader: the client order ids that it was told of
+	seen  int
 }
 
 // opening bounds the streams that are being opened at once.
@@ -57,8 +62,9 @@ const opening = 32
 // openStreams opens the readers, and returns when each is open or refused.
 func openStreams(ctx context.Context, c *Config) (*streams, error) {
 	ctx, stop := context.WithCancel(ctx)
-	s := &streams{config: c, stop: stop, lag: hdrhistogram.New(1, mostMicros, 2), client: &http.Client{
-		Transport: &http.Transport{TLSClientConfig: c.Trust, MaxConnsPerHost: 0}}}
+	s := &streams{config: c, stop: stop, lag: hdrhistogram.New(1, mostMicros, 2),
+		told: map[int]map[string]struct{}{}, client: &http.Client{
+			Transport: &http.Transport{TLSClientConfig: c.Trust, MaxConnsPerHost: 0}}}
 	if _, _, err := Target(c.URL, c.Named); err != nil {
 		stop()
 		return nil, err
@@ -92,7 +98,7 @@ func (s *streams) close() StreamResult {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return StreamResult{Opened: s.opened.Load(), Refused: s.refused.Load(), Broken: s.broken.Load(),
-		Messages: s.messages.Load(), LagP50: float64(s.lag.ValueAtQuantile(50)) / 1000,
+		Messages: s.messages.Load(), Seen: s.seen, LagP50: float64(s.lag.ValueAtQuantile(50)) / 1000,
 		LagP99: float64(s.lag.ValueAtQuantile(99)) / 1000, Complaints: s.wrong}
 }
 
@@ -104,9 +110,69 @@ func (s *streams) say(format string, args ...any) {
 	}
 }
 
+// mostTold bounds the orders of an account that are remembered from its stream; then it is not looked at any more.
+const mostTold = 100_000
+
+// tells takes note of an order that an account's reader was told of.
+func (s *streams) tells(account int, client []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch ids := s.told[account]; {
+	case ids == nil:
+	case len(ids) >= mostTold:
+		delete(s.told, account)
+	default:
+		ids[string(client)] = struct{}{}
+	}
+}
+
+// watches says whether an account has a reader that is looked at: the first one, until it ends.
+func (s *streams) watches(account int, begin bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if begin {
+		s.told[account] = map[string]struct{}{}
+	} else {
+		delete(s.told, account)
+	}
+}
+
+// await holds the streams to what was acknowledged: within AuditWait each order of the sample whose account has a
+// reader was told to it.
+func (s *streams) await(w *crowd) {
+	for deadline := time.Now().Add(s.config.AuditWait); ; s.config.Sleep(20 * time.Millisecond) {
+		missing := s.missing(w)
+		if missing == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.say("order %s was acknowledged, and the account's open stream never told of it", w.clientID(missing))
+			return
+		}
+	}
+}
+
+func (s *streams) missing(w *crowd) *order {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = 0
+	for _, o := range w.sample {
+		ids := s.told[int(o.account)]
+		if ids == nil {
+			continue
+		}
+		if _, was := ids[w.clientID(o)]; !was {
+			return o
+		}
+		s.seen++
+	}
+	return nil
+}
+
 // events reads an account's own events. Their numbers grow by one.
 func (s *streams) events(ctx context.Context, i int, up func()) {
-	who := &s.config.Accounts[i%len(s.config.Accounts)]
+	account := i % len(s.config.Accounts)
+	who := &s.config.Accounts[account]
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.URL+"/api/v1/events", nil)
 	if err != nil {
 		s.say("%v", err)
@@ -125,17 +191,33 @@ func (s *streams) events(ctx context.Context, i int, up func()) {
 		return
 	}
 	s.opened.Add(1)
+	first := i == account
+	if first {
+		s.watches(account, true)
+		defer func() {
+			if ctx.Err() == nil {
+				s.watches(account, false) // broken, and counted as such: it is not silent
+			}
+		}()
+	}
 	up()
 	var before uint64
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		text, is := strings.CutPrefix(lines.Text(), "id:")
+		line := lines.Bytes()
+		if first && bytes.HasPrefix(line, []byte("data:")) {
+			if client := member(line, "client_order_id"); client != nil {
+				s.tells(account, client)
+			}
+			continue
+		}
+		text, is := bytes.CutPrefix(line, []byte("id:"))
 		if !is {
 			continue
 		}
 		s.messages.Add(1)
-		number, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
-		if err == nil && before != 0 && number <= before {
-			s.say("event %d of %s came behind %d", number, who.Login, before)
+		number, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
+		if err != nil || before != 0 && number != before+1 {
+			s.say("event %.20q of %s came behind %d", text, who.Login, before)
 		}
 		before = number
 	}
@@ -199,6 +281,10 @@ func (s *streams) read(body []byte, before map[string]int64) {
 		}
 		s.messages.Add(1)
 		symbol, told := string(member(quote, "S")), at.UnixNano()
+		if n := s.config.Streams.Symbols; n > 0 && !slices.ContainsFunc(lines[:min(n, len(lines))],
+			func(l line) bool { return l.symbol == symbol }) {
+			s.say("a quote of %q was not asked for", symbol)
+		}
 		if told < before[symbol] {
 			s.say("the stream's quote of %s went back by %v", symbol, time.Duration(before[symbol]-told))
 		}

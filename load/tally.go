@@ -50,6 +50,7 @@ type Moment struct {
 	Met      int     `json:"met"`
 	Answered int     `json:"answered"`
 	Refused  int     `json:"refused"`
+	Rejected int     `json:"rejected"`
 	Failed   int     `json:"failed"`
 	P50      float64 `json:"p50"`
 	P99      float64 `json:"p99"`
@@ -73,7 +74,6 @@ type tally struct {
 	late    *hdrhistogram.Histogram
 	moments [][Classes]Moment
 	first   map[string]int // what went wrong, and how often
-	last    [4]int         // of the line before: due, met, refused, failed
 }
 
 func newTally(c *Config) *tally {
@@ -147,6 +147,8 @@ func (t *tally) ended(a *ask, o Outcome, now time.Duration, again bool, r *reply
 		m.Failed++
 	case o == Refused:
 		m.Refused++
+	case o == Rejected:
+		m.Rejected++
 	}
 	if !counted {
 		return
@@ -174,25 +176,72 @@ func (t *tally) because(class Class, o Outcome, r *reply, err error) {
 	}
 }
 
-// line tells the state, as of the second before.
-func (t *tally) line(now time.Duration) string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// add takes another tally in; nobody counts in either any more.
+func (t *tally) add(o *tally) {
+	for class := range Classes {
+		c, other := &t.classes[class], &o.classes[class]
+		c.due, c.tries, c.refusals, c.met = c.due+other.due, c.tries+other.tries, c.refusals+other.refusals, c.met+other.met
+		for i, n := range other.ended {
+			c.ended[i] += n
+		}
+		c.waits.Merge(other.waits)
+		c.refusing.Merge(other.refusing)
+		for second := range o.moments {
+			t.moment(time.Duration(second)*time.Second, class).add(&o.moments[second][class])
+		}
+	}
+	t.late.Merge(o.late)
+	for what, n := range o.first {
+		t.first[what] += n
+	}
+}
+
+// add takes another moment in.
+func (m *Moment) add(o *Moment) {
+	m.Due, m.Met, m.Answered = m.Due+o.Due, m.Met+o.Met, m.Answered+o.Answered
+	m.Refused, m.Rejected, m.Failed = m.Refused+o.Refused, m.Rejected+o.Rejected, m.Failed+o.Failed
+	if o.bins == nil {
+		return
+	}
+	if m.bins == nil {
+		m.bins = new([bins]uint32)
+	}
+	for i, n := range o.bins {
+		m.bins[i] += n
+	}
+}
+
+// line tells the state, as of the second before. The driver is as late as its latest part.
+func (r *run) line(now time.Duration) string {
 	second := int(now/time.Second) - 1
-	if second < 0 || second >= len(t.moments) {
+	var of [Classes]Moment
+	late, known := int64(0), false
+	for _, w := range r.workers {
+		t := w.tally
+		t.mu.Lock()
+		late = max(late, t.late.ValueAtQuantile(99))
+		if second >= 0 && second < len(t.moments) {
+			known = true
+			for class := range Classes {
+				of[class].add(&t.moments[second][class])
+			}
+		}
+		t.mu.Unlock()
+	}
+	if !known {
 		return fmt.Sprintf("%4.0f s  nothing is due", now.Seconds())
 	}
 	var all Moment
 	waits := ""
 	for class := range Classes {
-		m := &t.moments[second][class]
-		all.Due, all.Met, all.Refused, all.Failed = all.Due+m.Due, all.Met+m.Met, all.Refused+m.Refused, all.Failed+m.Failed
+		m := &of[class]
+		all.add(&Moment{Due: m.Due, Met: m.Met, Refused: m.Refused, Failed: m.Failed})
 		if m.Answered > 0 {
 			waits += fmt.Sprintf("  %v p99 %.1f ms", class, m.quantile(0.99))
 		}
 	}
 	return fmt.Sprintf("%4d s  due %d  met %d  refused %d  failed %d%s  driver late p99 %.1f ms", second, all.Due, all.Met,
-		all.Refused, all.Failed, waits, float64(t.late.ValueAtQuantile(99))/1000)
+		all.Refused, all.Failed, waits, float64(late)/1000)
 }
 
 // quantile of a moment's waits in milliseconds, as the upper end of its bin.
