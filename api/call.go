@@ -27,8 +27,9 @@ type call struct {
 	id      string
 	route   *route
 	who     auth.Principal
-	native  bool // X-Enum-Profile: native
-	chinese bool // Accept-Language
+	token   string // of the cookie; empty: another way was taken
+	native  bool   // X-Enum-Profile: native
+	chinese bool   // Accept-Language
 	status  int
 	refused string        // reason of a refusal, for the measures
 	stale   bool          // the views may lack what other nodes have acknowledged
@@ -289,6 +290,7 @@ func (s *Server) credentials(c *call) (ask func() (auth.Principal, error), err e
 	if err := s.origins.Check(c.r); err != nil {
 		return nil, say(crossOrigin)
 	}
+	c.token = cookie.Value
 	return byToken(cookie.Value)
 }
 

@@ -54,7 +54,20 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	token, hash := auth.NewToken()
+	p, err := s.proofs(account)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case p.Asked():
+		return s.askSecond(account, label, &p)
+	}
+	token, _ := auth.NewToken()
+	return s.openLogin(c, account, label, token)
+}
+
+// openLogin opens a login for who has proved enough, with a token that was never used.
+func (s *Server) openLogin(c *call, account trade.AccountID, label, token string) (int, any, error) {
+	hash := auth.HashToken(token)
 	expires := s.Clock().Add(s.Limits.Session)
 	command := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account,
 		TokenHash: hash, Expires: trade.Time(expires.UnixNano()), Label: []byte(strings.ToValidUTF8(label, ""))}}
@@ -67,12 +80,23 @@ func postLogin(s *Server, c *call) (int, any, error) {
 		return 0, nil, err
 	case answer.Reason != trade.Accepted:
 		return 0, nil, refused(answer.Reason, answer.Numbers)
+	case answer.Replayed:
+		return 0, nil, say(codeUsed)
 	}
 	s.setCookie(c, token, expires)
 	known, _ := s.Directory.Account(account)
-	return http.StatusOK, map[string]any{"token": token, "expires": stamp(trade.Time(expires.UnixNano())),
+	body := map[string]any{"expires": stamp(trade.Time(expires.UnixNano())),
 		"account_id": accountID(account), "account_number": accountNumber(account), "login": known.Login,
-		"permissions": permissionList(known.Permissions), "session_id": sessionID(hash)}, nil
+		"permissions": permissionList(known.Permissions), "session_id": sessionID(hash)}
+	if !fromPage(c.r) {
+		body["token"] = token
+	}
+	return http.StatusOK, body, nil
+}
+
+// fromPage reports whether a page in a browser asks: it has the cookie, and no script of it is ever shown the token.
+func fromPage(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
 }
 
 func (s *Server) asHouse(c *call, account trade.AccountID, command *trade.Command) (trade.Answer, error) {
@@ -92,8 +116,12 @@ func (s *Server) makeRoom(c *call, account trade.AccountID, open *trade.Command)
 }
 
 func (s *Server) setCookie(c *call, token string, expires time.Time) {
+	s.setCookieNamed(c, sessionCookie, token, expires)
+}
+
+func (s *Server) setCookieNamed(c *call, name, token string, expires time.Time) {
 	//nolint:gosec // Secure is set wherever TLS is; the demo on loopback has none
-	cookie := http.Cookie{Name: sessionCookie, Value: token, Path: "/", Expires: expires, HttpOnly: true,
+	cookie := http.Cookie{Name: name, Value: token, Path: "/", Expires: expires, HttpOnly: true,
 		Secure: s.SecureCookies || c.r.TLS != nil, SameSite: http.SameSiteStrictMode}
 	if token == "" {
 		cookie.MaxAge = -1
@@ -410,7 +438,7 @@ func getReasons(_ *Server, c *call) (int, any, error) {
 }
 
 // nativeRoutes are the native API.
-var nativeRoutes = concat(chartRoutes, []route{
+var nativeRoutes = concat(chartRoutes, secondRoutes, []route{
 	{"POST /api/v1/login", anyone, intake.Heavy, postLogin, false},
 	{"POST /api/v1/logout", holder, intake.Manage, postLogout, false},
 	{"GET /api/v1/sessions", reader, intake.Query, getSessions, false},

@@ -58,6 +58,11 @@ const (
 	nameTaken        = "NAME_TAKEN"
 	referenceUsed    = "REFERENCE_USED"
 	webSocketOnly    = "WEBSOCKET_ONLY"
+	sealMissing      = "SECOND_PROOF_UNAVAILABLE"
+	stepOver         = "STEP_OVER"
+	secondThere      = "SECOND_PROOF_EXISTS"
+	proofWrong       = "PROOF_WRONG"
+	codeUsed         = "CODE_USED"
 	internalError    = "INTERNAL"
 )
 
@@ -105,6 +110,12 @@ var edgeTexts = map[string]text{
 	webSocketOnly: {"", 426_10000, "this is a stream: ask for it as a WebSocket, over HTTP/1.1",
 		"此为推送连接,请使用 WebSocket(HTTP/1.1)"},
 	nameTaken: {"", 422_10012, "the name %s is taken", "名称 %s 已被使用"},
+	sealMissing: {"", 503_10006, "second proofs cannot be checked or set up now: this node lacks their key",
+		"本节点暂时无法处理二次验证"},
+	stepOver:    {"", 422_10014, "this step is over or not whole: begin again", "本步骤已失效,请重新开始"},
+	secondThere: {"", 422_10015, "the account has a second proof: remove it first", "账户已启用二次验证,请先关闭"},
+	proofWrong:  {"", 422_10016, "the password or code is wrong", "密码或验证码不正确"},
+	codeUsed:    {"", 422_10017, "this code was used: wait for the next one", "该验证码已被使用,请等待下一个"},
 	internalError: {"", codeInternal, "something went wrong on our side; the request_id helps us to find it",
 		"系统内部错误,请提供 request_id 以便查找"},
 }

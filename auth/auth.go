@@ -1,13 +1,17 @@
 // Package auth knows who is asking, and what they may do.
 //
 // It holds the Directory, a view of logins, API keys, sessions and settings that is folded from the events of the
-// broker's books, and Passwords, the one place where argon2id runs. Units: times in nanoseconds since 1970 UTC,
-// memory of argon2id in KiB. Invariants: secrets, tokens and passwords are never kept, only their hashes; every
-// comparison of a hash takes the same time wherever it differs; an unknown login costs what a wrong password costs;
-// at most max(1, GOMAXPROCS-1) hashes are computed at once and a bounded number wait, so that a storm of logins
-// cannot starve orders. It never changes the books: it makes the hashes, and others propose the commands.
+// broker's books; Passwords, the one place where argon2id runs; and the Sealer, under whose key second proofs (TOTP,
+// recovery codes) are kept.
 //
-// Source: RFC 9106 (argon2), RFC 6750 (bearer tokens), OWASP Password Storage Cheat Sheet (argon2id parameters).
+// Units: times in nanoseconds since 1970 UTC, memory of argon2id in KiB. Invariants: secrets of keys, tokens and
+// passwords are never kept, only their hashes, and secrets of second proofs only sealed; every comparison of a hash
+// takes the same time wherever it differs; an unknown login costs what a wrong password costs; at most max(1,
+// GOMAXPROCS-1) hashes are computed at once and a bounded number wait, so that a storm of logins cannot starve
+// orders. It never changes the books: it makes the hashes, and others propose the commands.
+//
+// Source: RFC 9106 (argon2), RFC 6750 (bearer tokens), OWASP Password Storage Cheat Sheet (argon2id parameters), RFC
+// 6238 (TOTP).
 package auth
 
 import (
@@ -48,6 +52,7 @@ type Principal struct {
 	Via         Via
 	Key         string   // the API key's id, when Via is ByKey
 	Session     [32]byte // SHA-256 of the token, when Via is BySession
+	Measures    bool     // a key of staff: it operates nothing, but may read the measures
 }
 
 // May reports whether the principal has all of the permissions.

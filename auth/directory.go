@@ -307,7 +307,8 @@ func (d *Directory) ByLogin(login string) (id trade.AccountID, encoded string, o
 	return 0, "", false
 }
 
-// ByKey returns who holds an API key. An unknown key costs the same as a wrong secret.
+// ByKey returns who holds an API key. An unknown key costs the same as a wrong secret. A key never operates the house,
+// whatever its account may: that takes a person who has logged in.
 func (d *Directory) ByKey(id, secret string) (Principal, error) {
 	given := sha256.Sum256([]byte(secret))
 	var k key
@@ -326,7 +327,9 @@ func (d *Directory) ByKey(id, secret string) (Principal, error) {
 	if !known || !same {
 		return Principal{}, ErrNobody
 	}
-	return Principal{Account: k.account, Permissions: k.permissions & allowed, Via: ByKey, Key: k.id}, nil
+	allowed &= k.permissions
+	return Principal{Account: k.account, Permissions: allowed &^ trade.MayOperate, Via: ByKey, Key: k.id,
+		Measures: allowed&trade.MayOperate != 0}, nil
 }
 
 // ByToken returns who holds a session that has not expired.

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"fmt"
 
 	"evenkeel/auth"
@@ -73,6 +74,9 @@ func (d *Door) permitKind(who auth.Principal, c *trade.Command) error {
 	case trade.PutDocumentKind:
 		if !who.May(trade.MayRead) && !who.MayAny(trade.EveryBoard) {
 			return fmt.Errorf("keeping documents: %w", ErrNotPermitted)
+		}
+		if bytes.HasPrefix(c.PutDocument.Name, []byte(auth.HousePrefix)) {
+			return fmt.Errorf("documents of the house: %w", ErrNotPermitted)
 		}
 	default: // sessions are opened after a login, shares are moved by the house
 		if !who.May(trade.MayOperate) {

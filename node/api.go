@@ -22,7 +22,7 @@ func (n *Node) api() *api.Server {
 		Market:  n.market, Documents: n.documents, History: n.history,
 		Rules: func() *rules.Rules { return n.rules },
 		Fresh: api.Fresh{Account: n.freshOf, All: n.freshAll}, House: n.house,
-		Ready: n.unready, Demo: n.config.Demo,
+		Ready: n.unready, Demo: n.config.Demo, Sealer: n.sealer,
 		DemoLogins: n.demoLogins, Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
 	})
 }

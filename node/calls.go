@@ -13,6 +13,7 @@ const (
 	callStanding uint16 = 0x4e01 // how the node is: Standing
 	callOperate  uint16 = 0x4e02 // a piece of an operator's work: Operation, operated
 	callLayout   uint16 = 0x4e03 // how the books are laid out: hello
+	callSeal     uint16 = 0x4e04 // the key of second proofs: its bytes, none when there is none here
 )
 
 // maxOperations bounds the pieces of operators' work that are done here at once for other nodes.
@@ -35,6 +36,13 @@ func (n *Node) called(from uint64, kind uint16, body []byte, answer func([]byte,
 			return
 		}
 		answer(json.Marshal(hello{Shards: n.config.Shards, Version: n.config.Version}))
+	case callSeal: // to nodes of the house alone, as their certificates show
+		key := n.seal.Load()
+		if key == nil {
+			answer(nil, nil)
+			return
+		}
+		answer(key[:], nil)
 	case callOperate:
 		var o Operation
 		if err := json.Unmarshal(body, &o); err != nil || !n.open.Load() {

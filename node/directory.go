@@ -54,7 +54,8 @@ func checkAddress(flag, address string) (host string, err error) {
 }
 
 // ours are the names that a data directory may hold, also with partSuffix; history.db has companions.
-var ours = []string{brokerData, layoutName, exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket,
+var ours = []string{brokerData, layoutName, sealName, sealName + newSuffix,
+	exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket,
 	"history.db",
 	"lost+found"}
 

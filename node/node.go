@@ -106,6 +106,7 @@ type Node struct {
 	cluster   *cluster
 	relay     *relay.Relay // nil: this node is alone
 
+	seal        atomic.Pointer[[auth.SealKeySize]byte] // of second proofs; nil: not known yet
 	server      *api.Server
 	definitions *definitions
 	started     time.Time
@@ -150,7 +151,7 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
 		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.learnLayout, n.openShards, n.openHistory,
-		n.openExchange, n.openLinks, n.openDoor, n.openServers, n.openDemo, n.openDesk,
+		n.openExchange, n.openLinks, n.openSeal, n.openDoor, n.openServers, n.openDemo, n.openDesk,
 	} {
 		bounded, done := context.WithTimeout(ctx, StartTime)
 		err := step(bounded, running)

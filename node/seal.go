@@ -1,0 +1,134 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"evenkeel/auth"
+)
+
+// sealName is the file of the data directory with the key under which second proofs are sealed. The books hold what it
+// sealed; it is in none of them.
+const sealName = "seal.key"
+
+// sealPause is how long a node waits before it looks for the key again.
+const sealPause = 500 * time.Millisecond
+
+// openSeal reads the house's key. A node that is alone makes it at its first start; one of several asks the others,
+// and makes it only when it leads and all of them have said that they have none: two keys would be two houses.
+func (n *Node) openSeal(_, running context.Context) error {
+	key, err := readSeal(filepath.Join(n.config.Dir, sealName))
+	switch {
+	case err == nil:
+		n.seal.Store(&key)
+	case !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("data directory: %w", err)
+	case !n.config.inCluster():
+		return n.keepSeal(auth.NewSealKey())
+	default:
+		n.work.Go(func() { n.findSeal(running) })
+	}
+	return nil
+}
+
+// findSeal looks for the key until there is one.
+func (n *Node) findSeal(ctx context.Context) {
+	for {
+		key, known, all := n.askSeal(ctx)
+		var err error
+		switch {
+		case known:
+			err = n.keepSeal(key)
+		case all && len(n.shards) > 0 && n.shards[0].leads():
+			err = n.keepSeal(auth.NewSealKey())
+		}
+		if err != nil {
+			n.log.Error("the key of second proofs cannot be kept", "error", err)
+		}
+		if n.seal.Load() != nil || !pause(ctx, sealPause) {
+			return
+		}
+	}
+}
+
+// askSeal asks the other nodes for the key; all says that each of them has answered that it has none.
+func (n *Node) askSeal(ctx context.Context) (key [auth.SealKeySize]byte, known, all bool) {
+	all = true
+	peers := n.cluster.peers.Load()
+	if peers == nil {
+		return key, false, true
+	}
+	for _, id := range n.cluster.others() {
+		asking, cancel := context.WithTimeout(ctx, askTime)
+		answer, err := peers.Call(asking, id, callSeal, nil)
+		cancel()
+		switch {
+		case err != nil:
+			all = false
+		case len(answer) == len(key):
+			copy(key[:], answer)
+			return key, true, false
+		}
+	}
+	return key, false, all
+}
+
+// keepSeal writes the key down, and takes it up.
+func (n *Node) keepSeal(key [auth.SealKeySize]byte) error {
+	if err := writeSeal(filepath.Join(n.config.Dir, sealName), key); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	n.seal.Store(&key)
+	return nil
+}
+
+// sealer is what seals under the house's key; nil while this node has none.
+func (n *Node) sealer() *auth.Sealer {
+	if key := n.seal.Load(); key != nil {
+		return auth.NewSealer(*key)
+	}
+	return nil
+}
+
+func readSeal(name string) (key [auth.SealKeySize]byte, err error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return key, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return key, fmt.Errorf("%s: others may read it (mode %v): make it 0600", name, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return key, err
+	}
+	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(raw) != len(key) {
+		return key, fmt.Errorf("%s: not %d bytes in hexadecimal; restore the file from a copy, or from another node", name,
+			len(key))
+	}
+	copy(key[:], raw)
+	return key, nil
+}
+
+// writeSeal writes the key so that it is there whole or not at all.
+func writeSeal(name string, key [auth.SealKeySize]byte) error {
+	f, err := os.OpenFile(name+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(hex.EncodeToString(key[:]) + "\n")
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(name+newSuffix, name)
+}
