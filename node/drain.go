@@ -13,7 +13,7 @@ import (
 // aborted, and, after a moment in which whoever spreads the load may notice, new requests are sent elsewhere. It stays
 // so until it is stopped, or undrained. A node that is alone has nobody to go on: it only says that it is not ready.
 func (n *Node) Drain(ctx context.Context) (string, error) {
-	n.draining.Store(true)
+	n.leave(true)
 	given, err := n.giveAway(ctx)
 	if n.server != nil {
 		if err := n.server.Drain(ctx); err != nil {
@@ -31,9 +31,32 @@ func (n *Node) Drain(ctx context.Context) (string, error) {
 	return fmt.Sprintf("node %d is drained: %d leaderships were given away", n.config.Node, given), nil
 }
 
+// leave says goodbye to clients, where there is somebody to go on, or takes that back.
+func (n *Node) leave(leaving bool) {
+	n.draining.Store(leaving)
+	n.servers.leaving.Store(leaving && !n.Alone())
+}
+
+// partTime is how long a node that stops goes on to answer: each answer is a goodbye, so that clients are with other
+// nodes when the addresses close. Nobody waits for this but the node.
+const partTime = 150 * time.Millisecond
+
+// part gets a node that is being stopped out of the way of its clients, and of the other nodes.
+func (n *Node) part() {
+	alone, already := n.Alone(), n.draining.Load()
+	n.leave(true)
+	until := time.Now().Add(partTime)
+	if _, err := n.giveAway(context.Background()); err != nil {
+		n.log.Warn("the node is stopped with leaderships that nobody took", "error", err)
+	}
+	if !alone && !already { // who was drained before has said it
+		time.Sleep(time.Until(until))
+	}
+}
+
 // undrain takes work again.
 func (n *Node) undrain() string {
-	n.draining.Store(false)
+	n.leave(false)
 	if n.server != nil {
 		n.server.Refuse(false)
 	}

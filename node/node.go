@@ -258,10 +258,7 @@ func (n *Node) Failed() <-chan error { return n.failed }
 func (n *Node) Close() error {
 	var errs []error
 	if n.open.Load() { // others go on before anything ends here
-		n.draining.Store(true)
-		if _, err := n.giveAway(context.Background()); err != nil {
-			n.log.Warn("the node is stopped with leaderships that nobody took", "error", err)
-		}
+		n.part()
 	}
 	if n.servers != nil {
 		errs = append(errs, n.servers.close())

@@ -24,13 +24,18 @@ type servers struct {
 	app           *web.App
 	all           []*http.Server
 	drain         func(context.Context) error // ends the streams
+	leaving       atomic.Bool                 // every answer is a goodbye
 	log           *slog.Logger
 	work          sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	fresh  map[net.Conn]struct{} // connections that have not said anything yet
 }
 
 // openListeners takes the addresses, and answers "starting" there: replaying a long log takes a while.
 func (n *Node) openListeners(ctx, _ context.Context) (err error) {
-	s := &servers{log: n.log, app: web.New()}
+	s := &servers{log: n.log, app: web.New(), fresh: map[net.Conn]struct{}{}}
 	n.servers = s
 	first := http.Handler(http.HandlerFunc(starting))
 	s.handler.Store(&first)
@@ -89,8 +94,13 @@ func (n *Node) openServers(_, _ context.Context) error {
 	return nil
 }
 
-// ServeHTTP hands a request to who answers now. The web app is memory, and is there before the API is.
+// ServeHTTP hands a request to who answers now. The web app is memory, and is there before the API is. While the node
+// leaves, each answer is the last on its connection (RFC 9112, 9.6): whoever gets it asks another node next, before
+// this one is gone.
 func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	if s.app.Serve(w, r, api.Owns) {
 		return
 	}
@@ -98,7 +108,7 @@ func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *servers) serve(l net.Listener, server *http.Server, config *tls.Config) {
-	server.TLSConfig = config
+	server.TLSConfig, server.ConnState = config, s.follow
 	server.ErrorLog = slog.NewLogLogger(s.log.Handler(),
 		slog.LevelDebug) // clients that speak no HTTP, no TLS, or go away
 	s.all = append(s.all, server)
@@ -109,6 +119,32 @@ func (s *servers) serve(l net.Listener, server *http.Server, config *tls.Config)
 			_ = server.Serve(l)
 		}
 	})
+}
+
+// follow keeps account of connections that have not said anything yet: a client's spare ones. A server that shuts down
+// would wait for them for five seconds.
+func (s *servers) follow(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(s.fresh, c)
+	case s.closed:
+		_ = c.Close() // it was accepted a moment too late
+	default:
+		s.fresh[c] = struct{}{}
+	}
+}
+
+// closeFresh closes the connections that have not said anything yet, and those that are still to come.
+func (s *servers) closeFresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for c := range s.fresh {
+		_ = c.Close() // nothing was asked on it
+	}
+	clear(s.fresh)
 }
 
 func (s *servers) plainURL() string { return "http://" + s.plain.Addr().String() }
@@ -129,6 +165,7 @@ func (s *servers) close() error {
 			s.log.Warn("streams did not end in time", "error", err)
 		}
 	}
+	s.closeFresh()
 	var errs []error
 	for _, server := range s.all {
 		err := server.Shutdown(ctx)

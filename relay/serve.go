@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,54 @@ type slot struct {
 
 var visits = sync.Pool{New: func() any { return new(visit) }}
 
-// serve brings another node's commands to the log of this one.
+// An early is a call that came while this node leads and is not ready yet. It is served in a moment: sent back, it
+// would come again only after a pause.
+type early struct {
+	from     uint64
+	question question
+	answer   func([]byte, error)
+}
+
+// maxEarly bounds the calls that wait for this node to be ready; one more is told to come again.
+const maxEarly = 256
+
+// serve takes another node's commands. Where calls wait, it waits behind them: those of a node stay in their order.
 func (s *Shard) serve(from uint64, q *question, answer func([]byte, error)) {
+	s.mutex.Lock()
+	wait := (s.rising && s.term == q.term || s.waking) && !s.closed && len(s.early) < maxEarly
+	if wait {
+		one := early{from, *q, answer}
+		one.question.commands = bytes.Clone(q.commands)
+		s.early = append(s.early, one)
+	}
+	s.mutex.Unlock()
+	if !wait {
+		s.take(from, q, answer)
+	}
+}
+
+// wake serves the calls that have waited for this node to be ready, or that need not wait any more.
+func (s *Shard) wake() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.waking || s.rising && !s.closed {
+		return
+	}
+	s.waking = true
+	for len(s.early) > 0 {
+		now := s.early
+		s.early = nil
+		s.mutex.Unlock()
+		for i := range now {
+			s.take(now[i].from, &now[i].question, now[i].answer)
+		}
+		s.mutex.Lock()
+	}
+	s.waking = false
+}
+
+// take brings another node's commands to the log of this one.
+func (s *Shard) take(from uint64, q *question, answer func([]byte, error)) {
 	s.mutex.Lock()
 	g := s.guests[from]
 	if g == nil {

@@ -34,6 +34,9 @@ type Shard struct {
 	mutex     sync.Mutex
 	leader    uint64 // 0 while none is known
 	self      bool   // it is this node, and it is ready
+	rising    bool   // it is this node, and it will be ready in a moment
+	early     []early
+	waking    bool // what came early is being served
 	term      uint64
 	epoch     uint64
 	number    uint64 // of the newest command
@@ -502,12 +505,17 @@ func (s *Shard) settle(o *order, reply *replyReader) {
 // Follow says who leads the shard's log: 0 while none is known; self when it is this node, and it is ready
 // (replica.Leadership.Ready). It must be told of every change, in order, and never blocks.
 func (s *Shard) Follow(leader uint64, self bool, term uint64) {
+	s.follow(leader, self, false, term)
+}
+
+func (s *Shard) follow(leader uint64, self, rising bool, term uint64) {
+	defer s.wake()
 	s.mutex.Lock()
 	defer s.unlock()
-	if leader == s.leader && self == s.self && term == s.term {
+	if leader == s.leader && self == s.self && rising == s.rising && term == s.term {
 		return
 	}
-	s.leader, s.self, s.term = leader, self, term
+	s.leader, s.self, s.rising, s.term = leader, self, rising, term
 	s.stop(false)
 	s.pause = time.Time{}
 	now := s.relay.now()
@@ -519,10 +527,11 @@ func (s *Shard) Follow(leader uint64, self bool, term uint64) {
 
 // Led is Follow for replica.Options.Led.
 func (s *Shard) Led(l replica.Leadership) {
-	if l.Leading && !l.Ready {
+	rising := l.Leading && !l.Ready
+	if rising {
 		l.Leader = 0 // it will be ready in a moment
 	}
-	s.Follow(l.Leader, l.Ready, l.Term)
+	s.follow(l.Leader, l.Ready, rising, l.Term)
 }
 
 // tick gives up a deposed leader's calls, opens the gate after a pause, and answers what has waited too long.
@@ -568,6 +577,7 @@ func (s *Shard) abandon(keep func(*order) bool) {
 
 // close answers what waits; what is out is answered as it comes back.
 func (s *Shard) close() {
+	defer s.wake()
 	s.mutex.Lock()
 	defer s.unlock()
 	s.closed = true

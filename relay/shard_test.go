@@ -155,6 +155,51 @@ func TestWaitsForALeader(t *testing.T) {
 	}
 }
 
+// TestEarly: what another node sends to a leader that is not ready yet comes to the log when it is, in its order and
+// in front of what comes later; and back, when that leader does not become ready.
+func TestEarly(t *testing.T) {
+	r := newRig(t, Limits{})
+	var came []string
+	call := func(name string, from, term uint64, c *trade.Command) {
+		b := appendCommand(appendQuestion(nil, group, term, term), 0, encoded(t, c))
+		setCount(b, 1)
+		r.relay.Serve(from, b, func(reply []byte, err error) {
+			read, err := readReply(reply, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			what, err := read.next(&trade.Answer{})
+			came = append(came, fmt.Sprint(name, " ", what, " ", err))
+		})
+		clear(b) // its owner uses it again
+	}
+	r.shard.Led(replica.Leadership{Leader: 7, Term: 5, Leading: true})
+	call("first", 3, 5, deposit(1, 1))
+	call("second", 3, 5, deposit(1, 2))
+	call("of another term", 4, 4, deposit(1, 3))
+	if len(r.asked) != 0 || !slices.Equal(came, []string{"of another term 1 <nil>"}) {
+		t.Fatalf("the log was asked %d times, and the other node was told %q", len(r.asked), came)
+	}
+	r.shard.Led(replica.Leadership{Leader: 7, Term: 5, Leading: true, Ready: true})
+	if len(r.asked) != 2 || !bytes.Equal(r.asked[0], encoded(t, deposit(1, 1))) ||
+		!bytes.Equal(r.asked[1], encoded(t, deposit(1, 2))) {
+		t.Fatalf("the log was asked %q", r.asked)
+	}
+	for _, done := range r.dones {
+		done(trade.Answer{}, nil)
+	}
+	came = nil
+	r.shard.Led(replica.Leadership{Leader: 7, Term: 6, Leading: true})
+	call("third", 3, 6, deposit(1, 4))
+	r.shard.Led(replica.Leadership{Leader: 2, Term: 7})
+	r.shard.Led(replica.Leadership{Leader: 7, Term: 8, Leading: true})
+	call("fourth", 3, 8, deposit(1, 5))
+	r.shard.close()
+	if want := []string{"third 1 <nil>", "fourth 1 <nil>"}; len(r.asked) != 2 || !slices.Equal(came, want) {
+		t.Errorf("the log was asked %d times, and the other node was told %q", len(r.asked), came)
+	}
+}
+
 // TestForwards packs what waits while as many calls as may be are out.
 func TestForwards(t *testing.T) {
 	r := newRig(t, Limits{Calls: 2, CallCommands: 3, CallBytes: 200})

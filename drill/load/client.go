@@ -39,7 +39,7 @@ type Account struct {
 }
 
 // Client is a program of an investor's that knows all nodes. It asks one of them, its home, and another one when that
-// one is silent, gone or refuses.
+// one is silent, gone, refuses, or says goodbye: an answer that is the last on its connection.
 type Client struct {
 	nodes []Node
 	http  []*http.Client
@@ -92,6 +92,7 @@ type attempt struct {
 	node   int
 	status int
 	body   []byte
+	parts  bool // the node said goodbye: it will be gone soon
 	err    error
 }
 
@@ -108,6 +109,9 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 		select {
 		case a := <-q.answers:
 			q.asked[a.node] = false
+			if a.parts {
+				c.part(a.node)
+			}
 			if a.err == nil {
 				c.answered(a.node)
 				return Answer{Status: a.status, Body: a.body, Node: c.nodes[a.node].ID, Attempts: q.attempts}
@@ -177,7 +181,7 @@ func (c *Client) once(ctx context.Context, node int, q *question) (a attempt) {
 		a.err = err
 		return a
 	}
-	a.status = response.StatusCode
+	a.status, a.parts = response.StatusCode, response.Close
 	a.body, a.err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	a.err = errors.Join(a.err, response.Body.Close())
 	if a.err == nil && later(a.status) {
@@ -227,6 +231,15 @@ func (c *Client) leave(node int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.home == node && time.Since(c.heard[node]) > HedgeAfter/2 {
+		c.home = c.after(node)
+	}
+}
+
+// part makes the next node the home when the home said goodbye.
+func (c *Client) part(node int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.home == node {
 		c.home = c.after(node)
 	}
 }

@@ -48,6 +48,8 @@ func open(t *testing.T, b *books) *door {
 			case <-r.Context().Done():
 			}
 			return
+		case "goodbye":
+			w.Header().Set("Connection", "close")
 		case "unprocessable":
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = w.Write([]byte(`{"reason":"INSUFFICIENT_CASH"}`))
@@ -135,6 +137,20 @@ func failover(t *testing.T, modes [3]string, node uint64, attempts int, least, m
 		return fmt.Sprintf("the next request begins elsewhere: %+v", again)
 	}
 	return ""
+}
+
+// TestGoodbye: a client that is answered for the last time by a node asks another one next, without having waited.
+func TestGoodbye(t *testing.T) {
+	doors, nodes, _ := cluster(t, 3)
+	client := NewClient(nodes, nil, 0)
+	defer client.Close()
+	for i, said := range []string{"answer", "goodbye", "answer", "answer"} {
+		doors[0].mode.Store(said)
+		a := client.Call(context.Background(), Account{}, http.MethodDelete, "/v2/orders/1", nil)
+		if want := []uint64{1, 1, 2, 2}[i]; a.Node != want || a.Status != http.StatusNoContent {
+			t.Errorf("request %d: %+v, and not of node %d", i, a, want)
+		}
+	}
 }
 
 // TestAllRefuse: a client goes on asking until somebody answers.
