@@ -23,6 +23,7 @@ const (
 	mostPause    = 160 * time.Millisecond // and ends for all when anybody is answered
 	Patience     = 15 * time.Second       // then a request has failed
 	maxAnswer    = 1 << 20                // bytes of an answer
+	maxTickets   = 64                     // sessions of TLS that are resumed, so that a new connection costs little
 )
 
 // Node is one that a client may ask.
@@ -54,12 +55,17 @@ type Client struct {
 func NewClient(nodes []Node, trust *tls.Config, home int) *Client {
 	c := &Client{nodes: nodes, home: home, heard: make([]time.Time, len(nodes)),
 		news: make(chan struct{})}
+	if trust != nil {
+		trust = trust.Clone()
+		trust.ClientSessionCache = tls.NewLRUClientSessionCache(maxTickets)
+	}
 	for range nodes {
-		// A connection of its own for each request under way: one lost packet holds up one request.
+		// A connection of its own for each request under way: one lost packet holds up one request. They are kept: who
+		// made new ones whenever much is under way would wear out the machine that he measures.
 		c.http = append(c.http, &http.Client{Transport: &http.Transport{
 			DialContext:     (&net.Dialer{Timeout: AbandonAfter}).DialContext,
 			TLSClientConfig: trust, TLSHandshakeTimeout: AbandonAfter,
-			MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}})
+			MaxIdleConnsPerHost: MaxFlight, IdleConnTimeout: time.Minute}})
 	}
 	return c
 }
