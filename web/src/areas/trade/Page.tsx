@@ -1,7 +1,90 @@
+import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { EmptyState } from '@/ui'
+import { useLocation } from 'wouter'
+import { queries } from '@/api/query'
+import { usePhone } from '@/lib/media'
+import { useHabit } from '@/lib/preferences'
+import { useLink, useStatus } from '@/live/hooks'
+import { Card, Money, Tabs, type Tab } from '@/ui'
+import { useAccount, useOrders, useSums } from '../blotter/data'
+import { CancelAll, Orders } from '../blotter/Orders'
+import { Positions } from '../blotter/Positions'
+import { Trades } from '../blotter/Trades'
+import { intent } from '../ticket/intent'
+import { Levels } from '../ticket/Levels'
+import { Sents } from '../ticket/Sents'
+import { Ticket } from '../ticket/Ticket'
 
-export default function Page() {
+type Part = 'positions' | 'open' | 'orders' | 'trades'
+
+/** The ticket, the depth beside it, and the account's orders and positions below. */
+export default function Page({ params }: { params: Record<string, string | undefined> }) {
   const { t } = useTranslation('trade')
-  return <EmptyState title={t('title')} />
+  const phone = usePhone()
+  const [, go] = useLocation()
+  const [part, setPart] = useHabit<Part>('trade', 'part', 'open')
+  const [cancelling, setCancelling] = useState(false)
+  const account = useAccount()
+  const open = useOrders('open')
+  const sums = useSums(account.data?.data)
+  const status = useStatus()
+  const link = useLink()
+  const symbol = params['symbol'] ?? intent.get()?.symbol ?? account.data?.data.positions[0]?.symbol ?? ''
+  const show = (next: string) => go(`/trade/${next}`, { replace: true })
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.defaultPrevented) return
+      if (event.key === 'F5') void queries.invalidateQueries()
+      else if (event.key === 'F8') setCancelling(true)
+      else return
+      event.preventDefault()
+    }
+    addEventListener('keydown', pressed)
+    return () => removeEventListener('keydown', pressed)
+  }, [])
+  const balance = account.data?.data.balance
+  const tabs: Tab<Part>[] = [
+    { key: 'open', label: t('tab.open', { ns: 'blotter' }), count: open.data?.length, content: <Orders which="open" onAll={() => setCancelling(true)} /> },
+    { key: 'positions', label: t('tab.positions', { ns: 'blotter' }), count: account.data?.data.positions.length, content: <Positions selected={symbol} onOpen={(p) => intent.set({ symbol: p.symbol, side: 'sell' })} /> },
+    { key: 'orders', label: t('tab.orders', { ns: 'blotter' }), content: <Orders which="all" /> },
+    { key: 'trades', label: t('tab.trades', { ns: 'blotter' }), content: <Trades /> },
+  ]
+  const money = (
+    <dl className="num flex min-w-0 gap-x-5 gap-y-1 max-phone:grid max-phone:grid-cols-3 max-phone:gap-x-2 [&_dt]:text-[11px] [&_dt]:text-muted">
+      <div><dt>{t('equity')}</dt><dd className="font-semibold"><Money value={sums?.equity} /></dd></div>
+      <div><dt>{t('available')}</dt><dd><Money value={balance?.available} /></dd></div>
+      <div><dt>{t('profit')}</dt><dd><Money value={sums?.profit} signed /></dd></div>
+    </dl>
+  )
+  const old = link.state !== 'live' || account.data?.stale !== undefined
+  const head = <div className="flex items-center gap-3 px-3 py-2" data-old={old || undefined}>{money}{old ? <span className="ml-auto text-[11px] text-stale">{t('mayBeOld')}</span> : null}</div>
+  const blotter = <Tabs label={t('blotter')} tabs={tabs} value={part} onChange={setPart} className="h-full" contentClassName="h-full" />
+  const price = (p: string) => intent.set({ symbol, price: p })
+  const all = <CancelAll open={cancelling} onClose={() => setCancelling(false)} />
+  const blocked = status?.read_only ? <p className="bg-warn-soft px-3 py-1 text-warn">{t('readOnly')}</p> : null
+  if (phone) return (
+    <div className="flex min-h-full flex-col bg-ground">
+      <h1 className="sr-only">{t('title')}</h1>
+      <div className="bg-surface">{head}</div>{blocked}
+      <Sents />
+      <div className="flex border-t border-line bg-surface">
+        <div className="min-w-0 flex-[1.7]"><Ticket symbol={symbol} onSymbol={show} /></div>
+        <div className="min-w-0 flex-1 border-l border-line py-2"><Levels symbol={symbol} onPrice={price} /></div>
+      </div>
+      <div className="mt-2 h-[420px] bg-surface">{blotter}</div>
+      {all}
+    </div>
+  )
+  return (
+    <div className="flex h-full min-h-0 flex-col gap-2 p-2">
+      <h1 className="sr-only">{t('title')}</h1>
+      <Card flush className="shrink-0">{head}{blocked}<Sents /></Card>
+      <div className="flex min-h-0 flex-1 gap-2">
+        <Card flush className="w-[320px] shrink-0 overflow-y-auto"><div className="h-full overflow-y-auto"><Ticket symbol={symbol} onSymbol={show} /></div></Card>
+        <Card flush title={t('depth')} className="w-[220px] shrink-0 self-start"><Levels symbol={symbol} onPrice={price} className="py-1" /></Card>
+        <Card flush className="min-w-0 flex-1">{blotter}</Card>
+      </div>
+      {all}
+    </div>
+  )
 }

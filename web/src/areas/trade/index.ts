@@ -1,7 +1,13 @@
+import { texts } from '@/i18n'
 import { page, type Area } from '../area'
+
+const load = page('trade', async () => {
+  await texts('ticket', 'blotter')
+  return import('./Page')
+})
 
 export const area: Area = {
   name: 'trade',
-  routes: [{ path: '/trade', page: page('trade', () => import('./Page')) }],
+  routes: [{ path: '/trade', page: load }, { path: '/trade/:symbol', page: load }],
   nav: { order: 2, icon: 'trade', path: '/trade', phone: true },
 }

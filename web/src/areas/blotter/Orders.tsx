@@ -1,0 +1,85 @@
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { call, Refusal } from '@/api/client'
+import { clock } from '@/lib/time'
+import { Button, Dialog, EmptyState, Failed, Quantity, Skeleton, Table, toast, toastError, type Column } from '@/ui'
+import { useOrders, type Order } from './data'
+import { isDone, learn } from './follow'
+import { NameCell } from './Positions'
+import { Timeline } from './Timeline'
+
+const cancellable = (o: Order) => !isDone(o) && o.status !== 'CANCEL_PENDING' && o.status !== 'AWAITS_CANCEL'
+
+/** Asks for a cancel. That it was asked for twice does no harm. */
+async function cancel(order: Order): Promise<void> {
+  learn(await call('delete', '/api/v1/orders/{id}', { path: { id: order.id } }))
+}
+
+export function Side({ side }: { side: string }) {
+  const { t } = useTranslation('blotter')
+  return <span className={side === 'buy' ? 'text-up' : 'text-down'}>{t(`side.${side}`)}</span>
+}
+
+export function useCancels(): { one: (o: Order) => void; busy: ReadonlySet<string> } {
+  const { i18n } = useTranslation('blotter')
+  const [busy, setBusy] = useState<ReadonlySet<string>>(new Set())
+  const one = (o: Order) => {
+    setBusy((now) => new Set(now).add(o.id))
+    cancel(o).catch((error: unknown) => toastError(error, i18n.language))
+      .finally(() => setBusy((now) => { const next = new Set(now); next.delete(o.id); return next }))
+  }
+  return { one, busy }
+}
+
+/** Cancels all open orders after a word; each is asked for by itself, and what is refused is counted. */
+export function CancelAll({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const { t, i18n } = useTranslation('blotter')
+  const list = (useOrders('open').data ?? []).filter(cancellable)
+  const all = async () => {
+    onClose()
+    const ends = await Promise.allSettled(list.map(cancel))
+    const wrong = ends.filter((end) => end.status === 'rejected')
+    const first = wrong[0]?.reason as unknown
+    if (wrong.length === 0) toast('info', t('cancel.asked', { n: ends.length }))
+    else toast('danger', t('cancel.someFailed', { n: wrong.length, of: ends.length }), first instanceof Refusal ? first.words(i18n.language) : String(first))
+  }
+  return (
+    <Dialog open={open} onClose={onClose} title={t('cancel.all')} text={list.length > 0 ? t('cancel.allText', { n: list.length }) : t('none.open')}
+      actions={<><Button onClick={onClose}>{t('action.back')}</Button><Button look="danger" disabled={list.length === 0} onClick={() => void all()}>{t('cancel.all')}</Button></>}>
+      <ul className="flex flex-col gap-1">{list.slice(0, 8).map((o) => <li key={o.id} className="flex gap-2"><Side side={o.side} /><span className="flex-1 truncate">{o.cn.name}</span><span className="num">{o.limit_price ?? t('market')} × {o.qty}</span></li>)}</ul>
+    </Dialog>
+  )
+}
+
+/** Open orders, or all of the last ones, with their cancel and their timeline. */
+export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: readonly Order[]; onAll?: () => void }) {
+  const { t, i18n } = useTranslation('blotter')
+  const orders = useOrders(which)
+  const cancels = useCancels()
+  const [shown, setShown] = useState<string>()
+  if (!rows && orders.isPending) return <Skeleton lines={4} />
+  if (!rows && orders.isError && !orders.data) return <Failed error={orders.error} onRetry={() => void orders.refetch()} />
+  const list = rows ?? orders.data ?? []
+  const why = (o: Order) => (i18n.language === 'zh' ? o.cn.reason_text_zh : o.cn.reason_text)
+  const columns: Column<Order>[] = [
+    { key: 'time', header: t('col.time'), width: '78px', wide: true, cell: (o) => <span className="num text-muted">{clock(o.created_at)}</span> },
+    { key: 'name', header: t('col.name'), width: 'minmax(104px, 1.3fr)', cell: (o) => <NameCell name={o.cn.name} symbol={o.symbol} /> },
+    { key: 'side', header: t('col.side'), width: '52px', cell: (o) => <Side side={o.side} /> },
+    { key: 'type', header: t('col.type'), width: 'minmax(96px, 1fr)', wide: true, cell: (o) => <span className="truncate">{t(`type.${o.cn.market_type ?? 'LIMIT'}`)}</span> },
+    { key: 'price', header: t('col.priceQuantity'), width: 'minmax(84px, 1fr)', align: 'right', cell: (o) => <span className="leading-tight"><span className="num block">{o.limit_price ?? t('market')}</span><span className="num block text-[11px] text-muted">{o.filled_qty}/{o.qty}</span></span> },
+    { key: 'average', header: t('col.fillPrice'), width: 'minmax(80px, .9fr)', align: 'right', wide: true, cell: (o) => <span className="num">{o.filled_avg_price ?? '–'}</span> },
+    { key: 'frozen', header: t('col.frozenCash'), width: 'minmax(96px, 1fr)', align: 'right', wide: true, cell: (o) => (o.side === 'buy' ? <span className="num">{o.cn.frozen_cash}</span> : <Quantity value={o.cn.frozen_qty} />) },
+    { key: 'status', header: t('col.status'), width: 'minmax(84px, 1.2fr)', cell: (o) => <span className="min-w-0 leading-tight" title={why(o) ?? undefined}><span className="block truncate">{t(`status.${o.status}`)}</span>{why(o) ? <span className="block truncate text-[11px] text-danger">{why(o)}</span> : null}</span> },
+    { key: 'cancel', header: onAll ? <button type="button" className="text-danger hover:underline" disabled={!list.some(cancellable)} onClick={onAll}>{t('cancel.allShort')}</button> : '', width: '72px', align: 'right',
+      cell: (o) => (cancellable(o) ? <Button size="small" busy={cancels.busy.has(o.id)} aria-label={t('cancel.one', { name: o.cn.name, price: o.limit_price ?? t('market') })} onClick={(e) => { e.stopPropagation(); cancels.one(o) }}>{t('cancel.short')}</Button> : null) },
+  ]
+  const order = list.find((o) => o.id === shown)
+  return (
+    <>
+      <Table label={t(which === 'open' ? 'tab.open' : 'tab.orders')} rows={list} columns={columns} rowKey={(o) => o.id} onOpen={(o) => setShown(o.id)} rowHeight={46}
+        onKey={(e, o) => { if (e.key !== 'Delete' || !cancellable(o)) return false; cancels.one(o); return true }}
+        empty={<EmptyState title={t(which === 'open' ? 'none.open' : 'none.orders')} />} />
+      {order ? <Timeline order={order} onClose={() => setShown(undefined)} onCancel={cancellable(order) ? () => cancels.one(order) : undefined} /> : null}
+    </>
+  )
+}

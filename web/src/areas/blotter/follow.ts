@@ -1,0 +1,68 @@
+import { queries } from '@/api/query'
+import type { Schemas } from '@/api/client'
+import { i18n, texts } from '@/i18n'
+import { live, type AccountEvent } from '@/live/live'
+import { toast } from '@/ui/Toast'
+
+// The account's events change what the cache holds at once, and have the sums asked for again when they pause. Fills and
+// what the exchange refused are said aloud, wherever the reader is.
+
+export const isDone = (order: { status: string }): boolean => ['FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'REPLACED'].includes(order.status)
+
+type Orders = Schemas['Order'][]
+
+/** Puts an order where it belongs in a list, newest first; an older word of it changes nothing. */
+export function withOrder(list: Orders, order: Schemas['Order'], only?: 'open'): Orders {
+  const had = list.find((one) => one.id === order.id)
+  if (had && had.updated_at > order.updated_at) return list
+  const rest = had ? list.filter((one) => one.id !== order.id) : list
+  if (only === 'open' && isDone(order)) return rest
+  const at = rest.findIndex((one) => one.created_at < order.created_at)
+  return at < 0 ? [...rest, order] : [...rest.slice(0, at), order, ...rest.slice(at)]
+}
+
+const newest = new Map<string, string>() // order id: when the newest word of it is from
+const remembered = 2000
+
+/** Whether this is the newest word of an order: the answer to a command may come after the event of its fill. */
+export function isNews(order: Pick<Schemas['Order'], 'id' | 'updated_at'>): boolean {
+  const known = newest.get(order.id)
+  if (known !== undefined && known > order.updated_at) return false
+  newest.delete(order.id)
+  newest.set(order.id, order.updated_at)
+  if (newest.size > remembered) newest.delete(newest.keys().next().value!)
+  return true
+}
+
+/** What is known of an order goes into the lists that are shown. */
+export function learn(order: Schemas['Order']): void {
+  if (!isNews(order)) return
+  queries.setQueryData<Orders>(['orders', 'open'], (list) => list && withOrder(list, order, 'open'))
+  queries.setQueryData<Orders>(['orders', 'all'], (list) => list && withOrder(list, order))
+}
+
+let timer: ReturnType<typeof setTimeout> | undefined
+
+function askSoon(): void {
+  timer ??= setTimeout(() => {
+    timer = undefined
+    for (const name of ['account', 'trades', 'activities', 'preview', 'equity']) void queries.invalidateQueries({ queryKey: [name] })
+  }, 200)
+}
+
+async function say(event: AccountEvent): Promise<void> {
+  const order = event.order
+  if (!order) return
+  await texts('blotter')
+  const t = i18n.getFixedT(null, 'blotter')
+  const what = { side: t(`side.${order.side}`), name: order.cn.name, symbol: order.symbol }
+  if (event.kind === 'ORDER_TRADED' && event.trade) toast('good', t('said.filled', { ...what, quantity: event.trade.quantity, price: event.trade.price }), t('said.filledOf', { filled: order.filled_qty, of: order.qty }))
+  if (event.kind === 'ORDER_REJECTED') toast('danger', t('said.rejected', what), (i18n.language === 'zh' ? order.cn.reason_text_zh : order.cn.reason_text) ?? undefined)
+  if (event.kind === 'CANCEL_REFUSED') toast('warn', t('said.cancelRefused', what))
+}
+
+live.hear((event) => {
+  if (event.order) learn(event.order)
+  askSoon()
+  void say(event)
+})

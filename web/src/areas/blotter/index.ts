@@ -1,0 +1,5 @@
+import type { Area } from '../area'
+import './follow'
+
+// The account's orders, positions and trades, as parts that /trade and /account are made of.
+export const area: Area = { name: 'blotter', routes: [] }

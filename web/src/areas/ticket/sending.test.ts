@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { live } from '@/live/live'
+import { certain, forget, release, send, sents } from './sending'
+
+const wish = { symbol: '600519.SH', side: 'buy', type: 'LIMIT', price: '1688.00', quantity: '100' } as const
+const answer = (status: number, value: unknown) => new Response(JSON.stringify(value), { status })
+const refusal = (status: number, reason: string) => answer(status, { reason, message_zh: '不行', message_en: 'no' })
+let asked: string[]
+let server: (method: string, url: string) => Response | Promise<Response>
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  asked = []
+  sents.set([])
+  live.link.set({ state: 'live', since: 0 })
+  vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
+    asked.push(init.method!)
+    return server(init.method!, url)
+  })
+})
+afterEach(() => { vi.useRealTimers(); vi.unstubAllGlobals() })
+
+test('an order that is taken is sent once', async () => {
+  server = () => answer(201, { id: '1', status: 'PENDING_NEW' })
+  expect(await send(wish)).toMatchObject({ state: 'taken', order: { id: '1' } })
+  expect(asked).toEqual(['POST'])
+})
+
+test('a refusal is an answer', async () => {
+  server = () => refusal(422, 'PRICE_ABOVE_LIMIT')
+  expect(await send(wish)).toMatchObject({ state: 'refused', refusal: { reason: 'PRICE_ABOVE_LIMIT' } })
+})
+
+test('an order whose answer is lost is asked for by its id, and never sent again', async () => {
+  server = (method) => {
+    if (method === 'POST') throw new TypeError('network')
+    return asked.length < 4 ? refusal(404, 'ORDER_UNKNOWN') : answer(200, { id: '7', status: 'WORKING' })
+  }
+  const sent = await send(wish)
+  expect(sent.state).toBe('asking')
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(sents.get()[0]).toMatchObject({ state: 'taken', order: { id: '7' } })
+  expect(asked).toEqual(['POST', 'GET', 'GET', 'GET'])
+})
+
+test('only after the server cannot have it any more is it missing; then it goes out under the same id', async () => {
+  const ids: string[] = []
+  server = (method) => { if (method === 'POST') throw new TypeError('network'); return refusal(404, 'ORDER_UNKNOWN') }
+  const { id } = await send(wish)
+  await vi.advanceTimersByTimeAsync(certain - 2000)
+  expect(sents.get()[0]!.state).toBe('asking')
+  await expect(release(id)).rejects.toThrow('cannot be sent')
+  await vi.advanceTimersByTimeAsync(8000)
+  expect(sents.get()[0]!.state).toBe('missing')
+  server = () => answer(201, { id: '9' })
+  vi.stubGlobal('fetch', async (_: string, init: RequestInit) => { ids.push(JSON.parse(String(init.body)).client_order_id); return server('POST', '') })
+  await release(id)
+  expect(ids).toEqual([id])
+  expect(sents.get()[0]!.state).toBe('taken')
+})
+
+test('what is written without a network waits for a word', async () => {
+  live.link.set({ state: 'offline', since: 0 })
+  server = () => answer(201, { id: '1' })
+  const draft = await send(wish)
+  live.link.set({ state: 'live', since: 1 })
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(asked).toEqual([])
+  expect(sents.get()[0]!.state).toBe('draft')
+  await release(draft.id)
+  expect(asked).toEqual(['POST'])
+  forget(draft.id)
+  expect(sents.get()).toEqual([])
+})
