@@ -44,11 +44,12 @@ api            7  auth core/money core/risk core/rules core/trade feed intake re
 node           8  api auth books core/broker core/money core/must core/rules core/trade exchange feed intake peer
                   records relay replica szse venue web
 .              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange load node
-                  peer replica venue
+                  peer replica surge venue
 drill/cable    0
 drill/disk     0
 drill/load     0
 load           0
+surge          1  load
 drill/report   0
 drill/contest  7  books core/money core/rules core/trade peer relay replica
 drill          7  core/broker core/exchange core/money core/planted core/trade drill/cable drill/disk drill/load
@@ -62,6 +63,7 @@ test/house     9
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse
 test/runbook   9
 test/sdk       9
+test/surge     9
 `
 
 // A room is one line of the table.

@@ -23,8 +23,8 @@ type QueueLimits struct {
 	Patience [classes]Patience
 	// Commands bounds orders and cancels under way: 64 to 8,192. A quarter is kept for each of the two.
 	CommandsFloor, CommandsCeiling int
-	// Views bounds questions, and changes of settings, under way: 4 for each processor, to 512. A tenth, one at the
-	// least, is kept for each of the three classes.
+	// Views bounds questions, and changes of settings, under way: one more than there are processors, to 512. A tenth,
+	// one at the least, is kept for each of the three classes, of a pool that is not too small for it.
 	ViewsFloor, ViewsCeiling int
 	Heavy                    int           // max(1, GOMAXPROCS-1): heavy requests under way, so that a processor is left
 	Inside                   int           // 64: requests about the house itself under way
@@ -38,7 +38,7 @@ func (l QueueLimits) withDefaults() QueueLimits {
 	set(&l.Waiting, 16_384)
 	set(&l.CommandsFloor, 64)
 	set(&l.CommandsCeiling, max(8192, l.CommandsFloor))
-	set(&l.ViewsFloor, 4*processors)
+	set(&l.ViewsFloor, processors+1)
 	set(&l.ViewsCeiling, max(512, l.ViewsFloor))
 	set(&l.Heavy, max(1, processors-1))
 	set(&l.Inside, 64)

@@ -35,6 +35,7 @@ type pool struct {
 	most    int
 	depth   int
 	sources int
+	newest  bool
 	began   time.Time
 	build   func(buffer []byte, a *ask) []byte
 	heard   heard
@@ -72,7 +73,7 @@ func newPool(c *Config, began time.Time, build func([]byte, *ask) []byte, h hear
 		return nil, err
 	}
 	p := &pool{address: address, host: u.Host, most: c.Connections, depth: c.Pipeline, sources: c.Sources,
-		began: began, build: build, heard: h, patient: c.Patience, all: map[*conn]struct{}{}}
+		newest: c.Newest, began: began, build: build, heard: h, patient: c.Patience, all: map[*conn]struct{}{}}
 	p.trust = trustFor(c, u)
 	return p, nil
 }
@@ -139,8 +140,18 @@ func (p *pool) share() {
 	}
 }
 
-// next takes the request that waits longest.
+// next takes the request that waits longest, or shortest where the newest goes first.
 func (p *pool) next() *ask {
+	if n := len(p.waiting) - 1; p.newest && n >= p.head {
+		a := p.waiting[n]
+		p.waiting[n] = nil
+		p.waiting = p.waiting[:n]
+		return a
+	}
+	return p.oldest()
+}
+
+func (p *pool) oldest() *ask {
 	if p.head == len(p.waiting) {
 		p.waiting, p.head = p.waiting[:0], 0
 		return nil
@@ -300,7 +311,7 @@ func (p *pool) abandon() {
 	var slow []*conn
 	p.mu.Lock()
 	for p.head < len(p.waiting) && p.waiting[p.head].due < late {
-		gone = append(gone, p.next())
+		gone = append(gone, p.oldest())
 	}
 	for c := range p.all {
 		c.mu.Lock()

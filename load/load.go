@@ -101,6 +101,7 @@ type Config struct {
 	Drivers     int           // goroutines that send, each its part of the one schedule; 0: one for each processor
 	Connections int           // at most; they are made as they are needed
 	Pipeline    int           // requests under way on one connection, when all are in use
+	Newest      bool          // who came last goes first when a connection is free: who came long ago has given up
 	Sources     int           // loopback addresses that connections come from
 	Patience    time.Duration // then a request is given up, and its connection with it
 	Retry       Retry

@@ -130,6 +130,7 @@ var Shapes = []struct{ Name, What string }{
 	{"day", "a made trading day pressed into the time: peaks at 9:15, 9:30, 13:00 and before the close; lunch"},
 	{"login-storm", "flat, and in the middle third logins at 40 times their share"},
 	{"flash-crash", "flat, then all at once 6 times the orders, 8 the cancels and 10 the questions, ebbing away"},
+	{"surge", "four fifths of the rate, and ten times the rate in the middle third"},
 	{"retry-storm", "flat, silence for a tenth of the time, and all that was held back within a second, and logins"},
 }
 
@@ -192,6 +193,8 @@ func shapeOf(shape string, class Class, lasts float64) (c Curve, err error) {
 			return flat, nil
 		}
 		return Curve{{0, 1}, {lasts / 3, 1}, {lasts / 3, 40}, {lasts * 2 / 3, 40}, {lasts * 2 / 3, 1}, {lasts, 1}}, nil
+	case "surge":
+		return Curve{{0, .8}, {lasts / 3, .8}, {lasts / 3, 10}, {lasts * 2 / 3, 10}, {lasts * 2 / 3, .8}, {lasts, .8}}, nil
 	case "flash-crash":
 		most := [Classes]float64{Order: 6, Cancel: 8, Query: 10, Quote: 10, Login: 6}[class]
 		c = Curve{{0, 1}, {lasts / 4, 1}}
