@@ -29,6 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"evenkeel/auth"
+	"evenkeel/capacity"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 	"evenkeel/feed"
@@ -111,6 +112,8 @@ type Parts struct {
 	Sealer func() *auth.Sealer
 	// DemoLogins are the accounts that a demo server made, for its login page; nil: none.
 	DemoLogins func() []DemoLogin
+	// Capacity is what this node was asked for at most, and what it can carry; nil: not recorded.
+	Capacity func() capacity.Report
 	// SecureCookies marks the session cookie for TLS only: set it wherever TLS ends in front of us.
 	SecureCookies bool
 	Version       string

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"evenkeel/capacity"
 	"evenkeel/core/trade"
 	"evenkeel/intake"
 )
@@ -144,8 +145,9 @@ func TestLargeBodies(t *testing.T) {
 func TestMeasuresAreNotForAll(t *testing.T) {
 	h := openHouse(t)
 	_, key, secret := h.open("operator", trade.MayOperate)
-	ask := func(from string, headers ...string) int {
-		r := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+	h.server.Capacity = func() capacity.Report { return capacity.Report{Lawful: 3} }
+	ask := func(path, from string, headers ...string) int {
+		r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 		r.RemoteAddr = from
 		for i := 0; i+1 < len(headers); i += 2 {
 			r.Header.Set(headers[i], headers[i+1])
@@ -164,8 +166,10 @@ func TestMeasuresAreNotForAll(t *testing.T) {
 		{403, there, []string{"APCA-API-KEY-ID", h.key, "APCA-API-SECRET-KEY", h.secret}},
 		{200, there, []string{"APCA-API-KEY-ID", key, "APCA-API-SECRET-KEY", secret}},
 	} {
-		if status := ask(c.from, c.header...); status != c.status {
-			t.Errorf("%s %v: %d, want %d", c.from, len(c.header), status, c.status)
+		for _, path := range []string{"/metrics", "/api/v1/capacity"} {
+			if status := ask(path, c.from, c.header...); status != c.status {
+				t.Errorf("%s from %s %v: %d, want %d", path, c.from, len(c.header), status, c.status)
+			}
 		}
 	}
 }

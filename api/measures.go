@@ -95,17 +95,34 @@ func ready(s *Server, _ *call) (int, any, error) {
 // metrics tells how busy the house is: to this machine, and to who may operate it. Whatever came through a proxy came
 // from elsewhere.
 func metrics(s *Server, c *call) (int, any, error) {
+	if err := s.operates(c); err != nil {
+		return 0, nil, err
+	}
+	c.status = http.StatusOK
+	s.measures.handler.ServeHTTP(c.w, c.r)
+	return 0, nil, nil
+}
+
+// getCapacity is GET /api/v1/capacity: the most that this node was asked for, and how much more it can carry.
+func getCapacity(s *Server, c *call) (int, any, error) {
+	if err := s.operates(c); err != nil {
+		return 0, nil, err
+	}
+	if s.Capacity == nil {
+		return 0, nil, say(unavailable)
+	}
+	return http.StatusOK, s.Capacity(), nil
+}
+
+// operates lets this machine pass, and who may operate the house.
+func (s *Server) operates(c *call) error {
 	from, err := netip.ParseAddrPort(c.r.RemoteAddr)
 	if err != nil || !from.Addr().Unmap().IsLoopback() || c.r.Header.Get("X-Forwarded-For") != "" {
 		who, err := s.identify(c)
 		if err == nil && !who.May(trade.MayOperate) && !who.Measures {
 			err = say(notPermitted, "the measures are for who operates the house")
 		}
-		if err != nil {
-			return 0, nil, err
-		}
+		return err
 	}
-	c.status = http.StatusOK
-	s.measures.handler.ServeHTTP(c.w, c.r)
-	return 0, nil, nil
+	return nil
 }

@@ -463,6 +463,7 @@ var nativeRoutes = concat(chartRoutes, secondRoutes, []route{
 	{"GET /api/v1/stream", reader, intake.Query, streamScreen, true},
 	{"GET /api/v1/events", reader, intake.Query, streamNative, true},
 	{"GET /api/v1/events/list", reader, intake.Query, getEvents, false},
+	{"GET /api/v1/capacity", anyone, intake.Inside, getCapacity, false},
 	{"GET /api/v1/demo", anyone, intake.Quote, getDemo, false},
 	{"GET /api/v1/reasons", anyone, intake.Quote, getReasons, false},
 	{"GET /api/v1/reasons/{name}", anyone, intake.Quote, getReasons, false},

@@ -7,6 +7,7 @@ import (
 
 	"evenkeel/api"
 	"evenkeel/books"
+	"evenkeel/capacity"
 	"evenkeel/core/rules"
 )
 
@@ -23,7 +24,8 @@ func (n *Node) api() *api.Server {
 		Rules: func() *rules.Rules { return n.rules },
 		Fresh: api.Fresh{Account: n.freshOf, All: n.freshAll}, House: n.house,
 		Ready: n.unready, Demo: n.config.Demo, Sealer: n.sealer,
-		DemoLogins: n.demoLogins, Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
+		DemoLogins: n.demoLogins, Capacity: func() capacity.Report { return n.peaks.Report(time.Now()) },
+		Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
 	})
 }
 

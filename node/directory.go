@@ -56,8 +56,7 @@ func checkAddress(flag, address string) (host string, err error) {
 // ours are the names that a data directory may hold, also with partSuffix; history.db has companions.
 var ours = []string{brokerData, layoutName, sealName, sealName + newSuffix,
 	exchangeData, "tls", demoName, demoName + newSuffix, demoOld, DeskSocket,
-	"history.db",
-	"lost+found"}
+	"history.db", peaksName, "lost+found"}
 
 // openDir makes the data directory, readable by its owner alone. A directory with other people's files is refused: a
 // slip of --data must not scatter books over somebody's home.

@@ -14,6 +14,7 @@ func (n *Node) gauges() (all []prometheus.Collector) {
 			all = append(all, s.relayGauges()...)
 		}
 	}
+	all = append(all, peakGauges{n.peaks})
 	if n.config.inCluster() {
 		all = append(all, peerGauges{n.cluster})
 	}

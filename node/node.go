@@ -1,11 +1,11 @@
 // Package node wires the rooms into one running machine: it starts them bottom-up, connects them, and stops them
 // top-down. A machine may be alone, or one of several that hold the same books and answer as one.
 //
-// Order of the start: the data directory and how its books are laid out, the addresses (which answer "starting" until
-// the house is open), the connections to the other nodes, the logs of the shards (replayed) and their views, history,
-// the exchange when it runs in the same process, market data, the links to the exchange, the door, the API, the demo
-// accounts, the desk. Nothing waits for another node: a node comes up, says in /readyz what it waits for, and answers
-// from what it has.
+// Order of the start: the data directory and how its books are laid out, the addresses (which answer "starting"
+// until the house is open), the connections to the other nodes, the logs of the shards (replayed) and their views,
+// history, the exchange when it runs in the same process, market data, the links to the exchange, the door, the
+// record of peaks, the API, the demo accounts, the desk. Nothing waits for another node: a node comes up, says in
+// /readyz what it waits for, and answers from what it has.
 //
 // Invariants: a failed log ends the process, since nothing may be taken without it; everything else may fail and come
 // back. What only a leader does (rules, link, list of securities) is done while this node leads the shard with
@@ -30,6 +30,7 @@ import (
 
 	"evenkeel/api"
 	"evenkeel/auth"
+	"evenkeel/capacity"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 	"evenkeel/exchange"
@@ -102,6 +103,7 @@ type Node struct {
 	history   *records.History
 	passwords *auth.Passwords
 	door      *intake.Door
+	peaks     *capacity.Peaks
 	servers   *servers
 	cluster   *cluster
 	relay     *relay.Relay // nil: this node is alone
@@ -151,7 +153,7 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
 		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.learnLayout, n.openShards, n.openHistory,
-		n.openExchange, n.openLinks, n.openSeal, n.openDoor, n.openServers, n.openDemo, n.openDesk,
+		n.openExchange, n.openLinks, n.openSeal, n.openDoor, n.openPeaks, n.openServers, n.openDemo, n.openDesk,
 	} {
 		bounded, done := context.WithTimeout(ctx, StartTime)
 		err := step(bounded, running)
