@@ -45,7 +45,7 @@ func postLogin(s *Server, c *call) (int, any, error) {
 		return 0, nil, say(textTooLong, "label")
 	}
 	if label == "" {
-		label = clip(c.r.UserAgent())
+		label = strings.ToValidUTF8(c.r.UserAgent()[:min(len(c.r.UserAgent()), trade.MaxLabel)], "")
 	}
 	if s.Fresh.All != nil { // the password may have been set on another node a moment ago
 		s.introduce(c.r.Context())

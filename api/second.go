@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -377,9 +378,12 @@ func (s *Server) locked(c *call) (token string, who auth.Principal, err error) {
 	return string(plain), who, err
 }
 
-// getLock is GET /api/v1/lock: whose login is locked in this browser.
+// getLock is GET /api/v1/lock: whose login is locked in this browser; null: nobody's.
 func getLock(s *Server, c *call) (int, any, error) {
 	_, who, err := s.locked(c)
+	if errors.Is(err, auth.ErrNobody) {
+		return http.StatusOK, map[string]any{"login": nil}, nil
+	}
 	if err != nil {
 		return 0, nil, err
 	}

@@ -7,29 +7,56 @@ import { queries } from './query'
 export type Session =
   | { state: 'unknown' } // not asked yet
   | { state: 'nobody'; ended?: boolean } // ended: there was a session, and it is over
+  | { state: 'locked'; login: string } // left alone: the password is asked for again
   | { state: 'somebody'; account: Schemas['Account'] }
 
 export const session = new Store<Session>({ state: 'unknown' })
 
 export const useSession = (): Session => useStore(session)
 
-/** Asks the server whether the cookie is a session. */
+/** What is left of a login whose password was right. */
+export type Step = Schemas['LoginStep']
+
+/** Asks the server whether the cookie is a session, or one that is locked. */
 export async function findSession(): Promise<Session> {
   try {
     const account = await call('get', '/api/v1/account')
     session.set({ state: 'somebody', account })
   } catch (error) {
-    if (error instanceof Refusal && error.status === 401) session.set((s) => (s.state === 'unknown' ? { state: 'nobody' } : s))
-    else throw error
+    if (!(error instanceof Refusal && error.status === 401)) throw error
+    const login = await findLock()
+    if (login) session.set({ state: 'locked', login })
+    else session.set((s) => (s.state === 'unknown' ? { state: 'nobody' } : s))
   }
   return session.get()
 }
 
-export async function logIn(login: string, password: string): Promise<void> {
-  await call('post', '/api/v1/login', { body: { login, password } as never })
+async function findLock(): Promise<string | null | undefined> {
+  try {
+    return (await call('get', '/api/v1/lock')).login
+  } catch (error) {
+    if (error instanceof Refusal && error.status >= 400 && error.status !== 429) return undefined
+    throw error
+  }
+}
+
+async function begin(): Promise<void> {
   queries.clear()
   session.set({ state: 'unknown' })
   await findSession()
+}
+
+/** Logs in; where the account has a second proof, the step that is left comes back. */
+export async function logIn(login: string, password: string): Promise<Step | undefined> {
+  const answer = await call('post', '/api/v1/login', { body: { login, password } as never })
+  if ('step' in answer) return answer
+  await begin()
+  return undefined
+}
+
+export async function logInSecond(step: Step, code: string): Promise<void> {
+  await call('post', '/api/v1/login/second', { body: { step: step.step, code } })
+  await begin()
 }
 
 export async function logOut(): Promise<void> {
@@ -41,8 +68,24 @@ export async function logOut(): Promise<void> {
   }
 }
 
+/** Locks the screen: what was on it is forgotten, and the cookie opens nothing until the password was given. */
+export async function lock(): Promise<void> {
+  const now = session.get()
+  if (now.state !== 'somebody') return
+  const login = now.account.login
+  await call('post', '/api/v1/lock')
+  queries.clear()
+  session.set({ state: 'locked', login })
+}
+
+export async function unlock(password: string): Promise<void> {
+  await call('post', '/api/v1/unlock', { body: { password } })
+  await begin()
+}
+
 whenNobody(() => {
   if (session.get().state !== 'somebody') return
   queries.clear()
-  session.set({ state: 'nobody', ended: true })
+  session.set({ state: 'unknown' }) // over, or locked in another window: App asks which
+  void findSession().then((found) => { if (found.state === 'nobody') session.set({ state: 'nobody', ended: true }) }, () => {})
 })

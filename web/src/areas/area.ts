@@ -11,13 +11,15 @@ export interface Route {
   page: ComponentType<{ params: Record<string, string | undefined> }>
   /** Seen without a login. */
   open?: boolean
+  /** Only for staff: others are told that there is no such page. */
+  staff?: boolean
 }
 
 export interface Area {
   name: string
   routes: Route[]
   /** In the navigation, by order; its label is nav.<name> of the common texts. */
-  nav?: { order: number; icon: IconName; path: string; /** among the phone's bottom tabs */ phone?: boolean }
+  nav?: { order: number; icon: IconName; path: string; /** only for staff */ staff?: boolean; /** among the phone's bottom tabs */ phone?: boolean }
 }
 
 const found = import.meta.glob<{ area: Area }>('./*/index.ts', { eager: true })

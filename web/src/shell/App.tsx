@@ -7,6 +7,8 @@ import { queries } from '@/api/query'
 import { areas } from '@/areas/area'
 import { live } from '@/live/live'
 import { Button, EmptyState, Failed, Skeleton, Toasts } from '@/ui'
+import { useIdleLock } from './idle'
+import { Locked } from './Locked'
 import { Shell } from './Shell'
 
 export function App() {
@@ -38,18 +40,24 @@ function Session() {
   }, [inside])
   const [path] = useLocation()
   if (session.state === 'unknown') return <main className="h-full"><Skeleton lines={6} /></main>
+  if (session.state === 'locked') return <Locked login={session.login} />
   const open = routes.filter((r) => r.open).map((r) => <Route key={r.path} path={r.path}>{(params) => <Page><r.page params={params} /></Page>}</Route>)
   if (!inside) return <Switch>{open}<Route><Redirect to={`/login?next=${encodeURIComponent(path)}`} replace /></Route></Switch>
   return (
-    <Shell>
+    <Shell><Idle />
       <Switch>
         <Route path="/"><Redirect to="/market" replace /></Route>
         <Route path="/login"><Redirect to="/market" replace /></Route>
-        {routes.map((r) => <Route key={r.path} path={r.path}>{(params) => <Page key={r.path}><r.page params={params} /></Page>}</Route>)}
+        {routes.filter((r) => !r.staff || session.account.permissions.includes('operate')).map((r) => <Route key={r.path} path={r.path}>{(params) => <Page key={r.path}><r.page params={params} /></Page>}</Route>)}
         <Route><NotFound /></Route>
       </Switch>
     </Shell>
   )
+}
+
+function Idle() {
+  useIdleLock()
+  return null
 }
 
 function Page({ children }: { children: ReactNode }) {

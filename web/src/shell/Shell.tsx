@@ -2,11 +2,11 @@ import type { ReactNode } from 'react'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useLocation } from 'wouter'
-import { logOut, useSession } from '@/api/session'
+import { lock, logOut, useSession } from '@/api/session'
 import { areas } from '@/areas/area'
 import { cx } from '@/lib/cx'
 import { usePhone } from '@/lib/media'
-import { Button, Dialog, Icon, IconButton } from '@/ui'
+import { Button, Dialog, Icon, IconButton, toastError } from '@/ui'
 import { Appearance } from './Appearance'
 import { Banners } from './Banners'
 import { Jump } from './Jump'
@@ -16,7 +16,7 @@ const items = areas.filter((a) => a.nav).sort((a, b) => a.nav!.order - b.nav!.or
 
 /** What stands around every page: navigation, state, search, the way out. */
 export function Shell({ children }: { children: ReactNode }) {
-  const { t } = useTranslation()
+  const { t, i18n } = useTranslation()
   const phone = usePhone()
   const [path] = useLocation()
   const [view, setView] = useState(false)
@@ -36,10 +36,13 @@ export function Shell({ children }: { children: ReactNode }) {
     <>
       <IconButton icon="search" label={t('jump.title')} onClick={() => setJump('')} />
       <IconButton icon="sun" label={t('switch.view')} onClick={() => setView(true)} />
+      <IconButton icon="lock" label={t('lock.now')} onClick={() => void lock().catch((error: unknown) => toastError(error, i18n.language))} />
       <IconButton icon="logout" label={t('action.logout')} onClick={() => void logOut()} />
     </>
   )
-  const shown = phone ? items.filter((a) => a.nav!.phone) : items
+  const staff = session.state === 'somebody' && session.account.permissions.includes('operate')
+  const allowed = items.filter((a) => staff || !a.nav!.staff)
+  const shown = phone ? allowed.filter((a) => a.nav!.phone) : allowed
   return (
     <div className="flex h-full max-phone:flex-col">
       <a href="#main" className="sr-only focus:not-sr-only focus:absolute focus:z-60 focus:bg-raised focus:p-2">{t('skip')}</a>

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { useLocation, useSearch } from 'wouter'
 import { callOther, Refusal } from '@/api/client'
-import { logIn, useSession } from '@/api/session'
+import { logIn, logInSecond, useSession, type Step } from '@/api/session'
 import { Appearance } from '@/shell/Appearance'
 import { Button, Field, Icon } from '@/ui'
 
@@ -16,6 +16,8 @@ export default function Login() {
   const next = new URLSearchParams(useSearch()).get('next') ?? '/market'
   const [login, setLogin] = useState('')
   const [password, setPassword] = useState('')
+  const [step, setStep] = useState<Step>()
+  const [code, setCode] = useState('')
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
   const demo = useQuery({ queryKey: ['demo'], queryFn: () => callOther<Demo>('get', '/api/v1/demo'), staleTime: Infinity })
@@ -23,14 +25,35 @@ export default function Login() {
     setBusy(true)
     setError(undefined)
     try {
-      await logIn(name, secret)
-      go(/^\/(?!\/|login)/.test(next) ? next : '/market', { replace: true })
+      const left = await logIn(name, secret)
+      if (left) {
+        setStep(left)
+        setBusy(false)
+        return
+      }
+      go(inner(next), { replace: true })
     } catch (wrong) {
       setError(wrong)
       setBusy(false)
     }
   }
+  const prove = async (event: FormEvent) => {
+    event.preventDefault()
+    if (!step) return
+    setBusy(true)
+    setError(undefined)
+    try {
+      await logInSecond(step, code)
+      go(inner(next), { replace: true })
+    } catch (wrong) {
+      setError(wrong)
+      setBusy(false)
+      setCode('')
+      if (wrong instanceof Refusal && wrong.reason === 'STEP_OVER') setStep(undefined)
+    }
+  }
   const submit = (event: FormEvent) => { event.preventDefault(); void enter(login, password) }
+  const said = error ? <p role="alert" className="flex items-start gap-1.5 text-danger"><Icon name="warn" size={16} className="mt-0.5 shrink-0" />{error instanceof Refusal ? error.words(i18n.language) : String(error)}</p> : null
   return (
     <main className="flex min-h-full flex-col items-center justify-center gap-4 p-4">
       <div className="w-full max-w-[400px] rounded-card border border-line bg-surface p-6">
@@ -39,13 +62,23 @@ export default function Login() {
           <div><h1 className="text-[20px] font-semibold">Evenkeel</h1><p className="text-muted">{t('subtitle')}</p></div>
         </header>
         {session.state === 'nobody' && session.ended ? <p role="status" className="mb-3 rounded-control bg-warn-soft px-3 py-2 text-warn">{t('ended')}</p> : null}
+        {step ? (
+        <form onSubmit={(event) => void prove(event)} className="flex flex-col gap-3">
+          <h2 className="font-semibold">{t('second')}</h2>
+          <Field key="code" label={t('code')} hint={t('codeText')} name="one-time-code" autoComplete="one-time-code" autoCapitalize="none" spellCheck={false} autoFocus required value={code} onChange={(e) => setCode(e.target.value)} className="num h-11" />
+          {said}
+          <Button type="submit" look="primary" size="large" busy={busy}>{t('enter')}</Button>
+          <Button look="ghost" onClick={() => { setStep(undefined); setError(undefined); setPassword('') }}>{t('backToPassword')}</Button>
+        </form>
+        ) : (
         <form onSubmit={submit} className="flex flex-col gap-3">
           <Field label={t('login')} name="username" autoComplete="username" autoCapitalize="none" spellCheck={false} autoFocus required value={login} onChange={(e) => setLogin(e.target.value)} className="h-11" />
           <Field label={t('password')} name="password" type="password" autoComplete="current-password" required value={password} onChange={(e) => setPassword(e.target.value)} className="h-11" />
-          {error ? <p role="alert" className="flex items-start gap-1.5 text-danger"><Icon name="warn" size={16} className="mt-0.5 shrink-0" />{error instanceof Refusal ? error.words(i18n.language) : String(error)}</p> : null}
+          {said}
           <Button type="submit" look="primary" size="large" busy={busy}>{t('enter')}</Button>
         </form>
-        {demo.data && demo.data.accounts.length > 0 ? (
+        )}
+        {!step && demo.data && demo.data.accounts.length > 0 ? (
           <section className="mt-6 border-t border-line pt-4">
             <h2 className="mb-1 font-semibold">{t('demo')}</h2>
             <p className="mb-3 text-muted">{t('demoText')}</p>
@@ -58,4 +91,9 @@ export default function Login() {
       <div className="w-full max-w-[400px] px-2"><Appearance /></div>
     </main>
   )
+}
+
+/** Where to go after a login: a page of ours, never an address that somebody else put into the link. */
+function inner(next: string): string {
+  return /^\/(?![/\\]|login)/.test(next) ? next : '/market'
 }
