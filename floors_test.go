@@ -43,13 +43,14 @@ intake         3  auth core/trade records replica
 exchange       6  core/book core/exchange core/money core/planted core/rules core/trade replica szse
 api            7  auth capacity core/money core/risk core/rules core/trade feed intake records szse + core/broker
                   replica
-node           8  api auth books capacity core/broker core/money core/must core/rules core/trade exchange feed intake
-                  peer records relay replica szse venue web
-.              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange load node
-                  peer replica surge venue
+node           8  api auth books capacity core/broker core/money core/must core/rules core/trade exchange feed gate
+                  intake peer records relay replica szse venue web
+.              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange gate load
+                  node peer replica surge venue
 drill/cable    0
 drill/disk     0
 drill/load     0
+gate           0
 load           0
 surge          1  load
 drill/report   0

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"evenkeel/exchange"
+	"evenkeel/gate"
 	"evenkeel/node"
 	"evenkeel/peer"
 	"evenkeel/replica"
@@ -66,6 +68,32 @@ func (c *clockFlags) read() (clock exchange.Clock, flow exchange.Flow, err error
 	}
 	clock.Speed = c.speed
 	return clock, exchange.Flow{Rate: c.flow, Seed: c.seed}, nil
+}
+
+// gateFlags are the limits of connections; the function that it returns reads the trusted balancers.
+func gateFlags(f *flagSet, l *gate.Limits) (trusted func() ([]netip.Prefix, error)) {
+	f.IntVar(&l.Connections, "connections", 0,
+		"of clients at once; 0: 16384, and never more than three quarters of the file descriptors")
+	f.IntVar(&l.PerAddress, "connections-per-address", 0, "of clients at once; 0: 4096")
+	list := f.String("proxy-from", "",
+		"balancers whose PROXY header (version 1 or 2) says who the client is, such as 10.0.0.5,10.1.0.0/16")
+	return func() (all []netip.Prefix, err error) {
+		for text := range strings.SplitSeq(*list, ",") {
+			if text == "" {
+				continue
+			}
+			p, err := netip.ParsePrefix(text)
+			if err != nil {
+				var a netip.Addr
+				if a, err = netip.ParseAddr(text); err != nil {
+					return nil, fmt.Errorf("--proxy-from %q: an address, or a network such as 10.1.0.0/16", text)
+				}
+				p = netip.PrefixFrom(a, a.BitLen())
+			}
+			all = append(all, p)
+		}
+		return all, nil
+	}
 }
 
 // logFlag chooses how much the log says.
@@ -122,6 +150,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.Uint64Var(&c.Node, "node", 0, "this node's id (default: as its certificate says; alone: 1)")
 	f.BoolVar(&c.Join, "join", false, "this node comes to a cluster that runs, which `evenkeel node add` tells of it")
 	f.BoolVar(&c.NoQueue, "no-queue", false, "for measurements: take all requests at once, as a server without a door")
+	proxies := gateFlags(f, &c.Gate)
 	clock.add(f)
 	logger := logFlag(f)
 	if err := parse(f, args); err != nil {
@@ -132,6 +161,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if c.Peers, err = node.ParsePeers(*peers); err != nil {
+		return err
+	}
+	if c.Gate.Trusted, err = proxies(); err != nil {
 		return err
 	}
 	if c.Clock, c.Flow, err = clock.read(); err != nil {

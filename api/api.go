@@ -205,15 +205,21 @@ func (s *Server) drains() bool {
 	return s.stopping.Err() != nil
 }
 
+// http2Streams is how many requests one HTTP/2 connection may have under way: a page has few, and each is a goroutine.
+const http2Streams = 100
+
 // HTTPServer returns a server with this house's timeouts around the handler. Streams set their own.
 func HTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		ReadTimeout:       15 * time.Second, // of headers and body: 64 KiB come within it on the slowest of networks
+		WriteTimeout:      40 * time.Second, // the longest request takes half of it
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: http2Streams, SendPingTimeout: 30 * time.Second,
+			PingTimeout: 15 * time.Second, WriteByteTimeout: 20 * time.Second, MaxReceiveBufferPerConnection: 1 << 20,
+			MaxReceiveBufferPerStream: 64 << 10},
 	}
 }
 

@@ -15,6 +15,7 @@ func (n *Node) gauges() (all []prometheus.Collector) {
 		}
 	}
 	all = append(all, peakGauges{n.peaks})
+	all = append(all, gateGauges{n.servers.gate})
 	if n.config.inCluster() {
 		all = append(all, peerGauges{n.cluster})
 	}

@@ -35,6 +35,7 @@ import (
 	"evenkeel/core/trade"
 	"evenkeel/exchange"
 	"evenkeel/feed"
+	"evenkeel/gate"
 	"evenkeel/intake"
 	"evenkeel/records"
 	"evenkeel/relay"
@@ -81,11 +82,12 @@ type Config struct {
 	Clock            exchange.Clock // of the exchange in this process
 	Flow             exchange.Flow
 
-	Records string // where history is kept: "" for SQLite in Dir, or postgres://...
-	Rules   string // rule file; "": the embedded one
-	Demo    bool   // demo accounts, deposits by the investor himself
-	DemoN   int    // how many demo accounts
-	NoQueue bool   // all requests are taken at once: only to measure what the queue is for
+	Records string      // where history is kept: "" for SQLite in Dir, or postgres://...
+	Rules   string      // rule file; "": the embedded one
+	Demo    bool        // demo accounts, deposits by the investor himself
+	DemoN   int         // how many demo accounts
+	Gate    gate.Limits // of connections
+	NoQueue bool        // all requests are taken at once: only to measure what the queue is for
 	Version string
 	Log     *slog.Logger
 	Say     func(format string, args ...any) // progress for people; may be nil

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"evenkeel/api"
+	"evenkeel/gate"
 	"evenkeel/web"
 )
 
@@ -25,6 +26,7 @@ type servers struct {
 	all           []*http.Server
 	drain         func(context.Context) error // ends the streams
 	leaving       atomic.Bool                 // every answer is a goodbye
+	gate          *gate.Gate                  // before what clients' connections ask
 	log           *slog.Logger
 	work          sync.WaitGroup
 
@@ -35,14 +37,14 @@ type servers struct {
 
 // openListeners takes the addresses, and answers "starting" there: replaying a long log takes a while.
 func (n *Node) openListeners(ctx, _ context.Context) (err error) {
-	s := &servers{log: n.log, app: web.New(), fresh: map[net.Conn]struct{}{}}
+	s := &servers{log: n.log, app: web.New(), fresh: map[net.Conn]struct{}{}, gate: gate.New(n.config.Gate, nil)}
 	n.servers = s
 	first := http.Handler(http.HandlerFunc(starting))
 	s.handler.Store(&first)
 	if s.plain, err = listen(ctx, "--listen", n.config.Listen); err != nil {
 		return err
 	}
-	s.serve(s.plain, api.HTTPServer(s), nil)
+	s.serve(s.gate.Listen(s.plain, true), s.gated(), nil)
 	if n.config.ListenTLS == "" {
 		return nil
 	}
@@ -54,8 +56,18 @@ func (n *Node) openListeners(ctx, _ context.Context) (err error) {
 	if s.secure, err = listen(ctx, "--listen-tls", n.config.ListenTLS); err != nil {
 		return err
 	}
-	s.serve(s.secure, api.HTTPServer(s), config)
+	s.serve(s.gate.Listen(s.secure, false), s.gated(), s.gate.TLS(config))
 	return nil
+}
+
+// gated is a server whose connections the gate follows.
+func (s *servers) gated() *http.Server {
+	server := api.HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.gate.Work(r.Context())()
+		s.ServeHTTP(w, r)
+	}))
+	server.ConnContext = s.gate.Context
+	return server
 }
 
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {
