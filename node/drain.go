@@ -78,7 +78,8 @@ func (n *Node) giveAway(ctx context.Context) (given int, err error) {
 			if errors.Is(err, replica.ErrNotLeader) {
 				break
 			}
-			if ctx.Err() != nil || errors.Is(err, replica.ErrNoSuccessor) || !pause(ctx, leaderPause) {
+			n.log.Warn("leadership was offered and stays for now", "shard", s.number, "error", err)
+			if ctx.Err() != nil || errors.Is(err, replica.ErrNoSuccessor) || !pause(ctx, offerPause) {
 				all = append(all, fmt.Errorf("shard %d: leadership stays here: %w", s.number, err))
 				break
 			}

@@ -34,6 +34,7 @@ const (
 	leaderPause = 50 * time.Millisecond  // before a leader is looked for again
 	leaderTime  = 5 * time.Second        // for there to be one
 	drainLead   = 2 * time.Second        // to give all leaderships away
+	offerPause  = 5 * time.Millisecond   // before leadership is offered again, to another node where there is one
 	drainGrace  = 200 * time.Millisecond // between readiness that ends and requests that are refused
 )
 

@@ -221,23 +221,25 @@ func laterState(tail logTail, last uint64) (found bool, err error) {
 	}
 	reader := newRecordReader([]segment{{path: tail.path}})
 	chunk := make([]byte, readAhead)
-	// Records begin at multiples of 8; the end may lie within one.
-	for at := (tail.offset + 7) &^ 7; at < info.Size(); {
-		n, err := file.ReadAt(chunk, at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		whole := n - frameBytes - recordPrefix // what begins later is not wholly in the chunk
-		place := 0
-		for ; place <= whole; place += frameBytes {
-			if _, _, ok := frameOf(chunk[place:n]); ok && reader.statesAt(file, at+int64(place), last) {
-				return true, nil
+	for _, part := range spansOf(file, tail.offset, info.Size()) {
+		// Records begin at multiples of 8; the end may lie within one.
+		for at := (part.from + 7) &^ 7; at < part.to; {
+			n, err := file.ReadAt(chunk, at)
+			if err != nil && !errors.Is(err, io.EOF) {
+				return false, err
 			}
+			whole := n - frameBytes - recordPrefix // what begins later is not wholly in the chunk
+			place := 0
+			for ; place <= whole; place += frameBytes {
+				if _, _, ok := frameOf(chunk[place:n]); ok && reader.statesAt(file, at+int64(place), last) {
+					return true, nil
+				}
+			}
+			if err != nil || place == 0 {
+				return false, nil
+			}
+			at += int64(place)
 		}
-		if err != nil || place == 0 {
-			return false, nil
-		}
-		at += int64(place)
 	}
 	return false, nil
 }

@@ -1,12 +1,14 @@
 package replica
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -217,22 +219,55 @@ func mend(tail logTail) (cut int64, err error) {
 func lastNonzero(file *os.File, from, to int64) (int64, error) {
 	end := from
 	chunk := make([]byte, 1<<16)
-	for at := from; at < to; {
-		n, err := file.ReadAt(chunk[:min(int64(len(chunk)), to-at)], at)
-		if n == 0 {
-			return 0, err
-		}
-		if !allZero(chunk[:n]) {
-			for i := n; ; i-- {
-				if chunk[i-1] != 0 {
-					end = at + int64(i)
-					break
-				}
+	for _, part := range spansOf(file, from, to) {
+		for at := part.from; at < part.to; {
+			n, err := file.ReadAt(chunk[:min(int64(len(chunk)), part.to-at)], at)
+			if n == 0 {
+				return 0, err
 			}
+			if !allZero(chunk[:n]) {
+				end = at + int64(len(bytes.TrimRight(chunk[:n], "\x00")))
+			}
+			at += int64(n)
 		}
-		at += int64(n)
 	}
 	return end, nil
+}
+
+// A span is a part of a file.
+type span struct{ from, to int64 }
+
+// SEEK_DATA and SEEK_HOLE of lseek(2) on Linux.
+const (
+	seekData = 3
+	seekHole = 4
+)
+
+// spansOf are the parts of file between two offsets that may hold something else than zeros. A segment is mostly room
+// that was never written, and a node that starts again is not to read through it. All are found before any is read:
+// the system reads ahead, and what it has read counts as written.
+func spansOf(file *os.File, from, to int64) (spans []span) {
+	for at := from; at < to; {
+		data, hole := at, to
+		if runtime.GOOS == "linux" {
+			var err error
+			if data, err = file.Seek(at, seekData); errors.Is(err, syscall.ENXIO) { // a hole to the end
+				return spans
+			}
+			if err == nil && data < to {
+				hole, err = file.Seek(data, seekHole)
+			}
+			if err != nil || hole <= data { // this file system does not tell
+				data, hole = at, to
+			}
+		}
+		if data >= to {
+			return spans
+		}
+		spans = append(spans, span{data, min(hole, to)})
+		at = hole
+	}
+	return spans
 }
 
 func writeSynced(path string, content []byte) error {
