@@ -108,6 +108,8 @@ type Parts struct {
 	House func(trade.AccountID) House
 	// Demo opens what only a demo has: deposits and withdrawals by the account itself, charts without a login.
 	Demo bool
+	// Ops is what staff see and do; nil: there is no such page.
+	Ops Ops
 	// Sealer seals second proofs; nil, or a nil one: none can be set up or used now.
 	Sealer func() *auth.Sealer
 	// DemoLogins are the accounts that a demo server made, for its login page; nil: none.

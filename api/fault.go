@@ -121,6 +121,9 @@ func faultOf(err error) *fault {
 		f = say(passwordLength, auth.MinPassword, auth.MaxPassword)
 	case errors.Is(err, intake.ErrNotPermitted):
 		f = say(notPermitted, err.Error())
+	case errors.Is(err, intake.ErrReadOnly):
+		f = say(readOnly)
+		f.After = readOnlyPause
 	case errors.Is(err, intake.ErrNotOwner):
 		f = say(notPermitted, err.Error())
 	case errors.Is(err, intake.ErrKeyReused):
@@ -151,6 +154,9 @@ func faultOf(err error) *fault {
 	f.cause = err
 	return f
 }
+
+// readOnlyPause is when to come back while the house is read-only: a person ends that.
+const readOnlyPause = 15 * time.Second
 
 func busyFault(busy *intake.BusyError) *fault {
 	reason := rateLimited

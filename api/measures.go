@@ -28,7 +28,7 @@ func newMeasures(s *Server, more []prometheus.Collector) *measures {
 			Help: "Requests by route and status."}, []string{"route", "status"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "evenkeel_http_request_seconds",
 			Help:    "Time from the request's headers to the end of its answer, by route; streams are not counted.",
-			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10}}, []string{"route"}),
+			Buckets: latencyBounds}, []string{"route"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_refusals_total",
 			Help: "Refused requests by reason."}, []string{"reason"}),
 		cutOff: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_streams_cut_off_total",

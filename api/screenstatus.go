@@ -11,13 +11,15 @@ import (
 
 // House is how the house stands for an account, as this node knows it.
 type House struct {
-	Leader   bool          // somebody leads the account's shard
-	Orders   Link          // the leader's session with the exchange
-	Trouble  string        // why Orders is down
-	ReadOnly bool          // orders are refused, by somebody's word
-	Halted   bool          // trading is halted, by somebody's word
-	Behind   time.Duration // how long ago this node's views were known to be whole; negative: never
-	Stale    bool          // they may lack what was acknowledged elsewhere
+	Leader   bool   // somebody leads the account's shard
+	Orders   Link   // the leader's session with the exchange
+	Trouble  string // why Orders is down
+	ReadOnly bool   // orders are refused, by somebody's word
+	// ReadOnlyWhy is the reason that was given for it.
+	ReadOnlyWhy string
+	Halted      bool          // trading is halted, by somebody's word
+	Behind      time.Duration // how long ago this node's views were known to be whole; negative: never
+	Stale       bool          // they may lack what was acknowledged elsewhere
 }
 
 // Link says whether a session stands.
@@ -45,6 +47,7 @@ type screenStanding struct {
 	Exchange screenExchange `json:"exchange"`
 	Leader   bool           `json:"leader_known"`
 	ReadOnly bool           `json:"read_only"`
+	Why      *string        `json:"read_only_reason"`
 	Halted   bool           `json:"halted"`
 	Stale    bool           `json:"stale"`
 	Behind   *int64         `json:"stale_ms"`   // how old this node's views may be; null: not stale, or unknown
@@ -71,6 +74,9 @@ func (s *Server) standing(account trade.AccountID) screenStanding {
 	v := screenStanding{Time: stamp(s.now()), Version: s.Version, Demo: s.Demo, Phases: s.board.read(s),
 		Exchange: screenExchange{Orders: h.Orders.String(), Data: "down"}, Leader: h.Leader, ReadOnly: h.ReadOnly,
 		Halted: h.Halted, Stale: h.Stale, Last: s.Day(account).LastNumber(account)}
+	if h.ReadOnly {
+		v.Why = &h.ReadOnlyWhy
+	}
 	if h.Trouble != "" {
 		v.Exchange.Trouble = &h.Trouble
 	}

@@ -63,6 +63,9 @@ const (
 	secondThere      = "SECOND_PROOF_EXISTS"
 	proofWrong       = "PROOF_WRONG"
 	codeUsed         = "CODE_USED"
+	secondNeeded     = "SECOND_PROOF_NEEDED"
+	actNotTaken      = "ACT_NOT_TAKEN"
+	readOnly         = "READ_ONLY"
 	internalError    = "INTERNAL"
 )
 
@@ -112,10 +115,14 @@ var edgeTexts = map[string]text{
 	nameTaken: {"", 422_10012, "the name %s is taken", "名称 %s 已被使用"},
 	sealMissing: {"", 503_10006, "second proofs cannot be checked or set up now: this node lacks their key",
 		"本节点暂时无法处理二次验证"},
-	stepOver:    {"", 422_10014, "this step is over or not whole: begin again", "本步骤已失效,请重新开始"},
-	secondThere: {"", 422_10015, "the account has a second proof: remove it first", "账户已启用二次验证,请先关闭"},
-	proofWrong:  {"", 422_10016, "the password or code is wrong", "密码或验证码不正确"},
-	codeUsed:    {"", 422_10017, "this code was used: wait for the next one", "该验证码已被使用,请等待下一个"},
+	stepOver:     {"", 422_10014, "this step is over or not whole: begin again", "本步骤已失效,请重新开始"},
+	secondThere:  {"", 422_10015, "the account has a second proof: remove it first", "账户已启用二次验证,请先关闭"},
+	proofWrong:   {"", 422_10016, "the password or code is wrong", "密码或验证码不正确"},
+	codeUsed:     {"", 422_10017, "this code was used: wait for the next one", "该验证码已被使用,请等待下一个"},
+	secondNeeded: {"", 403_10006, "staff need a second proof: set it up in the settings", "运维人员须先在设置中启用二次验证"},
+	actNotTaken:  {"", 503_10007, "nothing was done: %s", "未执行任何操作:%s"},
+	readOnly: {"", 503_10008, "the house is read-only now: orders can be cancelled and looked at, not placed",
+		"系统暂为只读:可以查询和撤单,不能新下委托"},
 	internalError: {"", codeInternal, "something went wrong on our side; the request_id helps us to find it",
 		"系统内部错误,请提供 request_id 以便查找"},
 }

@@ -28,6 +28,8 @@ type Parts struct {
 	Board func(trade.SecurityID) (trade.Board, bool)
 	// OrderSecurity returns the security of an order; nil: a replacement needs the permission of any board.
 	OrderSecurity func(trade.AccountID, trade.OrderID) trade.SecurityID
+	// ReadOnly reports whether staff let nobody place orders or move anything now; nil: never. Cancels are taken.
+	ReadOnly func() bool
 }
 
 // Door takes commands.
@@ -85,12 +87,16 @@ func (d *Door) Query(id trade.AccountID, c Class) (release func(), err error) {
 	}
 }
 
-// Take carries a command to the books and returns their answer. Errors are ErrNotPermitted, ErrNotOwner, BusyError,
-// ErrTooLong and ErrUnavailable (nothing happened), ErrUnknown, and ErrHidden, which comes with the books' answer.
+// Take carries a command to the books and returns their answer. Errors are ErrNotPermitted, ErrNotOwner,
+// ErrReadOnly, BusyError, ErrTooLong and ErrUnavailable (nothing happened), ErrUnknown, and ErrHidden, which comes
+// with the books' answer.
 func (d *Door) Take(ctx context.Context, who auth.Principal, c *trade.Command) (trade.Answer, error) {
 	account, err := d.permit(who, c)
 	if err != nil {
 		return trade.Answer{}, err
+	}
+	if who.Via != auth.ByHouse && d.ReadOnly != nil && adds(c.Kind) && d.ReadOnly() {
+		return trade.Answer{}, ErrReadOnly
 	}
 	class := classOf(c.Kind)
 	deadline := d.Clock().Add(d.Limits.Smooth)

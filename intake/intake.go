@@ -101,6 +101,8 @@ func set[T int | time.Duration](v *T, otherwise T) {
 var (
 	// ErrNotPermitted: the principal lacks the permission.
 	ErrNotPermitted = errors.New("not permitted")
+	// ErrReadOnly: staff let nobody place orders or move cash now.
+	ErrReadOnly = errors.New("the house is read-only")
 	// ErrNotOwner: the command is for an account of somebody else.
 	ErrNotOwner = errors.New("not the owner of the account")
 	// ErrUnknown: the command may have been carried out, or may still be. Asking the books (by client order id) tells.

@@ -143,3 +143,12 @@ func classOf(k trade.CommandKind) Class {
 	}
 	return Manage
 }
+
+// adds reports whether a command adds to what is under way, so that a read-only house refuses it.
+func adds(k trade.CommandKind) bool {
+	switch k {
+	case trade.PlaceOrderKind, trade.ReplaceOrderKind, trade.MoveCashKind, trade.MoveSharesKind:
+		return true
+	}
+	return false
+}

@@ -35,6 +35,8 @@ func (n *Node) house(account trade.AccountID) api.House {
 		seen = &lookout{}
 	}
 	h := seen.house
+	decided := n.decision()
+	h.ReadOnly, h.ReadOnlyWhy = decided.ReadOnly, decided.Reason
 	h.Leader = s.group.Leadership().Leader != 0 // known at once
 	return h
 }

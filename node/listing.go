@@ -84,6 +84,13 @@ func (s *shard) keepListed(ctx context.Context) {
 				continue
 			}
 		}
+		if err := s.followHalts(ctx); err != nil && ctx.Err() == nil {
+			s.node.log.Warn("halts of shard 0", "shard", s.number, "error", err)
+			if !pause(ctx, dutyPause) {
+				return
+			}
+			continue
+		}
 		select {
 		case <-news:
 		case <-ctx.Done():

@@ -111,6 +111,8 @@ type Node struct {
 	relay     *relay.Relay // nil: this node is alone
 
 	seal        atomic.Pointer[[auth.SealKeySize]byte] // of second proofs; nil: not known yet
+	decided     atomic.Pointer[decision]               // what staff decided for the house
+	acting      sync.Mutex                             // one act of staff at a time
 	server      *api.Server
 	definitions *definitions
 	started     time.Time
@@ -212,7 +214,9 @@ func (n *Node) openLinks(_, running context.Context) (err error) {
 }
 
 // openDoor makes the one door.
-func (n *Node) openDoor(_, _ context.Context) error {
+func (n *Node) openDoor(_, running context.Context) error {
+	n.lookAtHouse()
+	n.work.Go(func() { n.watchHouse(running) })
 	n.passwords = auth.NewPasswords(auth.Limits{}, auth.Parameters{}, nil)
 	n.door = intake.New(intake.Parts{
 		Log: func(account trade.AccountID) intake.Log {
@@ -229,7 +233,8 @@ func (n *Node) openDoor(_, _ context.Context) error {
 			o, _ := n.dayOf(a).Order(a, id)
 			return o.Security
 		},
-		Limits: intake.Limits{Queue: intake.QueueLimits{Off: n.config.NoQueue, Pressure: intake.Pressure()}},
+		ReadOnly: func() bool { return n.decision().ReadOnly },
+		Limits:   intake.Limits{Queue: intake.QueueLimits{Off: n.config.NoQueue, Pressure: intake.Pressure()}},
 	})
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"evenkeel/api"
 	"evenkeel/peer"
 	"evenkeel/replica"
 )
@@ -19,6 +20,8 @@ type Operation struct {
 	Shard   int    `json:"shard"`             // of transfer; below 0: all
 	Address string `json:"address,omitempty"` // of add: where the other nodes reach it
 	Feature uint32 `json:"feature,omitempty"` // of activate
+
+	Act *api.OpsAct `json:"act,omitempty"` // of act: what a member of staff does, on the leader of shard 0
 }
 
 // operated is what came of one.
@@ -157,6 +160,9 @@ func (n *Node) perform(ctx context.Context, o *Operation) (done operated) {
 func (s *shard) perform(ctx context.Context, o *Operation) (string, error) {
 	if !s.leads() {
 		return "", replica.ErrNotLeader
+	}
+	if o.Do == "act" && o.Act != nil && s.number == 0 {
+		return s.node.carryOut(ctx, o.Act)
 	}
 	member, learner := false, false
 	for _, m := range s.group.Members() {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"evenkeel/api"
 	"evenkeel/replica"
 )
 
@@ -22,6 +23,7 @@ type Standing struct {
 	Up       time.Duration   `json:"up,omitempty"`
 	Waits    []string        `json:"waits,omitempty"` // why it is not ready
 	Shards   []ShardStanding `json:"shards,omitempty"`
+	Load     *api.OpsLoad    `json:"load,omitempty"` // of its front door
 }
 
 // ShardStanding is how a shard is on a node.
@@ -39,6 +41,14 @@ type ShardStanding struct {
 	Members   []replica.Member   `json:"members,omitempty"`
 	Followers []replica.Follower `json:"followers,omitempty"` // of a leader
 
+	Queued     int    `json:"queued"`    // commands that wait for the log
+	InFlight   int    `json:"in_flight"` // entries proposed and not yet applied
+	Syncs      uint64 `json:"syncs"`
+	SlowSyncs  uint64 `json:"slow_syncs"`
+	Outbox     int    `json:"outbox"`  // requests that the exchange has not confirmed
+	Reports    uint64 `json:"reports"` // that the books took, since this node started
+	Reconnects uint64 `json:"reconnects"`
+
 	Features replica.FeatureState `json:"features"`
 }
 
@@ -48,6 +58,10 @@ func (n *Node) standing() Standing {
 		Draining: n.draining.Load(), Waits: n.unready()}
 	if n.config.inCluster() {
 		v.Address = n.config.PeerListen
+	}
+	if n.server != nil {
+		load := n.server.Load()
+		v.Load = &load
 	}
 	for _, s := range n.shards {
 		v.Shards = append(v.Shards, s.standing())
@@ -59,7 +73,12 @@ func (s *shard) standing() ShardStanding {
 	status := s.group.Status()
 	v := ShardStanding{Shard: s.number, Leader: status.Leader, Leads: s.leads(), Term: status.Term,
 		Applied: status.Applied, Committed: status.Committed, Snapshot: status.SnapshotIndex, Members: s.group.Members(),
-		Followers: status.Followers, Compared: status.LastCompared, Differ: status.Differ, Features: s.group.Features()}
+		Followers: status.Followers, Compared: status.LastCompared, Differ: status.Differ, Features: s.group.Features(),
+		Queued: status.QueuedCommands, InFlight: status.InFlight, Syncs: status.Syncs, SlowSyncs: status.SlowSyncs}
+	if s.link != nil {
+		link := s.link.Status()
+		v.Outbox, v.Reports, v.Reconnects = link.Outbox, link.Applied, link.Reconnects
+	}
 	if status.Diverged != "" {
 		v.Differ = status.Diverged
 	}
