@@ -1,7 +1,7 @@
 # Every target is one line: what it does stands in scripts/, and `make help` prints what follows the two #.
 SHELL := bash
 
-.PHONY: help web run test check lint vuln fuzz bench surge race kill drill bench-cluster sim planted sdk setup tools clean
+.PHONY: help web run test check lint vuln fuzz bench surge race kill drill bench-cluster sim planted sdk screen setup tools clean
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 web: ## build the web app into the binary's folder, when its sources are newer
@@ -36,10 +36,12 @@ bench-cluster: ## orders through three nodes, beside etcd and PostgreSQL in the 
 	@scripts/setup.sh test && scripts/bench-cluster.sh $(ARGS)
 sdk: ## the three published SDKs against a running house
 	@scripts/setup.sh test && go test -count=1 -v -timeout 10m ./test/sdk
+screen: ## the web app in a real Chromium, at both sizes and in both languages; SPECS=login,board only those
+	@scripts/setup.sh test && scripts/web.sh && go test -count=1 -v -timeout 15m ./test/screen
 setup: ## install what is missing for make test; does nothing when all is there
 	@scripts/setup.sh test
 tools: bin/golangci-lint bin/govulncheck bin/benchstat ## build the developer tools into bin/
 bin/golangci-lint bin/govulncheck bin/benchstat &: tools/go.mod tools/go.sum
 	@mkdir -p bin && go build -C tools -o ../bin/ tool && touch bin/golangci-lint bin/govulncheck bin/benchstat
 clean: ## remove what was built and fetched, never data/
-	@rm -rf bin evenkeel test/sdk/*/node_modules test/openapi/node_modules web/node_modules && go clean -testcache
+	@rm -rf bin evenkeel test/sdk/*/node_modules test/openapi/node_modules test/screen/node_modules web/node_modules && go clean -testcache

@@ -13,13 +13,14 @@ type DemoLogin struct {
 }
 
 // getDemo is GET /api/v1/demo: whether this is a demo server, and, to who sits at its machine, the accounts that it
-// made.
+// made. It also tells a page that begins whether its login holds, so that asking is no refusal in a browser's console.
 func getDemo(s *Server, c *call) (int, any, error) {
 	accounts := []DemoLogin{}
 	if s.Demo && s.DemoLogins != nil && atMachine(c.r) {
 		accounts = append(accounts, s.DemoLogins()...)
 	}
-	return http.StatusOK, map[string]any{"demo": s.Demo, "accounts": accounts}, nil
+	_, err := s.identify(c)
+	return http.StatusOK, map[string]any{"demo": s.Demo, "session": err == nil, "accounts": accounts}, nil
 }
 
 // atMachine reports whether a request comes from the machine itself, and not through a proxy on it.

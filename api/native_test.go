@@ -201,6 +201,11 @@ func TestLoginDoor(t *testing.T) {
 	}
 	token := h.login(t)
 	cookie := sessionCookie + "=" + token
+	for sent, holds := range map[string]bool{cookie: true, sessionCookie + "=made-up": false} {
+		if r := h.send("GET", "/api/v1/demo", "", "Cookie", sent); r.status != 200 || r.json["session"] != holds {
+			t.Errorf("a login that holds: %v, and demo said %d %v", holds, r.status, r.json)
+		}
+	}
 	if r := h.send("GET", "/v2/account", "", "Cookie", cookie); r.status != 200 {
 		t.Errorf("%d %s", r.status, r.raw)
 	}

@@ -60,7 +60,7 @@ node_major=$(node -p 'process.versions.node.split(".")[0]')
 	fail "Node.js $node_major is too old for the web app and the published SDK 4.0.2: install $node_least or later from https://nodejs.org/"
 
 folders=(web)
-[ "$for_what" = run ] || folders+=(test/sdk/node3 test/sdk/node4 test/openapi)
+[ "$for_what" = run ] || folders+=(test/sdk/node3 test/sdk/node4 test/openapi test/screen)
 for folder in "${folders[@]}"; do
 	# npm writes .package-lock.json last: newer than the lock means that the install is whole and current.
 	if [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then

@@ -21,7 +21,7 @@ mapfile -t pure < <(go list ./core/...)
 go test "${flags[@]}" . "${pure[@]}"
 
 step "rooms with goroutines ${race:-without the race detector}"
-mapfile -t shell < <(go list ./... | grep -v -e '^evenkeel$' -e '^evenkeel/core/' -e '^evenkeel/test/sdk$' -e '^evenkeel/sim$')
+mapfile -t shell < <(go list ./... | grep -v -e '^evenkeel$' -e '^evenkeel/core/' -e '^evenkeel/test/sdk$' -e '^evenkeel/test/screen$' -e '^evenkeel/sim$')
 if [ ${#shell[@]} -gt 0 ]; then
 	CGO_ENABLED=1 go test ${race:+"$race"} "${flags[@]}" "${shell[@]}"
 fi
@@ -37,5 +37,8 @@ scripts/canary.sh
 
 step 'published SDKs'
 EVENKEEL_SETUP=done go test -count=1 -timeout 10m ./test/sdk
+
+step 'screen in a browser'
+EVENKEEL_SETUP=done go test -count=1 -timeout 15m ./test/screen
 
 step 'all passed'

@@ -20,14 +20,25 @@ export type Step = Schemas['LoginStep']
 /** Asks the server whether the cookie is a session, or one that is locked. */
 export async function findSession(): Promise<Session> {
   try {
+    if (session.get().state === 'unknown') {
+      // Asking for the account at once would leave a 401 in the console of everybody who comes to log in.
+      const demo = await call('get', '/api/v1/demo')
+      queries.setQueryData(['demo'], demo)
+      if (!demo.session) return nobody()
+    }
     const account = await call('get', '/api/v1/account')
     session.set({ state: 'somebody', account })
   } catch (error) {
     if (!(error instanceof Refusal && error.status === 401)) throw error
-    const login = await findLock()
-    if (login) session.set({ state: 'locked', login })
-    else session.set((s) => (s.state === 'unknown' ? { state: 'nobody' } : s))
+    return nobody()
   }
+  return session.get()
+}
+
+async function nobody(): Promise<Session> {
+  const login = await findLock()
+  if (login) session.set({ state: 'locked', login })
+  else session.set((s) => (s.state === 'unknown' ? { state: 'nobody' } : s))
   return session.get()
 }
 
