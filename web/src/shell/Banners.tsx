@@ -17,7 +17,7 @@ export function Banners() {
   else if (link.state === 'reconnecting') lines.push(<Banner key="re" tone="warn">{t('banner.reconnecting', { age })}</Banner>)
   else if (status) {
     if (!status.leader_known) lines.push(<Banner key="lead" tone="warn">{t('banner.failover')}</Banner>)
-    if (status.read_only) lines.push(<Banner key="ro" tone="danger" icon="lock">{t('banner.readOnly', { reason: '' })}</Banner>)
+    if (status.read_only) lines.push(<Banner key="ro" tone="danger" icon="lock">{t('banner.readOnly', { reason: status.read_only_reason ?? '' })}</Banner>)
     if (status.exchange.data === 'down' || status.exchange.orders === 'down') lines.push(<Banner key="ex" tone="warn">{t('banner.exchangeSlow')}</Banner>)
     if (status.stale) lines.push(<Banner key="stale" tone="warn">{t('banner.staleServer', { by: status.stale_ms == null ? '' : t('banner.staleBy', { age: span(status.stale_ms, zh) }) })}</Banner>)
   }
