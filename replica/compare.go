@@ -131,6 +131,8 @@ func (c *clerk[A]) compare(entry *control) (opinion, error) {
 		return undecided, nil
 	case at < 0:
 		return noOpinion, nil
+	case planted.Is(planted.DivergenceIgnored) && c.live:
+		return noOpinion, nil
 	case c.hashes[at].hash == most.hash && (c.hashes[at].altered == most.altered || !c.live):
 		c.agreed = entry.index
 		return sameAsMost, nil

@@ -450,6 +450,73 @@ func TestDivergenceIsRemembered(t *testing.T) {
 	}
 }
 
+// TestInstallIsTrusted: with a divergence noted, a node that got a snapshot of the leader's in place of its log starts
+// with it again, though nothing was compared since; and it makes no snapshot of its own before.
+func TestInstallIsTrusted(t *testing.T) {
+	for steps := range 7 { // of the installation, before it crashes
+		w, _ := unsteadyWorld(t, 3)
+		w.propose("a")
+		w.compared(0)
+		_, leader := w.lead()
+		late := leader%3 + 1
+		for n, m := range w.nodes {
+			if uint64(n+1) != late {
+				m.group.loop.limits.MemoryEntries = 8
+			}
+		}
+		w.dead = late
+		at := w.nodes[late-1].Group().Status().Applied
+		if err := w.nodes[late-1].Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.nodes[late-1].group.home.noteDivergence(at+1, 0); err != nil {
+			t.Fatal(err)
+		}
+		w.open(int(late))
+		var refused error
+		if err := w.nodes[late-1].Group().Keep(func(err error) { refused = err }); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			w.nodes[late-1].StepLoop()
+			w.nodes[late-1].StepApplier()
+			w.nodes[late-1].StepKeeper()
+		}
+		if !errors.Is(refused, errInDoubt) {
+			t.Errorf("a snapshot in doubt: %v", refused)
+		}
+		for n := range 100 {
+			w.propose(fmt.Sprint(n))
+		}
+		w.dead, w.hung = 0, int(late)
+		m := w.nodes[late-1]
+		w.until("the installation", func() bool {
+			under := slices.ContainsFunc(m.group.journal.under, func(w journalWork) bool { return w.install != nil })
+			if !under {
+				m.FinishJournal()
+			}
+			return under
+		})
+		w.hung = 0
+		index, err := m.CrashInInstall(steps)
+		if index == 0 || err != nil {
+			t.Fatal(index, err)
+		}
+		w.open(int(late))
+		if steps >= 2 && w.nodes[late-1].Group().Status().Applied < index {
+			t.Errorf("after %d steps it starts at %d, and the snapshot was of %d", steps,
+				w.nodes[late-1].Group().Status().Applied, index)
+		}
+		if w.nodes[late-1].group.home.diverged == 0 {
+			t.Errorf("after %d steps the divergence is forgotten", steps)
+		}
+		w.compared(0)
+		if got := diaryOf(w.nodes[late-1]); len(got) != 101 {
+			t.Errorf("after %d steps it has %d commands", steps, len(got))
+		}
+	}
+}
+
 func TestMajority(t *testing.T) {
 	of := func(voters uint16, results ...result) string {
 		c := control{voters: voters, results: results}

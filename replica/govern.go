@@ -70,6 +70,15 @@ const divergedName = "DIVERGED"
 // noteDivergence writes the file. trusted is the index of a snapshot of the leader's, which may be restored though
 // it is younger; 0: there is none.
 func (h *home) noteDivergence(index, trusted uint64) error {
+	h.doubt.Lock()
+	defer h.doubt.Unlock()
+	return h.note(index, trusted)
+}
+
+func (h *home) note(index, trusted uint64) error {
+	if h.installed > index {
+		trusted = max(trusted, h.installed)
+	}
 	err := writeSynced(filepath.Join(h.dir, divergedName), fmt.Appendf(nil, "index %d\ntrusted %d\n", index, trusted))
 	if err == nil {
 		err = syncDir(h.dir)
@@ -81,8 +90,28 @@ func (h *home) noteDivergence(index, trusted uint64) error {
 	return nil
 }
 
+// trustInstalled: the log begins behind a snapshot of the leader's now, and there is no start but with that one.
+func (h *home) trustInstalled(index uint64) error {
+	h.doubt.Lock()
+	defer h.doubt.Unlock()
+	h.installed = index
+	if h.diverged == 0 {
+		return nil
+	}
+	return h.note(h.diverged, index)
+}
+
+// inDoubt reports whether the state has not agreed yet since it diverged.
+func (h *home) inDoubt() bool {
+	h.doubt.Lock()
+	defer h.doubt.Unlock()
+	return h.diverged != 0
+}
+
 // readDivergence takes what the file says, 0 when there is none. One that cannot be read is taken for the worst.
 func (h *home) readDivergence() error {
+	h.doubt.Lock()
+	defer h.doubt.Unlock()
 	text, err := os.ReadFile(filepath.Join(h.dir, divergedName))
 	if errors.Is(err, fs.ErrNotExist) {
 		h.diverged, h.trusted = 0, 0
@@ -100,6 +129,8 @@ func (h *home) readDivergence() error {
 
 // settleDivergence forgets a divergence when the state agrees at an index.
 func (h *home) settleDivergence(agreed uint64) error {
+	h.doubt.Lock()
+	defer h.doubt.Unlock()
 	if h.diverged == 0 || agreed < h.diverged {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 
 	"go.etcd.io/etcd/server/v3/storage/wal"
@@ -30,9 +31,12 @@ type home struct {
 	dir         string
 	group, node uint64
 	initial     roster // of the group when it was new; nobody when this node joined it later
-	trusted     uint64 // index of a snapshot of the leader's that is younger, 0 without one
-	diverged    uint64 // DIVERGED's index, 0 without one; the applier's while the group runs
 	lock        *os.File
+
+	doubt     sync.Mutex // over what follows, and its file
+	diverged  uint64     // DIVERGED's index, 0 without one
+	trusted   uint64     // index of a snapshot of the leader's that is younger, 0 without one
+	installed uint64     // index of the leader's snapshot in whose place the log stood, 0 without one
 }
 
 func (h *home) log() string       { return filepath.Join(h.dir, logName) }

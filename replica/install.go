@@ -161,6 +161,7 @@ func (i *installation) steps() []func() error {
 		i.makeLog,
 		func() error { return renameSynced(h.log(), filepath.Join(h.dir, oldLogName)) }, // it is done
 		func() error { return renameSynced(i.received, snapshotPath(h.snapshots(), i.head.at)) },
+		func() error { return h.trustInstalled(i.head.at.index) },
 		func() error { return renameSynced(filepath.Join(h.dir, newLogName), h.log()) },
 		func() error { return os.RemoveAll(filepath.Join(h.dir, oldLogName)) },
 	}
@@ -221,6 +222,12 @@ func (h *home) settleInstall() error {
 					return err
 				}
 			}
+		}
+		if err := h.readDivergence(); err != nil {
+			return err
+		}
+		if err := h.trustInstalled(segments[0].first - 1); err != nil {
+			return err
 		}
 		if err := renameSynced(fresh, h.log()); err != nil {
 			return err

@@ -157,11 +157,16 @@ func (k *keeper[A]) account(m mark, err error, took time.Duration) {
 	}
 }
 
+var errInDoubt = errors.New("this node's state has not agreed with that of most members since it diverged")
+
 // keep makes the snapshot of a mark, unless there is one of it or of something later; more says that the journal was
 // asked to do its part.
 func (k *keeper[A]) keep(m mark, began time.Time) (more bool, err error) {
 	if m.at.index <= k.newest.at.index {
 		return false, nil
+	}
+	if k.home.inDoubt() {
+		return false, errInDoubt // it would not be restored, and would push out one that is
 	}
 	shadow, agreed, err := k.shadow(m.at)
 	if err != nil {

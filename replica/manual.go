@@ -1,6 +1,9 @@
 package replica
 
-import "os"
+import (
+	"os"
+	"slices"
+)
 
 // A Manual is a group without goroutines and without a clock of its own: whoever holds it says when time passes and
 // when each owner does what lies in its mailbox. All of it, and all methods of its Group, belong to one goroutine. Of
@@ -75,6 +78,30 @@ func (m *Manual[A]) Crash() error {
 	err := dropUnsynced(m.group.home.log(), m.group.journal.wal)
 	m.group.home.release()
 	return err
+}
+
+// CrashInInstall is Crash in the middle of the installation of a leader's snapshot, after so many of its steps and
+// what was to be written before it. It returns the snapshot's index, or 0 when no installation is under way, and then
+// nothing happened.
+func (m *Manual[A]) CrashInInstall(steps int) (index uint64, err error) {
+	j := m.group.journal
+	at := slices.IndexFunc(j.under, func(w journalWork) bool { return w.install != nil })
+	if m.over || at < 0 {
+		return 0, nil
+	}
+	i := j.under[at].install
+	j.under = j.under[:at]
+	j.finish()
+	m.over = true
+	m.group.queue.refuse(ErrClosed)
+	err = j.wal.Close()
+	for n, step := range i.steps() {
+		if n < steps && err == nil {
+			err = step()
+		}
+	}
+	m.group.home.release()
+	return i.head.at.index, err
 }
 
 // dropUnsynced closes a log and takes back what closing wrote: the log's package has no other way to close its files.

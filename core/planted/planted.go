@@ -62,6 +62,8 @@ const (
 	TransferLosesQueue Bug = "transfer-loses-queue"
 	// FeatureUnasked: a feature is activated whatever the binaries of the members know.
 	FeatureUnasked Bug = "feature-unasked"
+	// DivergenceIgnored: a node whose state is not that of most members goes on.
+	DivergenceIgnored Bug = "divergence-ignored"
 
 	// Of the books: core/broker, core/ledger, records, books.
 	// ClientIDsNotKept: client order ids are missing from the snapshot.
@@ -120,8 +122,9 @@ func All() []Bug {
 		AcknowledgeBeforeSync, AnswerBeforeQuorum, VoteForgotten, TermForgotten, DamageTakenForEnd,
 		CorruptionAccepted, CommitAheadOfLog, AppliedTwice, AnswerOnStepDown, AnswerToWrongCommand,
 		ApplyMessageDropped, TimeRunsBack, StaleRead, StaleReadOfDeposed, ReadBeforeApply, SnapshotNotTaken,
-		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked, ClientIDsNotKept, SessionsNotKept,
-		MovementsNotKept, OutboxNotKept, SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
+		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked, DivergenceIgnored,
+		ClientIDsNotKept, SessionsNotKept, MovementsNotKept, OutboxNotKept,
+		SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
 		ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
 		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, SyncFromWrongIndex,
 		PartitionForgotten, RefusalNotTold, OldSessionSpeaks, DuplicateTaken,
