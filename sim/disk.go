@@ -60,8 +60,9 @@ func (d *disk) complete() {
 			return
 		}
 		d.writing = false
-		d.node.group.FinishJournal()
-		d.node.poke()
+		if d.node.finishWrite() {
+			d.node.poke()
+		}
 	})
 }
 

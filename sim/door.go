@@ -60,7 +60,13 @@ func (n *node) read(r *request) {
 			r.answer(reply{outcome: later})
 			return
 		}
-		n.await(index, func() { r.answer(reply{outcome: answered, view: n.look(r.account)}) })
+		n.await(index, func() {
+			if n.live.flipped { // what it says before it is found nobody vouches for
+				r.answer(reply{outcome: later})
+				return
+			}
+			r.answer(reply{outcome: answered, view: n.look(r.account)})
+		})
 	})
 }
 
@@ -163,8 +169,11 @@ func (t transport) SendSnapshot(
 	}
 	w.net.send(t.place, to.place, messageTag, func() {
 		to.stimulate(func() {
-			tell(to.group.Group().ReceiveSnapshot(copyMessage(m), bytes.NewReader(content)))
-			to.poke()
+			err := to.receive(copyMessage(m), content)
+			if to.up {
+				tell(err)
+				to.poke()
+			}
 		})
 	})
 	t.after(snapshotTime, messageTag, func() { tell(errLost) })

@@ -9,8 +9,9 @@ type faults struct {
 	world    *World
 	ended    bool
 	undone   []func() // by heal, in order: what ends a fault that lasts
+	tearing  bool     // machines lose their power in the middle of what they do with snapshots
 	changing bool     // members are being changed
-	ill      *node    // the one machine whose disk is damaged or lost: a minority
+	ill      *node    // the one machine whose disk or state is damaged, or whose disk is lost: a minority
 }
 
 func (f *faults) begin() {
@@ -164,6 +165,11 @@ func (f *faults) happen(k kind) bool {
 			f.reviveLater(n)
 		}
 		return true
+	case tornSnapshot:
+		w.say("*** %v", k)
+		f.tearing = true
+		f.until(2*f.lasting(), func() { f.tearing = false })
+		return true
 	case symmetricPartition, oneWayPartition, bridgePartition, slowPath, cloggedPath:
 		w.say("*** %v", k)
 		f.paths(k)
@@ -213,6 +219,8 @@ func (f *faults) strike(k kind, n *node) bool {
 		f.until(f.lasting(), func() { n.disk.full = false })
 	case bitRot, lostDisk:
 		return f.damage(k, n)
+	case memoryFlip:
+		return f.flip(n)
 	case transfer:
 		return n.transfer()
 	case otherBinary:

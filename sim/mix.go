@@ -53,6 +53,8 @@ const (
 	fullDisk
 	bitRot
 	lostDisk
+	memoryFlip
+	tornSnapshot
 	exchangeCrash
 	exchangePause
 	slowExchange
@@ -66,8 +68,8 @@ const (
 var kindNames = [kinds]string{
 	"crash", "crash in a write", "power loss", "busy applier", "pause", "clock rate", "clock jump", "symmetric partition",
 	"one-way partition", "bridge partition", "slow path", "clogged path", "slow disk", "hung disk", "full disk",
-	"bit rot", "lost disk", "exchange crash", "exchange pause", "slow exchange", "link cut", "transfer",
-	"replaced member", "other binary",
+	"bit rot", "lost disk", "memory flip", "torn snapshot", "exchange crash", "exchange pause", "slow exchange",
+	"link cut", "transfer", "replaced member", "other binary",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -137,9 +139,9 @@ func (c *Counts) add(o *Counts) {
 	for _, pair := range [...][2]*int{
 		{&c.Actions, &o.Actions}, {&c.Tries, &o.Tries}, {&c.Acknowledged, &o.Acknowledged}, {&c.Refused, &o.Refused},
 		{&c.Reads, &o.Reads}, {&c.Unknown, &o.Unknown}, {&c.Orders, &o.Orders}, {&c.Elections, &o.Elections},
-		{&c.Snapshots, &o.Snapshots},
+		{&c.Torn, &o.Torn},
 		{&c.Restarts, &o.Restarts}, {&c.Installed, &o.Installed}, {&c.Replaced, &o.Replaced},
-		{&c.Sessions, &o.Sessions}, {&c.Days, &o.Days}, {&c.Activated, &o.Activated},
+		{&c.Diverged, &o.Diverged}, {&c.Sessions, &o.Sessions}, {&c.Days, &o.Days}, {&c.Activated, &o.Activated},
 	} {
 		*pair[0] += *pair[1]
 	}

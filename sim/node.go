@@ -23,6 +23,7 @@ type node struct {
 	voters  []uint64 // of the group when it was new; nil: it joins
 	group   *replica.Manual[trade.Answer]
 	books   *books.Books
+	live    *witness // the same, watched
 	outbox  *venue.Outbox
 	link    *venue.Link
 	talk    *venue.Conversation
@@ -147,7 +148,9 @@ func (n *node) refuseStart(err error) {
 
 // attach follows the live books from here on.
 func (n *node) attach(m replica.Machine[trade.Answer]) {
-	n.books = m.(*witness).Books
+	n.live = m.(*witness)
+	n.books = n.live.Books
+	n.world.faults.restored(n)
 	n.outbox.Reset()
 	n.phases = [trade.BSE + 1]trade.Phase{}
 	n.books.State().Describe(func(e *trade.Event) {
@@ -232,7 +235,10 @@ func (n *node) work() {
 	case n.busy: // work ends it
 	case n.world.random.IntN(8) > 0:
 		did = n.group.StepApplier() || did
-		did = n.group.StepKeeper() || did
+		did = n.keep() || did
+		if !n.up {
+			return
+		}
 	default: // the applier and the keeper are late
 		did = true
 	}
@@ -258,8 +264,11 @@ func (n *node) failed(err error) {
 	n.world.say("%s has failed: %v", n.name, err)
 	var diverged *replica.DivergedError
 	if errors.As(err, &diverged) {
-		n.world.fail("%s: %v", n.name, err)
-		return
+		if !n.live.flipped {
+			n.world.fail("%s: %v", n.name, err)
+			return
+		}
+		n.world.counts.Diverged++
 	}
 	n.kill()
 	if isUnknownFeature(err) && n.old {
@@ -286,6 +295,8 @@ func (n *node) follow(now replica.Leadership) {
 		w.truth.leads(n, now.Term)
 	}
 	switch {
+	case now.Leading && n.live.flipped:
+		n.after(1, processTag, n.loseToFlip)
 	case now.Ready && !was.Ready:
 		n.link.Begin()
 		n.after(1, processTag, n.dial)

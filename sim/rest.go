@@ -18,7 +18,7 @@ func (w *World) healed(since int64) bool {
 		return false
 	}
 	for _, n := range w.nodes {
-		if !n.gone && (!n.up || n.group.Group().Status().Applied+1 < w.truth.newest) {
+		if !n.gone && (!n.up || n.live.flipped && !w.faults.hid(n) || n.group.Group().Status().Applied+1 < w.truth.newest) {
 			return false
 		}
 	}

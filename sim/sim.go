@@ -26,7 +26,8 @@
 //
 // Invariants: what happens in a world is a function of its seed - no clock, no map order, no goroutine that matters
 // - which TestSameSeedSameDigest holds it to. A fault never does what no machine may survive: damaged and lost disks
-// strike one node of those that there are, which is a minority, and its id is never used again.
+// strike one node of those that there are, which is a minority, and its id is never used again; a flip in memory
+// strikes one at a time too, which must be found, and never one that leads (flip.go).
 //
 // How to use it:
 //

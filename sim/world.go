@@ -34,7 +34,8 @@ type Counts struct {
 	Actions, Tries, Acknowledged, Refused, Reads, Unknown int
 	Orders                                                int
 	Faults                                                [kinds]int
-	Elections, Snapshots, Restarts, Installed, Replaced   int
+	Elections, Torn, Restarts, Installed, Replaced        int
+	Diverged                                              int // stopped: their state was not that of most
 	Sessions, Days, Activated                             int
 }
 

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"evenkeel/core/digest"
@@ -81,6 +82,21 @@ func TestFlips(t *testing.T) {
 		flip(w.state, i)
 		if err := w.state.Check(); err != nil {
 			t.Fatalf("%s, undone: %v", name, err)
+		}
+	}
+}
+
+// TestFlipIsSeen: whatever Flip changes, the next round of Patrol finds.
+func TestFlipIsSeen(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	if row := New(1).Flip(random.IntN); row != "" {
+		t.Errorf("an empty state has %s", row)
+	}
+	for range 200 {
+		s := crowded(t, 5)
+		row := s.Flip(random.IntN)
+		if err := s.Patrol(0); !errors.Is(err, digest.ErrAltered) {
+			t.Errorf("%s: Patrol says %v", row, err)
 		}
 	}
 }
