@@ -23,6 +23,7 @@ const (
 	mostPause    = 160 * time.Millisecond // and ends for all when anybody is answered
 	Patience     = 15 * time.Second       // then a request has failed
 	maxAnswer    = 1 << 20                // bytes of an answer
+	maxHedges    = 32                     // such second questions under way; a client without a bound makes a silence last
 	maxTickets   = 64                     // sessions of TLS that are resumed, so that a new connection costs little
 )
 
@@ -45,6 +46,8 @@ type Client struct {
 	nodes []Node
 	http  []*http.Client
 
+	hedges chan struct{} // those under way
+
 	mu    sync.Mutex
 	home  int
 	heard []time.Time   // when each node answered last
@@ -54,7 +57,7 @@ type Client struct {
 // NewClient makes a client whose home is one of the nodes. trust may be nil for nodes without TLS.
 func NewClient(nodes []Node, trust *tls.Config, home int) *Client {
 	c := &Client{nodes: nodes, home: home, heard: make([]time.Time, len(nodes)),
-		news: make(chan struct{})}
+		news: make(chan struct{}), hedges: make(chan struct{}, maxHedges)}
 	if trust != nil {
 		trust = trust.Clone()
 		trust.ClientSessionCache = tls.NewLRUClientSessionCache(maxTickets)
@@ -110,7 +113,7 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 		tried: make([]bool, len(c.nodes)), answers: make(chan attempt, len(c.nodes))}
 	hedge := time.NewTimer(HedgeAfter)
 	defer hedge.Stop()
-	at, rest := q.ask(ctx, c.where()), pause
+	at, rest := q.ask(ctx, c.where(), func() {}), pause
 	for {
 		select {
 		case a := <-q.answers:
@@ -129,11 +132,15 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 				rest = min(2*rest, mostPause)
 				clear(q.tried)
 			}
-			at = q.ask(ctx, c.after(a.node))
+			at = q.ask(ctx, c.after(a.node), func() {})
 			hedge.Reset(HedgeAfter)
 		case <-hedge.C:
 			c.leave(at)
-			at = q.ask(ctx, c.after(at))
+			select {
+			case c.hedges <- struct{}{}:
+				at = q.ask(ctx, c.after(at), func() { <-c.hedges })
+			default: // enough others find out
+			}
 			hedge.Reset(HedgeAfter)
 		case <-ctx.Done():
 			return Answer{Attempts: q.attempts, Err: errors.Join(ctx.Err(), q.last)}
@@ -153,17 +160,21 @@ type question struct {
 	last         error
 }
 
-// ask asks a node, or the next one that is not asked already.
-func (q *question) ask(ctx context.Context, node int) int {
+// ask asks a node, or the next one that is not asked already. ended is called when that is over, or was not done.
+func (q *question) ask(ctx context.Context, node int, ended func()) int {
 	for range q.asked {
 		if !q.asked[node] {
 			q.asked[node], q.tried[node] = true, true
 			q.attempts++
-			go func() { q.answers <- q.client.once(ctx, node, q) }()
+			go func() {
+				defer ended()
+				q.answers <- q.client.once(ctx, node, q)
+			}()
 			return node
 		}
 		node = q.client.after(node)
 	}
+	ended()
 	return node
 }
 

@@ -29,7 +29,7 @@ import (
 // Limits of a load.
 const (
 	MaxRate   = 2000 // requests a second
-	MaxFlight = 512  // requests of a program under way; one that finds no room waits, and is counted from its time
+	MaxFlight = 128  // requests of a program under way; one that finds no room waits, and is counted from its time
 	keepLive  = 20   // orders of an account that wait to be cancelled
 )
 
