@@ -49,7 +49,7 @@ func (n *Node) part() {
 	if _, err := n.giveAway(context.Background()); err != nil {
 		n.log.Warn("the node is stopped with leaderships that nobody took", "error", err)
 	}
-	if !alone && !already { // who was drained before has said it
+	if !alone && !already && !n.broken.Load() { // who was drained before has said it
 		time.Sleep(time.Until(until))
 	}
 }

@@ -118,6 +118,7 @@ type Node struct {
 	started     time.Time
 	draining    atomic.Bool
 	open        atomic.Bool   // everything was opened: others may ask
+	broken      atomic.Bool   // a log has failed: the node ends
 	operations  chan struct{} // operators' work that is under way here for other nodes
 	failed      chan error    // the first of what ends the node
 
@@ -242,8 +243,14 @@ func (n *Node) openDoor(_, running context.Context) error {
 // listing is the house's list of securities, phases and days: that of shard 0.
 func (n *Node) listing() *records.Listing { return n.shards[0].views.listing }
 
-// fail ends the node with an error; the first one counts.
+// fail ends the node with an error; the first one counts. Where there are other nodes, whoever asks this one is sent
+// to them at once: without its log it would only keep him waiting.
 func (n *Node) fail(err error) {
+	n.broken.Store(true)
+	if n.open.Load() && !n.Alone() {
+		n.leave(true)
+		n.server.Refuse(true)
+	}
 	select {
 	case n.failed <- err:
 	default:
@@ -268,6 +275,9 @@ func (n *Node) Close() error {
 	var errs []error
 	if n.open.Load() { // others go on before anything ends here
 		n.part()
+	}
+	if n.relay != nil && n.broken.Load() { // it hears of no leader any more: nobody is to wait for one
+		n.relay.Close()
 	}
 	if n.servers != nil {
 		errs = append(errs, n.servers.close())

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"evenkeel/api"
 	"evenkeel/web"
 )
 
@@ -99,6 +101,27 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		case <-time.After(time.Millisecond):
 		case <-deadline:
 			t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// TestBrokenNodeLeaves: a node whose log has failed says goodbye at once, where another one can go on, and not before
+// its last word where none can.
+func TestBrokenNodeLeaves(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		s, _ := doorway(t)
+		n := &Node{shards: []*shard{{}}, servers: s, server: &api.Server{}, failed: make(chan error, 1)}
+		n.shards[0].alone.Store(alone)
+		n.open.Store(true)
+		n.fail(errors.New("the disk is gone"))
+		if left := s.leaving.Load(); left == alone || n.draining.Load() == alone {
+			t.Errorf("alone: %v, and it leaves: %v", alone, left)
+		}
+		if err := <-n.Failed(); err == nil {
+			t.Error("nobody hears why the node ends")
+		}
+		if err := s.close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

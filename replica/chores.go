@@ -356,6 +356,7 @@ func (l *loop[A]) pursueOrder(current bool, patience int) {
 		done := c.order.done
 		c.order = nil
 		done(refusal)
+	case l.change != nil || l.memory.joint(): // whoever comes with it is asked, too
 	case current:
 		c.put(control{kind: activateControl, features: []Feature{c.order.feature}, nodes: l.memberIDs()})
 	}

@@ -331,3 +331,31 @@ func TestSnapshotCarriesFeatures(t *testing.T) {
 		}
 	}
 }
+
+// TestActivationAndChange: who comes into a group while a feature is activated is asked, too. Neither begins while the
+// other is under way.
+func TestActivationAndChange(t *testing.T) {
+	w := newWorldOf(t, 3, func(_ int, o *Options[uint64]) { o.Features = two })
+	w.propose("a")
+	leader, _ := w.lead()
+	l := leader.group.loop
+	l.chores.flying[activateControl]++
+	var said error
+	leader.Group().AskChange(Change{Add: []Member{{ID: 4}}}, func(err error) { said = err })
+	leader.StepLoop()
+	if l.chores.flying[activateControl]--; !errors.Is(said, ErrChanging) {
+		t.Errorf("a member is added while a feature is activated: %v", said)
+	}
+	l.chores.order = &order{feature: two[1], done: func(error) {}}
+	for _, id := range l.memberIDs() {
+		l.chores.reported[id] = report{kind: knowsReport, numbers: []uint32{1, 2}}
+	}
+	l.change = &change{done: func(error) {}}
+	if l.pursueOrder(true, 10); l.chores.pending(activateControl) {
+		t.Error("a feature is activated while members change")
+	}
+	l.change = nil
+	if l.pursueOrder(true, 10); !l.chores.pending(activateControl) {
+		t.Error("no feature is activated when the members have changed")
+	}
+}

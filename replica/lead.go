@@ -149,10 +149,12 @@ func (l *loop[A]) endTransfer(err error) {
 }
 
 // successor is the voter besides this node that has most of the log and was heard of, 0 when there is none. One that
-// did not take over the last time is the last choice.
+// did not take over the last time is the last choice. What the protocol calls active does not tell: it forgets that
+// once an election's time, and for a moment nobody is.
 func (l *loop[A]) successor() (best, match uint64) {
 	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
-		if id == l.node || kind == raft.ProgressTypeLearner || !p.RecentActive ||
+		at, heard := l.heard[id]
+		if id == l.node || kind == raft.ProgressTypeLearner || !heard || l.beat-at > electionTicks ||
 			!slices.Contains(l.memory.conf.GetVoters(), id) {
 			return
 		}

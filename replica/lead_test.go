@@ -325,3 +325,18 @@ func TestDisksThatAllHangMoveNothing(t *testing.T) {
 	w.allHang = false
 	w.propose("y")
 }
+
+// TestAlwaysASuccessor: at every tick of a leader that hears the others there is one that can take over, also when the
+// protocol has just begun to count anew who is active.
+func TestAlwaysASuccessor(t *testing.T) {
+	w := newWorld(t, 3)
+	leader, _ := w.lead()
+	for tick := range 3 * electionTicks {
+		leader.Tick()
+		leader.StepLoop()
+		if to, _ := leader.group.loop.successor(); to == 0 {
+			t.Fatalf("there is none at tick %d", tick)
+		}
+		w.settle()
+	}
+}

@@ -54,6 +54,9 @@ type loop[A any] struct {
 	ticks   int   // for how many ticks it was under way
 	hung    bool  // that is longer than SlowSync
 
+	beat  int            // ticks so far
+	heard map[uint64]int // beat at which each other node was heard of last
+
 	pin uint64 // entries behind it are kept in memory for members that will ask for them
 
 	membersChanged func([]Member)
@@ -357,6 +360,7 @@ func (l *loop[A]) tick() {
 	if l.failure != nil {
 		return
 	}
+	l.beat++
 	l.watch()
 	if l.failure != nil {
 		return

@@ -77,6 +77,8 @@ func (l *loop[A]) startChange(c *change) {
 		err = ErrNotLeader
 	case !l.isReady || l.change != nil || l.transfer != nil || l.memory.joint():
 		err = ErrChanging
+	case len(c.Add) > 0 && l.chores.pending(activateControl): // who comes now would not have been asked
+		err = ErrChanging
 	default:
 		err = l.checkChange(c)
 	}

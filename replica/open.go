@@ -99,7 +99,7 @@ func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, lo
 		failures: make(chan error, 1), term: r.state.term, vote: r.state.vote, time: r.time,
 		applied: r.applied.index, keptAt: now(),
 		committed: r.state.commit, led: o.Led, membersChanged: o.MembersChanged, fresh: newFresh(),
-		sending: map[uint64]bool{},
-		chores:  newChores(o.Features),
+		sending: map[uint64]bool{}, heard: map[uint64]int{},
+		chores: newChores(o.Features),
 	}
 }

@@ -83,6 +83,7 @@ func (l *loop[A]) receive(m *raftpb.Message) {
 			"what it voted for and acknowledged is a danger to the others: remove it, and add the machine under an id that "+
 			"was never used", ErrLogLost, l.node, l.group, m.GetCommit(), l.memory.end()))
 	default:
+		l.heard[m.GetFrom()] = l.beat
 		_ = l.raft.Step(m)
 	}
 }
