@@ -22,6 +22,7 @@ func TestLongest(t *testing.T) {
 			Until: 60}, 0},
 		{"answers out of order", map[int][]float64{0: {40, -10, 10}}, 45, report.Gap{From: 10, Until: 40}, 0},
 		{"nobody is heard any more", map[int][]float64{0: {-10, 5}}, 900, report.Gap{From: 5, Until: 900}, 0},
+		{"one hears nothing", map[int][]float64{0: {-10, 5, 695}, 1: nil}, 700, report.Gap{Program: 1, Until: 700}, 0},
 	} {
 		if gap, calm := longest(c.answers, c.end); gap != c.gap || calm != c.calm {
 			t.Errorf("%s: %+v, calm %v", c.what, gap, calm)

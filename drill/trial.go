@@ -111,7 +111,13 @@ func (t *trial) measure(redundancy float64) report.Trial {
 	until := time.Now()
 	r := report.Trial{Number: t.number, Victim: t.victim.machine, Redundancy: redundancy, Events: t.events}
 	answers := map[int][]float64{} // by program: when, in milliseconds from the fault
-	for _, q := range t.load.Requests(t.began, until) {
+	for p := range t.house.config.Programs {
+		answers[p] = nil // who is not answered at all has a gap, too
+	}
+	for _, q := range t.load.Requests(time.Time{}, until) {
+		if q.Due.Before(t.began) && q.Done.Before(t.began) {
+			continue // another trial's
+		}
 		r.Requests++
 		if q.Attempts > 1 {
 			r.Retried++
@@ -138,10 +144,13 @@ func (t *trial) measure(redundancy float64) report.Trial {
 }
 
 // longest finds the longest gap that any program saw once the fault was there, and the longest before. A program
-// that hears nothing more has a gap to the end.
+// that hears nothing more has a gap to the end, and one that heard nothing at all one from the fault on.
 func longest(answers map[int][]float64, end float64) (gap report.Gap, calm float64) {
 	for program, at := range answers {
 		slices.Sort(at)
+		if len(at) == 0 && end > gap.Length() {
+			gap = report.Gap{Program: program, Until: end}
+		}
 		for i := 1; i <= len(at); i++ {
 			until := end
 			if i < len(at) {

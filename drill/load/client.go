@@ -23,7 +23,7 @@ const (
 	mostPause    = 160 * time.Millisecond // and ends for all when anybody is answered
 	Patience     = 15 * time.Second       // then a request has failed
 	maxAnswer    = 1 << 20                // bytes of an answer
-	maxHedges    = 32                     // such second questions under way; a client without a bound makes a silence last
+	maxHedges    = 32                     // such questions under way; without a bound a silence lasts
 	maxTickets   = 64                     // sessions of TLS that are resumed, so that a new connection costs little
 )
 
