@@ -56,7 +56,7 @@ func runSurge(ctx context.Context, args []string, out io.Writer) (err error) {
 	_, _ = fmt.Fprintln(out)
 	err = errors.Join(result.Table(out), os.RemoveAll(c.Dir))
 	if *dir != "" {
-		err = errors.Join(err, writeSurge(*dir, result))
+		err = errors.Join(err, writeProof(*dir, "surge", result.JSON, result.Table))
 	}
 	if !result.Held() {
 		err = errors.Join(err, errors.New("a promise was not held"))
@@ -64,13 +64,13 @@ func runSurge(ctx context.Context, args []string, out io.Writer) (err error) {
 	return err
 }
 
-// writeSurge writes surge.json and surge.txt.
-func writeSurge(dir string, r *surge.Result) error {
+// writeProof writes name.json and name.txt.
+func writeProof(dir, name string, json, table func(io.Writer) error) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("directory of the report: %w", err)
 	}
-	for name, write := range map[string]func(io.Writer) error{"surge.json": r.JSON, "surge.txt": r.Table} {
-		file, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	for end, write := range map[string]func(io.Writer) error{".json": json, ".txt": table} {
+		file, err := os.OpenFile(filepath.Join(dir, name+end), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 		if err != nil {
 			return fmt.Errorf("report: %w", err)
 		}

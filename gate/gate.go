@@ -402,7 +402,7 @@ func (g *Gate) Work(ctx context.Context) (end func()) {
 		if ctx.Err() == nil {
 			return
 		}
-		if given := c.given.Add(1); int(given) == g.limits.Resets && given > handled/2 {
+		if given := c.given.Add(1); int(given) >= g.limits.Resets && given > handled/2 {
 			g.counts[Reset].Add(1)
 			_ = c.Close()
 		}

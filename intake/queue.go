@@ -28,7 +28,7 @@ type QueueLimits struct {
 	ViewsFloor, ViewsCeiling int
 	Heavy                    int           // max(1, GOMAXPROCS-1): heavy requests under way, so that a processor is left
 	Inside                   int           // 64: requests about the house itself under way
-	Pressed                  time.Duration // 3 ms: when goroutines wait so long for a processor, fewer are let in
+	Pressed                  time.Duration // 2 ms: when goroutines wait so long for a processor, fewer are let in
 	// Pressure returns how long runnable goroutines have waited for a processor lately; nil: not asked.
 	Pressure func() time.Duration
 }
@@ -42,7 +42,7 @@ func (l QueueLimits) withDefaults() QueueLimits {
 	set(&l.ViewsCeiling, max(512, l.ViewsFloor))
 	set(&l.Heavy, max(1, processors-1))
 	set(&l.Inside, 64)
-	set(&l.Pressed, 3*time.Millisecond)
+	set(&l.Pressed, 2*time.Millisecond)
 	const ms = time.Millisecond
 	patience := [classes]Patience{Inside: {1000 * ms, 1000 * ms}, Cancel: {400 * ms, 25 * ms}, Order: {400 * ms, 50 * ms},
 		Query: {1000 * ms, 1000 * ms}, Quote: {1000 * ms, 1000 * ms}, Manage: {2000 * ms, 2000 * ms},
@@ -81,12 +81,13 @@ type pool struct {
 	of     [classes]int
 	took   [classes]time.Duration // a sliding mean; of heavy work only
 	lately Class                  // that had the last turn
+	pace   pace                   // at which turns are given out when the processors are full
 }
 
 // place reports whether one more of a class may be worked on.
 func (p *pool) place(c Class) bool {
 	size := p.size()
-	if p.under >= size {
+	if p.under >= size || paced(c) && !p.pace.open() {
 		return false
 	}
 	free := size - p.under
@@ -100,6 +101,16 @@ func (p *pool) place(c Class) bool {
 		}
 	}
 	return free > 0
+}
+
+// take counts a turn.
+func (p *pool) take(c Class) {
+	p.under++
+	p.of[c]++
+	p.lately = c
+	if paced(c) {
+		p.pace.spend()
+	}
 }
 
 // Queue is the line in front of all work that a client asks for. A request is worked on at once while its pool has a
@@ -123,6 +134,10 @@ type Queue struct {
 	idle    *entry
 	counts  [classes]QueueCounts
 	rates   [classes]rates
+
+	looked   time.Duration // when the pressure was looked at
+	pressure time.Duration
+	slowest  float64 // pace
 }
 
 // QueueCounts are what became of the requests of a class.
@@ -145,7 +160,7 @@ type QueueStatus struct {
 }
 
 func newQueue(l QueueLimits) *Queue {
-	q := &Queue{limits: l, start: time.Now()}
+	q := &Queue{limits: l, start: time.Now(), slowest: slowestPace * float64(runtime.GOMAXPROCS(0))}
 	for c := range classes {
 		q.lines[c] = line{newestFirst: c < Order && poolOf[c] != heavy, askers: map[uint64]*asker{}}
 	}
@@ -176,11 +191,10 @@ func (q *Queue) Enter(ctx context.Context, c Class, key uint64, usual *Usual) (T
 	now := time.Since(q.start)
 	turn := Turn{queue: q, usual: usual, class: c, began: now}
 	q.mu.Lock()
+	q.look(now)
 	p := &q.pools[poolOf[c]]
 	if q.next(poolOf[c], c) && p.place(c) {
-		p.under++
-		p.of[c]++
-		p.lately = c
+		p.take(c)
 		q.counts[c].Straight++
 		q.rates[c].count(now, 1, 0)
 		q.mu.Unlock()
@@ -288,6 +302,7 @@ func (q *Queue) end(t Turn, now time.Duration, counts bool) {
 	}
 	p.under--
 	p.of[t.class]--
+	q.look(now)
 	q.dispatch(poolOf[t.class], now)
 }
 
@@ -297,7 +312,7 @@ func (q *Queue) adapt(p *pool, now time.Duration) {
 	pressed := false
 	if p == &q.pools[views] {
 		pressed = q.lines[Order].all.size+q.lines[Cancel].all.size > 0 ||
-			q.limits.Pressure != nil && q.limits.Pressure() > q.limits.Pressed
+			q.pressure > q.limits.Pressed
 	}
 	p.adapt(now, pressed)
 }
@@ -323,9 +338,7 @@ func (q *Queue) dispatch(name poolName, now time.Duration) {
 			q.tell(e, gone)
 			continue
 		}
-		p.under++
-		p.of[class]++
-		p.lately = class
+		p.take(class)
 		q.counts[class].Waited++
 		q.counts[class].Wait += now - e.since
 		q.rates[class].count(now, 1, 0)
@@ -402,11 +415,16 @@ func (q *Queue) watch() {
 		return
 	}
 	q.ticking = true
-	time.AfterFunc(tick, func() {
+	next := tick
+	if q.pools[views].pace.rate+q.pools[commands].pace.rate > 0 {
+		next = paceTick
+	}
+	time.AfterFunc(next, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.ticking = false
 		now := time.Since(q.start)
+		q.look(now)
 		q.expire(now)
 		for name := range pools {
 			q.dispatch(name, now) // a limit may have grown

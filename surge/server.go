@@ -51,7 +51,7 @@ func start(ctx context.Context, c *Config, kind Kind) (s *server, err error) {
 	if err := os.MkdirAll(data, 0o750); err != nil {
 		return nil, fmt.Errorf("directory of a server: %w", err)
 	}
-	words := []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--listen-tls", "", "--demo", "8",
+	words := []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--demo", "8",
 		"--flow", "20"}
 	if kind == Plain {
 		words = append(words, "--no-queue")

@@ -53,9 +53,6 @@ func (c *Config) setDefaults() error {
 	if c.Seconds == 0 {
 		c.Seconds = 5 * time.Second
 	}
-	if c.Accounts == 0 {
-		c.Accounts = Accounts
-	}
 	if c.Say == nil {
 		c.Say = func(string, ...any) {}
 	}

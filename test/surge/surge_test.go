@@ -1,11 +1,13 @@
-// Package surge_test storms a real server for a moment, with crowds that are small enough for any machine, and holds
-// what those who traded were told against what the door promises. It times nothing: `make surge` does.
+// Package surge_test storms and attacks real servers for a moment, with crowds that are small enough for any machine,
+// and holds what those who traded were told against what the door promises. It times nothing: `make surge` and `make
+// attack` do.
 package surge_test
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,34 +29,80 @@ type said struct {
 	}
 }
 
-// The whole proof at a small rate, of the door alone: every case is driven, no answer is wrong, and whoever the door
-// refuses is told when to come back.
-func TestSurge(t *testing.T) {
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "evenkeel")
+// binary is the house, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "evenkeel-surge-test-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "evenkeel")
 	build := exec.Command("go", "build", "-o", binary, ".")
 	build.Dir = "../.."
+	code := 1
 	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, text)
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, text)
+	} else {
+		code = m.Run()
 	}
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// prove runs a command that writes a report, and reads it. The command fails where something was not held, and on a
+// busy machine what is about time may not be: then it says so.
+func prove(t *testing.T, report any, unless string, words ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
+	dir := t.TempDir()
 	var out bytes.Buffer
-	command := exec.CommandContext(ctx, binary, "surge", "--knee", "100", "--seconds", "1", "--accounts", "40", "--only",
-		"door", "--out", dir)
+	command := exec.CommandContext(ctx, binary, append(words, "--out", dir)...)
 	command.Stdout, command.Stderr = &out, &out
-	// It fails where a promise is not held, and on a busy machine those about time may not be.
-	if err := command.Run(); err != nil && !strings.Contains(out.String(), "a promise was not held") {
+	if err := command.Run(); err != nil && !strings.Contains(out.String(), unless) {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "surge.json"))
+	text, err := os.ReadFile(filepath.Join(dir, words[0]+".json"))
+	if err == nil {
+		err = json.Unmarshal(text, report)
+	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	var report said
-	if err := json.Unmarshal(text, &report); err != nil {
-		t.Fatal(err)
+	return out.String()
+}
+
+// Every kind of attack is made, and an honest client is answered through it.
+func TestAttack(t *testing.T) {
+	t.Parallel()
+	var report struct {
+		Attacks []struct {
+			Kind          string
+			Made          int64
+			Due, Answered int
+		}
 	}
+	out := prove(t, &report, "the honest client was not served well", "attack", "--attackers", "50", "--seconds", "1")
+	if len(report.Attacks) != 8 {
+		t.Fatalf("%d kinds\n%s", len(report.Attacks), out)
+	}
+	for i, a := range report.Attacks {
+		if i > 0 && a.Made == 0 || a.Due == 0 || a.Answered*10 < a.Due*8 { // make attack asks for 99 of 100
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// The whole proof at a small rate, of the door alone: every case is driven, no answer is wrong, and whoever the door
+// refuses is told when to come back.
+func TestSurge(t *testing.T) {
+	t.Parallel()
+	var report said
+	out := prove(t, &report, "a promise was not held", "surge", "--knee", "100", "--seconds", "1", "--accounts", "40",
+		"--only", "door")
 	seen := map[string]int{}
 	for _, c := range report.Cases {
 		seen[c.Server]++
@@ -71,6 +119,6 @@ func TestSurge(t *testing.T) {
 		}
 	}
 	if seen["door"] != 9 {
-		t.Errorf("%v cases\n%s", seen, &out)
+		t.Errorf("%v cases\n%s", seen, out)
 	}
 }

@@ -1,0 +1,99 @@
+package intake
+
+import "time"
+
+// pace holds the turns of a pool back when the processors are full. A limit on how much is worked on at once cannot:
+// two questions at a time, one after the other without a pause, fill two processors, and then every goroutine of an
+// order (its reader, the log, the books, the writer) waits behind them, and what the network brings is looked for
+// every 10 ms only. So while goroutines wait long, turns are given out at a rate, which is lowered until they do not,
+// and raised again slowly: some idle time is left, in which orders find a processor at once.
+//
+// Source: Chiu and Jain, Analysis of the Increase and Decrease Algorithms, Computer Networks 17, 1989.
+type pace struct {
+	rate  float64 // turns a second; 0: as many as there are places
+	saved float64 // turns that may be taken now
+	at    time.Duration
+	turns float64 // in this window
+	began time.Duration
+}
+
+// Factors of a pace, for every window of windowTime.
+const (
+	paceLess  = 0.85
+	paceMore  = 1.04
+	paceLoose = 4                      // times what is asked for: then there is no pace any more
+	paceBurst = 2 * time.Millisecond   // turns of so much time may be saved
+	paceRest  = 500 * time.Millisecond // a window so long was a quiet one
+	paceTick  = time.Millisecond       // how often turns that are due are given out
+)
+
+// open reports whether a turn may be taken.
+func (p *pace) open() bool { return p.rate == 0 || p.saved >= 1 }
+
+func (p *pace) spend() {
+	p.turns++
+	if p.rate > 0 {
+		p.saved--
+	}
+}
+
+// refill saves turns up.
+func (p *pace) refill(now time.Duration) {
+	if p.rate > 0 {
+		p.saved = min(p.saved+p.rate*(now-p.at).Seconds(), max(1, p.rate*paceBurst.Seconds()))
+	}
+	p.at = now
+}
+
+// adapt ends a window. slowest is the rate below which it is never lowered: then somebody else fills the processors.
+func (p *pace) adapt(now time.Duration, pressed bool, slowest float64) {
+	took := now - p.began
+	asked := p.turns / max(took.Seconds(), windowTime.Seconds())
+	switch {
+	case took > paceRest:
+		p.rate = 0
+	case pressed && asked > slowest:
+		if p.rate == 0 {
+			p.saved = 0
+		}
+		if p.rate == 0 || p.rate > asked {
+			p.rate = asked
+		}
+		p.rate = max(slowest, p.rate*paceLess)
+	case p.rate > 0 && !pressed:
+		if p.rate *= paceMore; p.rate > paceLoose*(asked+slowest) {
+			p.rate = 0
+		}
+	}
+	p.turns, p.began = 0, now
+}
+
+// paced reports whether turns of a class are held back when the processors are full: questions at once, orders when
+// it is not questions that fill them, cancels never.
+func paced(c Class) bool { return poolOf[c] == views || c == Order }
+
+// slowestPace is the rate for each processor below which no class is held.
+const slowestPace = 250
+
+// Orders are held back last: when goroutines wait so many times longer than what is too long for questions, and at a
+// rate so many times higher.
+const (
+	lastPressed = 5
+	lastPace    = 4
+)
+
+// look is what the queue does once in a window: how long do goroutines wait for a processor, and who is to be slower?
+func (q *Queue) look(now time.Duration) {
+	asks, does := &q.pools[views].pace, &q.pools[commands].pace
+	if now-q.looked >= windowTime {
+		q.looked = now
+		if q.limits.Pressure != nil {
+			q.pressure = q.limits.Pressure()
+		}
+		asks.adapt(now, q.pressure > q.limits.Pressed, q.slowest)
+		questions := asks.rate > 2*q.slowest
+		does.adapt(now, q.pressure > lastPressed*q.limits.Pressed && !questions, lastPace*q.slowest)
+	}
+	asks.refill(now)
+	does.refill(now)
+}
