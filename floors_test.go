@@ -20,6 +20,7 @@ core/money     0
 core/digest    0
 web            0
 capacity       0
+statement      1  core/money
 core/planted   0
 core/trade     1  core/money
 core/book      2  core/money core/must core/trade
@@ -41,8 +42,8 @@ venue          3  core/money core/must core/planted core/trade szse + core/broke
 feed           3  core/money core/trade szse
 intake         3  auth core/trade records replica
 exchange       6  core/book core/exchange core/money core/planted core/rules core/trade replica szse
-api            7  auth capacity core/money core/risk core/rules core/trade feed intake records szse + core/broker
-                  replica
+api            7  auth capacity core/money core/risk core/rules core/trade feed intake records statement szse
+                  + core/broker replica
 node           8  api auth books capacity core/broker core/money core/must core/rules core/trade exchange feed gate
                   intake peer records relay replica szse venue web
 .              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange gate load

@@ -43,7 +43,7 @@ var ErrWrong = errors.New("what this node has is not what most nodes have")
 // ofAccount are the paths whose answers are about an account.
 var ofAccount = []string{"/v2/account", "/v2/orders", "/v2/positions", "/v2/watchlists", "/v2/events/trades",
 	"/api/v1/account", "/api/v1/orders", "/api/v1/events", "/api/v1/preview", "/api/v1/sessions", "/api/v1/keys",
-	"/api/v1/password", "/api/v1/stream"}
+	"/api/v1/password", "/api/v1/stream", "/api/v1/statements"}
 
 // straightIn are requests that the books alone decide: they need no view to be fresh before they go in.
 var straightIn = []string{"POST /v2/orders", "PATCH /v2/orders/{id}", "DELETE /v2/orders/{id}", "POST /api/v1/orders",

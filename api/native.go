@@ -464,6 +464,8 @@ var nativeRoutes = concat(chartRoutes, secondRoutes, opsRoutes, []route{
 	{"GET /api/v1/events", reader, intake.Query, streamNative, true},
 	{"GET /api/v1/events/list", reader, intake.Query, getEvents, false},
 	{"GET /api/v1/capacity", anyone, intake.Inside, getCapacity, false},
+	{"GET /api/v1/statements", reader, intake.Query, getStatements, false},
+	{"GET /api/v1/statements/{month}", reader, intake.Report, getStatement, false},
 	{"GET /api/v1/demo", anyone, intake.Quote, getDemo, false},
 	{"GET /api/v1/reasons", anyone, intake.Quote, getReasons, false},
 	{"GET /api/v1/reasons/{name}", anyone, intake.Quote, getReasons, false},

@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { call, Refusal } from '@/api/client'
-import { clock } from '@/lib/time'
+import { clock, day } from '@/lib/time'
 import { Button, Dialog, EmptyState, Failed, Quantity, Skeleton, Table, toast, toastError, type Column } from '@/ui'
 import { useOrders, type Order } from './data'
 import { isDone, learn } from './follow'
@@ -13,6 +13,11 @@ const cancellable = (o: Order) => !isDone(o) && o.status !== 'CANCEL_PENDING' &&
 /** Asks for a cancel. That it was asked for twice does no harm. */
 async function cancel(order: Order): Promise<void> {
   learn(await call('delete', '/api/v1/orders/{id}', { path: { id: order.id } }))
+}
+
+/** A time, with its day above where several days are shown. */
+export function When({ at, dated }: { at: string; dated?: boolean }) {
+  return <span className="num leading-tight text-muted">{dated ? <span className="block text-[11px]">{day(at)}</span> : null}<span className="block">{clock(at)}</span></span>
 }
 
 export function Side({ side }: { side: string }) {
@@ -62,15 +67,15 @@ export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: r
   const list = rows ?? orders.data ?? []
   const why = (o: Order) => (i18n.language === 'zh' ? o.cn.reason_text_zh : o.cn.reason_text)
   const columns: Column<Order>[] = [
-    { key: 'time', header: t('col.time'), width: '78px', wide: true, cell: (o) => <span className="num text-muted">{clock(o.created_at)}</span> },
-    { key: 'name', header: t('col.name'), width: 'minmax(104px, 1.3fr)', cell: (o) => <NameCell name={o.cn.name} symbol={o.symbol} /> },
-    { key: 'side', header: t('col.side'), width: '52px', cell: (o) => <Side side={o.side} /> },
+    { key: 'time', header: t('col.time'), width: '78px', wide: true, cell: (o) => <When at={o.created_at} dated={rows !== undefined} /> },
+    { key: 'name', header: t('col.name'), width: 'minmax(88px, 1.3fr)', cell: (o) => <NameCell name={o.cn.name} symbol={o.symbol} /> },
+    { key: 'side', header: t('col.side'), width: '46px', cell: (o) => <Side side={o.side} /> },
     { key: 'type', header: t('col.type'), width: 'minmax(96px, 1fr)', wide: true, cell: (o) => <span className="truncate">{t(`type.${o.cn.market_type ?? 'LIMIT'}`)}</span> },
-    { key: 'price', header: t('col.priceQuantity'), width: 'minmax(84px, 1fr)', align: 'right', cell: (o) => <span className="leading-tight"><span className="num block">{o.limit_price ?? t('market')}</span><span className="num block text-[11px] text-muted">{o.filled_qty}/{o.qty}</span></span> },
+    { key: 'price', header: t('col.priceQuantity'), width: 'minmax(70px, 1fr)', align: 'right', cell: (o) => <span className="leading-tight"><span className="num block">{o.limit_price ?? t('market')}</span><span className="num block text-[11px] text-muted">{o.filled_qty}/{o.qty}</span></span> },
     { key: 'average', header: t('col.fillPrice'), width: 'minmax(80px, .9fr)', align: 'right', wide: true, cell: (o) => <span className="num">{o.filled_avg_price ?? '–'}</span> },
     { key: 'frozen', header: t('col.frozenCash'), width: 'minmax(96px, 1fr)', align: 'right', wide: true, cell: (o) => (o.side === 'buy' ? <span className="num">{o.cn.frozen_cash}</span> : <Quantity value={o.cn.frozen_qty} />) },
-    { key: 'status', header: t('col.status'), width: 'minmax(84px, 1.2fr)', cell: (o) => <span className="min-w-0 leading-tight" title={why(o) ?? undefined}><span className="block truncate">{t(`status.${o.status}`)}</span>{why(o) ? <span className="block truncate text-[11px] text-danger">{why(o)}</span> : null}</span> },
-    { key: 'cancel', header: onAll ? <button type="button" className="text-danger hover:underline" disabled={!list.some(cancellable)} onClick={onAll}>{t('cancel.allShort')}</button> : '', width: '72px', align: 'right',
+    { key: 'status', header: t('col.status'), width: 'minmax(64px, 1.2fr)', cell: (o) => <span className="min-w-0 leading-tight" title={why(o) ?? undefined}><span className="block truncate">{t(`status.${o.status}`)}</span>{why(o) ? <span className="block truncate text-[11px] text-danger">{why(o)}</span> : null}</span> },
+    { key: 'cancel', header: onAll ? <button type="button" className="text-danger hover:underline" disabled={!list.some(cancellable)} onClick={onAll}>{t('cancel.allShort')}</button> : '', width: '76px', align: 'right',
       cell: (o) => (cancellable(o) ? <Button size="small" busy={cancels.busy.has(o.id)} aria-label={t('cancel.one', { name: o.cn.name, price: o.limit_price ?? t('market') })} onClick={(e) => { e.stopPropagation(); cancels.one(o) }}>{t('cancel.short')}</Button> : null) },
   ]
   const order = list.find((o) => o.id === shown)

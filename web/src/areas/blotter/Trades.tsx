@@ -1,9 +1,8 @@
 import { useTranslation } from 'react-i18next'
-import { full, clock } from '@/lib/time'
 import { multiply, decimal, round, text } from '@/lib/decimal'
 import { EmptyState, Failed, Money, Quantity, Skeleton, Table, type Column } from '@/ui'
 import { useTrades, type Activity } from './data'
-import { Side } from './Orders'
+import { Side, When } from './Orders'
 
 export const amountOf = (a: Activity): string | undefined => (a.price && a.qty ? text(round(multiply(decimal(a.price), decimal(a.qty)), 2)) : undefined)
 
@@ -13,12 +12,12 @@ export function Trades({ rows, dated }: { rows?: readonly Activity[]; dated?: bo
   if (!rows && trades.isPending) return <Skeleton lines={4} />
   if (!rows && trades.isError && !trades.data) return <Failed error={trades.error} onRetry={() => void trades.refetch()} />
   const columns: Column<Activity>[] = [
-    { key: 'time', header: t('col.time'), width: dated ? 'minmax(84px, 150px)' : '80px', cell: (a) => <span className="num text-muted">{dated ? full(a.transaction_time!) : clock(a.transaction_time!)}</span> },
+    { key: 'time', header: t('col.time'), width: '82px', cell: (a) => <When at={a.transaction_time!} dated={dated} /> },
     { key: 'symbol', header: t('col.code'), width: 'minmax(90px, 1.2fr)', cell: (a) => <span className="num">{a.symbol}</span> },
     { key: 'side', header: t('col.side'), width: '52px', cell: (a) => <Side side={a.side ?? 'buy'} /> },
     { key: 'price', header: t('col.fillPrice'), width: 'minmax(76px, 1fr)', align: 'right', cell: (a) => <span className="num">{a.price}</span> },
     { key: 'quantity', header: t('col.quantity'), width: 'minmax(64px, 1fr)', align: 'right', cell: (a) => <Quantity value={a.qty} /> },
     { key: 'amount', header: t('col.amount'), width: 'minmax(104px, 1.2fr)', align: 'right', wide: true, cell: (a) => <Money value={amountOf(a)} /> },
   ]
-  return <Table label={t('tab.trades')} rows={rows ?? trades.data ?? []} columns={columns} rowKey={(a) => a.id} empty={<EmptyState title={t('none.trades')} />} />
+  return <Table label={t('tab.trades')} rows={rows ?? trades.data ?? []} columns={columns} rowKey={(a) => a.id} rowHeight={dated ? 40 : undefined} empty={<EmptyState title={t('none.trades')} />} />
 }

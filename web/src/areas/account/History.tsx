@@ -1,0 +1,95 @@
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { call } from '@/api/client'
+import { full } from '@/lib/time'
+import { Button, EmptyState, Failed, Field, Money, Select, Skeleton, Table, type Column } from '@/ui'
+import { activities, activityPage, type Activity, type Order } from '../blotter/data'
+import { csv, save } from '../blotter/csv'
+import { Orders } from '../blotter/Orders'
+import { amountOf, Trades } from '../blotter/Trades'
+import { useSettled } from '../ticket/use'
+
+interface Filter { from: string; until: string; symbol: string; side: 'any' | 'buy' | 'sell' }
+
+/** The day after, as the bound that excludes it. */
+export const dayAfter = (date: string): string => new Date(Date.parse(date + 'T00:00:00Z') + 86_400_000).toISOString().slice(0, 10)
+
+const bounds = (f: Filter) => ({ ...(f.from ? { after: f.from } : {}), ...(f.until ? { until: dayAfter(f.until) } : {}) })
+
+function Filters({ value, onChange, sides, onSave, disabled }: { value: Filter; onChange: (f: Filter) => void; sides?: boolean; onSave: () => void; disabled?: boolean }) {
+  const { t } = useTranslation('account')
+  return (
+    <div className="flex flex-wrap items-end gap-2 p-2" data-print="hide">
+      <div className="w-[136px] max-phone:flex-1"><Field type="date" label={t('filter.from')} value={value.from} max={value.until || undefined} onChange={(e) => onChange({ ...value, from: e.target.value })} /></div>
+      <div className="w-[136px] max-phone:flex-1"><Field type="date" label={t('filter.until')} value={value.until} min={value.from || undefined} onChange={(e) => onChange({ ...value, until: e.target.value })} /></div>
+      {sides ? <>
+        <div className="w-[120px] max-phone:flex-1"><Field label={t('filter.symbol')} placeholder="600519" autoComplete="off" value={value.symbol} onChange={(e) => onChange({ ...value, symbol: e.target.value.trim() })} /></div>
+        <div className="w-[96px]"><Select label={t('filter.side')} value={value.side} onChange={(e) => onChange({ ...value, side: e.target.value as Filter['side'] })}>{(['any', 'buy', 'sell'] as const).map((s) => <option key={s} value={s}>{t(`filter.${s}`)}</option>)}</Select></div>
+      </> : null}
+      <Button icon="download" disabled={disabled} onClick={onSave} className="ml-auto">CSV</Button>
+    </div>
+  )
+}
+
+const empty: Filter = { from: '', until: '', symbol: '', side: 'any' }
+
+function More({ query }: { query: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown } }) {
+  const { t } = useTranslation('account')
+  return query.hasNextPage ? <p className="border-t border-line p-2 text-center"><Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>{t('more')}</Button></p> : null
+}
+
+export function OrderHistory() {
+  const { t } = useTranslation('blotter')
+  const [filter, setFilter] = useState(empty)
+  const asked = useSettled(filter, 300)
+  const size = 200
+  const list = useInfiniteQuery({
+    queryKey: ['orders', 'history', asked], initialPageParam: '',
+    queryFn: ({ pageParam, signal }) => call('get', '/api/v1/orders', { signal, query: { status: 'all', limit: size, side: asked.side, ...bounds(asked), ...(asked.symbol ? { symbols: asked.symbol } : {}), ...(pageParam ? { before_order_id: pageParam } : {}) } }),
+    getNextPageParam: (last) => (last.length < size ? undefined : last.at(-1)!.id),
+  })
+  const rows: Order[] = list.data?.pages.flat() ?? []
+  const saved = () => save('orders.csv', csv(
+    [t('col.placed'), t('col.code'), t('col.name'), t('col.side'), t('col.type'), t('col.price'), t('col.quantity'), t('col.filled'), t('col.fillPrice'), t('col.amount'), t('col.fees'), t('col.status'), t('col.clientId')],
+    rows.map((o) => [full(o.created_at), o.symbol, o.cn.name, t(`side.${o.side}`), t(`type.${o.cn.market_type ?? 'LIMIT'}`), o.limit_price ?? '', o.qty, o.filled_qty, o.filled_avg_price ?? '', o.cn.filled_amount, o.cn.fees.total, t(`status.${o.status}`), o.client_order_id])))
+  return <div className="flex h-full min-h-0 flex-col"><Filters sides value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
+    {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Orders which="all" rows={rows} /></div>}<More query={list} /></div>
+}
+
+function useActivities(types: string, filter: Filter) {
+  const asked = useSettled(filter, 300)
+  return useInfiniteQuery({
+    queryKey: ['activities', types, asked.from, asked.until], initialPageParam: '',
+    queryFn: ({ pageParam, signal }) => activities(types, pageParam || undefined, bounds(asked), signal),
+    getNextPageParam: (last) => (last.length < activityPage ? undefined : last.at(-1)!.id),
+  })
+}
+
+export function TradeHistory() {
+  const { t } = useTranslation('blotter')
+  const [filter, setFilter] = useState(empty)
+  const list = useActivities('FILL', filter)
+  const rows = (list.data?.pages.flat() ?? []).filter((a) => (filter.side === 'any' || a.side === filter.side) && (a.symbol ?? '').includes(filter.symbol.toUpperCase()))
+  const saved = () => save('trades.csv', csv([t('col.time'), t('col.code'), t('col.side'), t('col.fillPrice'), t('col.quantity'), t('col.amount'), t('col.fees')],
+    rows.map((a) => [full(a.transaction_time!), a.symbol, t(`side.${a.side}`), a.price, a.qty, amountOf(a), a.cn?.fees?.total])))
+  return <div className="flex h-full min-h-0 flex-col"><Filters sides value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
+    {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Trades rows={rows} dated /></div>}<More query={list} /></div>
+}
+
+export function CashHistory() {
+  const { t } = useTranslation('account')
+  const [filter, setFilter] = useState(empty)
+  const list = useActivities('CSD,CSW,FEE', filter)
+  const rows = list.data?.pages.flat() ?? []
+  const at = (a: Activity) => full(a.created_at ?? a.transaction_time ?? a.date!)
+  const columns: Column<Activity>[] = [
+    { key: 'time', header: t('time'), width: 'minmax(96px, 160px)', cell: (a) => <span className="num text-muted">{at(a)}</span> },
+    { key: 'kind', header: t('kind'), width: 'minmax(80px, 1fr)', cell: (a) => t(`kinds.${a.activity_type}`) },
+    { key: 'text', header: t('reference'), width: 'minmax(80px, 2fr)', wide: true, cell: (a) => <span className="truncate text-muted">{a.description}</span> },
+    { key: 'amount', header: t('amount'), width: 'minmax(110px, 1fr)', align: 'right', cell: (a) => <Money value={a.net_amount} signed /> },
+  ]
+  const saved = () => save('cash.csv', csv([t('time'), t('kind'), t('reference'), t('amount')], rows.map((a) => [at(a), t(`kinds.${a.activity_type}`), a.description, a.net_amount])))
+  return <div className="flex h-full min-h-0 flex-col"><Filters value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
+    {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Table label={t('tab.cash')} rows={rows} columns={columns} rowKey={(a) => a.id} rowHeight={40} empty={<EmptyState title={t('none')} />} /></div>}<More query={list} /></div>
+}
