@@ -30,6 +30,7 @@ type cluster struct {
 
 	mu      sync.Mutex
 	told    map[uint64]string           // where nodes are, as this node was told at its start
+	said    map[uint64]string           // where nodes are, as they said themselves when they dialled
 	members map[uint16][]replica.Member // of each shard's group, as its log says
 	gone    map[uint64]bool             // nodes that were members and are no longer, as far as this node's logs say
 	dialled map[uint64]string
@@ -39,6 +40,7 @@ type cluster struct {
 type hello struct {
 	Shards  int    `json:"shards"`
 	Version string `json:"version"`
+	Address string `json:"address,omitempty"` // where the others reach it
 }
 
 // ParsePeers reads nodes and their addresses: "1=host:port,2=host:port".
@@ -68,7 +70,7 @@ func ParsePeers(text string) (list []replica.Member, err error) {
 
 // newCluster checks the configuration, and reads who this node is from its certificate.
 func newCluster(n *Node) (*cluster, error) {
-	c := &cluster{node: n, told: map[uint64]string{}, members: map[uint16][]replica.Member{},
+	c := &cluster{node: n, told: map[uint64]string{}, said: map[uint64]string{}, members: map[uint16][]replica.Member{},
 		gone: map[uint64]bool{}, dialled: map[uint64]string{}}
 	config := &n.config
 	if err := config.checkCluster(); err != nil {
@@ -138,13 +140,13 @@ func (n *Node) openCluster(ctx, _ context.Context) error {
 		return fmt.Errorf("--peer-listen %s: %w", n.config.PeerListen, err)
 	}
 	n.relay = relay.New(c, relay.Limits{})
-	said, err := json.Marshal(hello{Shards: n.config.Shards, Version: n.config.Version})
+	said, err := json.Marshal(hello{Shards: n.config.Shards, Version: n.config.Version, Address: n.config.PeerListen})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	peers, err := peer.New(peer.Config{
 		Identity: c.identity, Listener: listener, Hello: said, Log: n.log, Messages: c.receive, Snapshot: c.receiveSnapshot,
-		Call: n.called, Unreachable: c.unreachable,
+		Call: n.called, Unreachable: c.unreachable, Greeted: c.greeted,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -175,6 +177,23 @@ func (c *cluster) forget(removed []uint64) {
 	c.dial()
 }
 
+// greeted takes where a node that dialled says that it is: its certificate has proved who it is. A machine that moved
+// dials the others, and is found by them without anybody having told them.
+func (c *cluster) greeted(node uint64, text []byte) {
+	var said hello
+	if json.Unmarshal(text, &said) != nil {
+		return // of a binary that says something else
+	}
+	host, _, err := net.SplitHostPort(said.Address)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		return
+	}
+	c.mu.Lock()
+	c.said[node] = said.Address
+	c.mu.Unlock()
+	c.dial()
+}
+
 // dial makes the connections be those that are wanted.
 func (c *cluster) dial() {
 	peers := c.peers.Load()
@@ -201,7 +220,7 @@ func (c *cluster) dial() {
 // wanted are the other nodes that are to be connected, and where they are: the members, and the nodes that this one
 // was told of, but for those that its logs know to have left. A log that is behind does not know of a member that came
 // since, and learns of it from nobody else when that one leads. Where a node was told to be wins over what the log
-// says: a machine may have moved. The mutex is held.
+// says, and what it says itself over both: a machine may have moved. The mutex is held.
 func (c *cluster) wanted() map[uint64]string {
 	want := map[uint64]string{}
 	for _, members := range c.members {
@@ -211,6 +230,11 @@ func (c *cluster) wanted() map[uint64]string {
 	}
 	for id, address := range c.told {
 		if _, member := want[id]; member || !c.gone[id] {
+			want[id] = address
+		}
+	}
+	for id := range want {
+		if address, ok := c.said[id]; ok {
 			want[id] = address
 		}
 	}

@@ -126,6 +126,8 @@ type Config struct {
 	// Call takes a call; answer is called once, from any goroutine, at any time, and copies what it is given. Another
 	// call of it, or one after the connection has gone, does nothing.
 	Call func(from uint64, kind uint16, body []byte, answer func([]byte, error))
+	// Greeted learns what a node that dials says of itself; it may call SetPeer.
+	Greeted func(node uint64, hello []byte)
 	// Unreachable learns that messages to a node may have been lost. It may run inside Send.
 	Unreachable func(node, group uint64)
 }
@@ -154,6 +156,9 @@ func (c *Config) complete() error {
 		c.Call = func(_ uint64, _ uint16, _ []byte, answer func([]byte, error)) {
 			answer(nil, errors.New("no calls are taken here"))
 		}
+	}
+	if c.Greeted == nil {
+		c.Greeted = func(uint64, []byte) {}
 	}
 	if c.Unreachable == nil {
 		c.Unreachable = func(uint64, uint64) {}

@@ -368,6 +368,8 @@ func (p *Peers) seat(c *connection) error {
 	}
 	if gone {
 		c.close(errDropped)
+	} else {
+		p.config.Greeted(c.node, c.hello)
 	}
 	if r := p.remote(c.node); r != nil {
 		notify(r.messages.kick)

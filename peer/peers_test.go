@@ -334,6 +334,24 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestGreeted: every node hears what those say of themselves that dial it.
+func TestGreeted(t *testing.T) {
+	var mutex sync.Mutex
+	heard := map[string]bool{}
+	trio(t, func(c *Config) {
+		c.Greeted = func(node uint64, hello []byte) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			heard[fmt.Sprintf("%d to %d: %s", node, c.Identity.Node, hello)] = true
+		}
+	})
+	eventually(t, "everybody to have said hello to everybody", func() bool {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return len(heard) == 6 && heard["2 to 3: binary of node 2"] && heard["3 to 1: binary of node 3"]
+	})
+}
+
 // TestRestart ends a node and starts it again at the same address.
 func TestRestart(t *testing.T) {
 	a, members := trio(t, nil)

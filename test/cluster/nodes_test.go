@@ -141,6 +141,25 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
+// TestMoved: a node comes back at another address, which nobody told the others; then one of those ends, and the two
+// that are left go on, which they can only when each finds the other.
+func TestMoved(t *testing.T) {
+	c := open(t, 3, 1)
+	f := begin(c)
+	f.more(c, 30)
+	m := c.nodes[2]
+	m.stop(t)
+	at := slices.Index(m.args, "--peer-listen") + 1
+	m.peer = freeAddresses(t, 1)[0]
+	m.args[at] = m.peer
+	c.start(m)
+	c.ready(m)
+	f.more(c, 30)
+	c.nodes[1].kill()
+	f.more(c, 50)
+	f.end(c, c.nodes[0], m)
+}
+
 // TestGrow begins with one node, which becomes three under a flow of orders; then the first dies for good, and is
 // replaced.
 func TestGrow(t *testing.T) {
