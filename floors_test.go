@@ -21,6 +21,7 @@ core/digest    0
 web            0
 capacity       0
 statement      1  core/money
+capacity/study 1  capacity
 core/planted   0
 core/trade     1  core/money
 core/book      2  core/money core/must core/trade
@@ -46,8 +47,8 @@ api            7  auth capacity core/money core/risk core/rules core/trade feed 
                   + core/broker replica
 node           8  api auth books capacity core/broker core/money core/must core/rules core/trade exchange feed gate
                   intake peer records relay replica szse venue web
-.              9  core/money core/planted core/trade drill drill/cable drill/contest drill/disk exchange gate load
-                  node peer replica surge venue
+.              9  capacity capacity/study core/money core/planted core/trade drill drill/cable drill/contest drill/disk
+                  exchange gate load node peer replica surge venue
 drill/cable    0
 drill/disk     0
 drill/load     0
