@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -149,16 +150,23 @@ type cluster struct {
 	accounts []account
 }
 
-// freeAddresses finds addresses of the loopback that are free now.
+// given are the ports that freeAddresses has found.
+var given = map[int]bool{}
+
+// freeAddresses finds addresses of the loopback that are free now and stay so: below those that the system gives to
+// outgoing connections and to whoever asks for any, and none twice.
 func freeAddresses(t *testing.T, count int) (all []string) {
 	t.Helper()
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for len(all) < count {
+		port := 20_000 + rand.IntN(10_000)
+		if given[port] {
+			continue
 		}
-		defer l.Close()
-		all = append(all, l.Addr().String())
+		given[port] = true
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			all = append(all, l.Addr().String())
+			_ = l.Close()
+		}
 	}
 	return all
 }
