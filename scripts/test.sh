@@ -38,6 +38,9 @@ scripts/canary.sh
 step 'published SDKs'
 EVENKEEL_SETUP=done go test -count=1 -timeout 10m ./test/sdk
 
+step 'web app'
+(cd web && npm run --silent types >/dev/null && npm test --silent)
+
 step 'screen in a browser'
 EVENKEEL_SETUP=done go test -count=1 -timeout 15m ./test/screen
 

@@ -97,6 +97,12 @@ export class Desk {
     if (wrong.length) throw new Error(`axe on ${what}: ${wrong.join(' || ')}`)
   }
 
+  /** Keeps a picture of the page as NAME-WHERE.png, when somebody asked for pictures (make screens). */
+  async picture(name) {
+    if (!process.env.PICTURES) return
+    await this.page.screenshot({ path: `${process.env.PICTURES}/${name}-${this.where.name.replace(' ', '-')}.png` })
+  }
+
   /** Lets the console say what matches: Chromium tells of every answer of 400 and more. */
   allow(pattern) {
     this.allowed.push(pattern)

@@ -5,6 +5,7 @@ export default async (desk) => {
   const password = page.getByLabel(desk.say('密码', 'Password'))
   await page.locator('input[name=username]').fill(account.login)
   await password.fill('wrong password')
+  await desk.picture('login')
   await desk.accessible('login')
   await desk.fits()
   desk.allow(/401.*\/api\/v1\/login/)
@@ -16,6 +17,7 @@ export default async (desk) => {
   await page.locator('[data-link=live]').waitFor({ state: 'attached' })
   const row = page.getByRole('row').filter({ hasText: /\d\.\d\d/ })
   await row.first().waitFor()
+  await desk.picture('board')
   await desk.accessible('board')
   await desk.fits()
 }

@@ -75,6 +75,11 @@ class Guard extends Component<{ children: ReactNode }, { error?: Error }> {
   static getDerivedStateFromError(error: Error) { return { error } }
   override render() {
     if (!this.state.error) return this.props.children
-    return <div className="p-6"><Failed error={this.state.error} /><p className="text-center"><Button icon="refresh" onClick={() => location.reload()}>⟳</Button></p></div>
+    return <div className="p-6"><Failed error={this.state.error} /><Reload /></div>
   }
+}
+
+function Reload() {
+  const { t } = useTranslation()
+  return <p className="text-center"><Button icon="refresh" onClick={() => location.reload()}>{t('action.reload')}</Button></p>
 }

@@ -39,8 +39,10 @@ export const Change = memo(function Change({ value, stale, mark = true, classNam
 export const Percent = memo(function Percent({ ratio, stale, mark = true, places = 2, className }: { ratio?: string | null; stale?: boolean; mark?: boolean; places?: number; className?: string }) {
   const value = parse(ratio)
   if (!value) return <span className={cx('num text-faint', className)}>{none}</span>
+  // The direction is that of the value, and so is the sign, though rounding leaves nothing: ▼-0.00%.
   const s = sign(value)
-  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{mark ? <Mark s={s} /> : null}{s > 0 ? '+' : ''}{percent(value, places)}</span>
+  const words = percent(value, places)
+  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{mark ? <Mark s={s} /> : null}{s > 0 ? '+' : s < 0 && !words.startsWith('-') ? '-' : ''}{words}</span>
 })
 
 /** "1.23%" of a ratio. */

@@ -1,7 +1,106 @@
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { EmptyState } from '@/ui'
+import { Group, Panel, Separator } from 'react-resizable-panels'
+import { useLocation } from 'wouter'
+import { call } from '@/api/client'
+import { useAge, useQuote } from '@/live/hooks'
+import { compare, parse } from '@/lib/decimal'
+import { usePhone } from '@/lib/media'
+import { useHabit } from '@/lib/preferences'
+import { Age, Button, Change, Failed, Percent, Price, Segments, Skeleton, Tabs, type Tab } from '@/ui'
+import { intent } from '../ticket/intent'
+import { Ticket } from '../ticket/Ticket'
+import { CandleChart, type Interval } from './Candles'
+import { Depth } from './Depth'
+import { Facts } from './Facts'
+import { MinuteChart } from './Minutes'
+import { Ticks } from './Ticks'
 
-export default function Security({ params }: { params: { symbol?: string } }) {
+type View = 'minutes' | Interval
+type Part = 'depth' | 'ticks' | 'ticket' | 'facts'
+const views: View[] = ['minutes', '1m', '5m', '15m', '30m', '60m', 'day', 'week', 'month']
+
+/** One security: its charts, its depth, its trades and what is known of it; the ticket beside. */
+export default function Page({ params }: { params: Record<string, string | undefined> }) {
   const { t } = useTranslation('security')
-  return <EmptyState title={`${t('title')} ${params.symbol ?? ''}`} />
+  const symbol = (params['symbol'] ?? '').toUpperCase()
+  const phone = usePhone()
+  const [, go] = useLocation()
+  const [view, setView] = useHabit<View>('security', 'view', 'minutes')
+  const [layout, setLayout] = useHabit<Record<string, number>>('security', 'layout', { chart: 75, side: 25 })
+  const [part, setPart] = useState<Part>(phone ? 'depth' : 'ticks')
+  const asked = useQuery({ queryKey: ['security', symbol], staleTime: 60_000, queryFn: ({ signal }) => call('get', '/api/v1/securities/{symbol}', { path: { symbol }, signal }) })
+  if (asked.isError) return <div className="p-6"><Failed error={asked.error} onRetry={() => void asked.refetch()} /><p className="text-center"><Button icon="back" onClick={() => go('/market')}>{t('toMarket')}</Button></p></div>
+  if (asked.isPending) return <Skeleton lines={10} />
+  const security = asked.data
+  const name = security.name
+  const trade = (next: { side?: 'buy' | 'sell'; price?: string }) => {
+    intent.set({ symbol, ...next })
+    if (phone) go(`/trade/${symbol}`)
+    else setPart('ticket')
+  }
+  const chart = (
+    <section aria-label={t('chart')} className="flex h-full min-h-0 flex-col bg-surface">
+      <div className="px-2 pt-1"><Segments<View> label={t('intervals')} value={view} onChange={setView} options={views.map((key) => ({ key, label: t(`interval.${key}`) }))} /></div>
+      <div className="min-h-0 flex-1">{view === 'minutes' ? <MinuteChart key={symbol} symbol={symbol} name={name} /> : <CandleChart key={symbol} symbol={symbol} name={name} interval={view} />}</div>
+      <p className="px-3 pb-1 text-right text-[11px] text-muted">{t('charts')} <a className="underline" href="https://www.tradingview.com/" target="_blank" rel="noreferrer">TradingView Lightweight Charts™</a><span className="max-phone:hidden"> · © 2026 TradingView, Inc.</span></p>
+    </section>
+  )
+  const depth = <Depth symbol={symbol} onPrice={(price) => trade({ price })} />
+  const tabs: Tab<Part>[] = [
+    ...(phone ? [{ key: 'depth' as const, label: t('depth'), content: depth }] : []),
+    { key: 'ticks', label: t('ticks'), content: <Ticks symbol={symbol} /> },
+    ...(phone ? [] : [{ key: 'ticket' as const, label: t('ticket'), content: <div className="h-full overflow-auto"><Ticket symbol={symbol} onSymbol={(next) => go(`/security/${next}`)} /></div> }]),
+    { key: 'facts', label: t('facts'), content: <div className="h-full overflow-auto" tabIndex={0}><Facts symbol={symbol} security={security} /></div> },
+  ]
+  const shown = tabs.some((tab) => tab.key === part) ? part : tabs[0]!.key
+  const head = <Head symbol={symbol} name={name} flags={[security.cn.st ? 'ST' : '', security.cn.suspended ? t('conditions.SUSPENDED') : '', security.cn.halted ? t('halted') : '']} onTrade={(side) => trade({ side })} phone={phone} />
+  if (phone) return (
+    <div className="flex min-h-full flex-col gap-2 pb-16">
+      {head}
+      <div className="h-[430px]">{chart}</div>
+      <Tabs label={t('parts')} tabs={tabs} value={shown} onChange={setPart} className="h-[460px] bg-surface" contentClassName="overflow-auto" />
+      <div className="fixed inset-x-0 bottom-[calc(57px+env(safe-area-inset-bottom))] flex gap-2 border-t border-line bg-surface p-2 [&>*]:flex-1">
+        <Button look="buy" onClick={() => trade({ side: 'buy' })}>{t('buy')}</Button><Button look="sell" onClick={() => trade({ side: 'sell' })}>{t('sell')}</Button>
+      </div>
+    </div>
+  )
+  return (
+    <div className="flex h-full min-h-0 flex-col">
+      {head}
+      <Group orientation="horizontal" defaultLayout={layout} onLayoutChanged={setLayout} className="min-h-0 flex-1">
+        <Panel id="chart" minSize="40%">{chart}</Panel>
+        <Separator aria-label={t('resize')} className="w-1.5 bg-ground transition-colors hover:bg-accent focus-visible:bg-accent" />
+        <Panel id="side" minSize="290px" className="flex flex-col gap-1.5 bg-ground">
+          <div className="shrink-0 bg-surface pb-1">{depth}</div>
+          <Tabs label={t('parts')} tabs={tabs} value={shown} onChange={setPart} className="min-h-[220px] flex-1 bg-surface" contentClassName="h-full overflow-hidden" />
+        </Panel>
+      </Group>
+    </div>
+  )
+}
+
+function Head({ symbol, name, flags, onTrade, phone }: { symbol: string; name: string; flags: string[]; onTrade: (side: 'buy' | 'sell') => void; phone: boolean }) {
+  const { t } = useTranslation('security')
+  const quote = useQuote(symbol)
+  const stale = useAge(symbol) > 0
+  const last = parse(quote?.last)
+  const at = (limit: string | null | undefined) => { const bound = parse(limit); return !!(last && bound && last.units !== 0n && compare(last, bound) === 0) }
+  const mark = at(quote?.limit_up) ? 'limitUp' : at(quote?.limit_down) ? 'limitDown' : undefined
+  const small = 'rounded px-1.5 text-[11px] font-medium'
+  return (
+    <header className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line bg-surface px-3 py-2">
+      <div><h1 className="text-[17px] leading-tight font-semibold">{name}</h1><p className="num text-[12px] text-muted">{symbol}</p></div>
+      <Price value={quote?.last} than={quote?.previous_close} stale={stale} className="text-[24px] leading-none font-semibold" />
+      <div className="flex flex-col text-[13px] leading-tight"><Percent ratio={quote?.change_ratio} stale={stale} /><Change value={quote?.change} stale={stale} mark={false} /></div>
+      <div className="flex flex-wrap items-center gap-1.5">
+        {mark ? <span data-mark={mark} className={`${small} ${mark === 'limitUp' ? 'bg-up-solid text-white' : 'bg-down-solid text-white'}`}>{t(mark)}</span> : null}
+        {quote ? <span className={`${small} bg-raised text-muted`}>{t(`phase.${quote.phase}`)}</span> : null}
+        {flags.filter(Boolean).map((flag) => <span key={flag} className={`${small} bg-warn-soft text-warn`}>{flag}</span>)}
+        <Age symbol={symbol} />
+      </div>
+      {phone ? null : <div className="ml-auto flex gap-2"><Button look="buy" onClick={() => onTrade('buy')}>{t('buy')}</Button><Button look="sell" onClick={() => onTrade('sell')}>{t('sell')}</Button></div>}
+    </header>
+  )
 }

@@ -1,3 +1,9 @@
+import { texts } from '@/i18n'
 import { page, type Area } from '../area'
 
-export const area: Area = { name: 'security', routes: [{ path: '/security/:symbol', page: page('security', () => import('./Page')) }] }
+const load = page('security', async () => {
+  await texts('ticket', 'blotter')
+  return import('./Page')
+})
+
+export const area: Area = { name: 'security', routes: [{ path: '/security/:symbol', page: load }] }
