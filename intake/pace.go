@@ -14,6 +14,7 @@ type pace struct {
 	saved float64 // turns that may be taken now
 	at    time.Duration
 	turns float64 // in this window
+	most  float64 // turns a second that were taken lately when nothing was held back
 	began time.Duration
 }
 
@@ -21,6 +22,8 @@ type pace struct {
 const (
 	paceLess  = 0.85
 	paceMore  = 1.04
+	paceLeast = 0.5                    // of what was answered when nothing was held back
+	paceFade  = 0.99                   // of what that was, while nothing is
 	paceLoose = 4                      // times what is asked for: then there is no pace any more
 	paceBurst = 2 * time.Millisecond   // turns of so much time may be saved
 	paceRest  = 500 * time.Millisecond // a window so long was a quiet one
@@ -45,7 +48,8 @@ func (p *pace) refill(now time.Duration) {
 	p.at = now
 }
 
-// adapt ends a window. slowest is the rate below which it is never lowered: then somebody else fills the processors.
+// adapt ends a window. The rate is never lowered below slowest, nor below half of what was answered when nothing was
+// held back: if that leaves the processors full, somebody else fills them, and holding more back would help nobody.
 func (p *pace) adapt(now time.Duration, pressed bool, slowest float64) {
 	took := now - p.began
 	asked := p.turns / max(took.Seconds(), windowTime.Seconds())
@@ -53,17 +57,20 @@ func (p *pace) adapt(now time.Duration, pressed bool, slowest float64) {
 	case took > paceRest:
 		p.rate = 0
 	case pressed && asked > slowest:
+		p.most = max(p.most, asked)
 		if p.rate == 0 {
 			p.saved = 0
 		}
 		if p.rate == 0 || p.rate > asked {
 			p.rate = asked
 		}
-		p.rate = max(slowest, p.rate*paceLess)
+		p.rate = max(slowest, p.most*paceLeast, p.rate*paceLess)
 	case p.rate > 0 && !pressed:
 		if p.rate *= paceMore; p.rate > paceLoose*(asked+slowest) {
 			p.rate = 0
 		}
+	default:
+		p.most = max(asked, p.most*paceFade)
 	}
 	p.turns, p.began = 0, now
 }
