@@ -1,6 +1,11 @@
 // Package statement writes the monthly statement of an account as a PDF, in Chinese or English.
 //
 // Amounts are money.Cash, to the cent; quantities are whole shares; times are texts that the caller made, in the
+// market's clock. What the statement sums up is what it lists: the cash at the end is the cash at the beginning and
+// all that is listed between, and Statement.Balanced says whether it is. It never asks for anything: who calls it has
+// read the books.
+//
+// The font is WenQuanYi Micro Hei 0.2.0-beta (Apache License 2.0), cut down to the 6,763 characters of GB 2312, Latin
 // and the marks: 0.6 MB. Each PDF holds only the characters that are in it. A character that the font lacks is
 // written as a box. ISO 32000-1, 9.7 (composite fonts).
 package statement

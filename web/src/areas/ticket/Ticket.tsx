@@ -117,7 +117,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
         {(['buy', 'sell'] as const).map((side) => (
           <button key={side} type="button" aria-pressed={wish.side === side} aria-keyshortcuts={side === 'buy' ? 'B' : 'S'} onClick={() => change({ side, price: '', quantity: '' })}
             className={cx('touch h-8 rounded-[5px] font-medium text-muted', wish.side === side && (side === 'buy' ? 'bg-up-solid text-white' : 'bg-down-solid text-white'))}>
-            {t(side)}<kbd className="ml-1.5 text-[11px] opacity-75 max-phone:hidden">{side === 'buy' ? 'B' : 'S'}</kbd>
+            {t(side)}<kbd className="ml-1.5 text-[11px] max-phone:hidden">{side === 'buy' ? 'B' : 'S'}</kbd>
           </button>
         ))}
       </div>
@@ -174,7 +174,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
       <Button type="submit" look={buy ? 'buy' : 'sell'} size="large" busy={busy} disabled={wish.symbol === '' || shut}>{link.state === 'offline' ? t('keepDraft') : verb}</Button>
       <Check label={t('confirmEach')} checked={confirming} onChange={(e) => setConfirming(e.target.checked)} className="text-muted" />
       <Dialog open={asking} onClose={() => setAsking(false)} title={t('confirmTitle', { side: verb })}
-        actions={<><Button onClick={() => setAsking(false)}>{t('action.cancel')} <kbd className="text-[11px] opacity-70 max-phone:hidden">Esc</kbd></Button><Button look={buy ? 'buy' : 'sell'} autoFocus onClick={() => void go()}>{t('confirm', { side: verb })} <kbd className="text-[11px] opacity-75 max-phone:hidden">Enter</kbd></Button></>}>
+        actions={<><Button onClick={() => setAsking(false)}>{t('action.cancel')} <kbd className="text-[11px] max-phone:hidden">Esc</kbd></Button><Button look={buy ? 'buy' : 'sell'} autoFocus onClick={() => void go()}>{t('confirm', { side: verb })} <kbd className="text-[11px] max-phone:hidden">Enter</kbd></Button></>}>
         <dl className="num grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[14px] [&>dd]:text-right [&>dt]:text-muted">
           <dt>{t('symbol')}</dt><dd className="font-medium">{security.data?.name} {symbol}</dd>
           <dt>{t('typeLabel')}</dt><dd>{t(`type.${wish.type}`)}</dd>
