@@ -13,18 +13,19 @@ const modelUsage = `Replay a trading day over machines that need not be there, w
 query, quote, login and stream, and say how full they get; a machine may be lost on the way. Without --machines the
 smallest number is looked for that carries the day, with that loss. It is arithmetic, not a measurement:
 the costs are given, and "evenkeel capacity" measures them on a machine.
-The day's curve is made (see load --help), with its highest point raised to --peak.
+The day's curve is made (see load --help), with its highest point at --peak and its total at --orders.
 
   evenkeel capacity model                               the law's broker: 45 million orders, 100,000 a second
   evenkeel capacity model --machines 40 --lost-at 9.5   one of 40 dies at the open
 `
 
-// givenCosts are where a model begins: to be replaced by what `evenkeel capacity` tells of the machines in question.
+// givenCosts are those of docs/capacity.md, which says how each was measured, or that it was not. What the machines in
+// question tell replaces them.
 var givenCosts = study.Costs{
-	Order:  study.Cost{Processor: 160e-6, Disk: 900, Network: 1500},
-	Cancel: study.Cost{Processor: 120e-6, Disk: 500, Network: 900},
-	Query:  study.Cost{Processor: 100e-6, Network: 2500}, Quote: study.Cost{Processor: 60e-6, Network: 900},
-	Login: study.Cost{Processor: 50e-3, Disk: 300, Network: 1500}, Stream: study.Cost{Processor: 3e-6, Network: 250},
+	Order:  study.Cost{Processor: 800e-6, Disk: 16_000, Network: 1600},
+	Cancel: study.Cost{Processor: 800e-6, Disk: 16_000, Network: 1600},
+	Query:  study.Cost{Processor: 260e-6, Network: 1450}, Quote: study.Cost{Processor: 210e-6, Network: 800},
+	Login: study.Cost{Processor: 35e-3, Network: 1500}, Stream: study.Cost{Processor: 5e-6, Network: 250},
 	Replica: 0.3, OrderMemory: 1000, AccountMemory: 2000, StreamMemory: 30_000,
 }
 

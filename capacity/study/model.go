@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -71,19 +72,10 @@ var perOrder = struct{ cancels, queries, quotes float64 }{0.3, 3, 5.6}
 func (c *Costs) Day(f Fleet, curve func(hour float64) float64) Outcome {
 	const from, until = 9.0, 15.0
 	seconds := (until - from) * 3600
-	highest := 0.0
-	for at := from; at < until; at += 1.0 / 360 {
-		highest = max(highest, curve(at))
-	}
 	mean := f.OrdersADay / seconds
 	stretch := func(v float64) float64 { return v }
-	if top := f.PeakOrders / mean; f.PeakOrders > 0 && highest > 1 { // only what is above the mean is raised
-		stretch = func(v float64) float64 {
-			if v <= 1 {
-				return v
-			}
-			return 1 + (v-1)*(top-1)/(highest-1)
-		}
+	if f.PeakOrders > 0 {
+		stretch = steeper(curve, from, until, f.PeakOrders/mean)
 	}
 	var out Outcome
 	perShard := c.Order.Disk + perOrder.cancels*c.Cancel.Disk
@@ -107,6 +99,32 @@ func (c *Costs) Day(f Fleet, curve func(hour float64) float64) Outcome {
 		out.Disk += h.Answered * perShard * float64(f.Replicas) / float64(max(1, h.Machines))
 	}
 	return out
+}
+
+// steeper makes a curve whose highest point is so many times its mean: a power of the one given, so that the day's
+// total stays. What no power reaches is as near as it gets.
+func steeper(curve func(float64) float64, from, until, top float64) func(v float64) float64 {
+	var values []float64
+	for at := from; at < until; at += 1.0 / 360 {
+		values = append(values, max(0, curve(at)))
+	}
+	highest := slices.Max(values)
+	mean := func(power float64) (sum float64) {
+		for _, v := range values {
+			sum += math.Pow(v/highest, power) / float64(len(values))
+		}
+		return sum
+	}
+	low, high := 0.01, 50.0
+	for range 60 {
+		if mid := (low + high) / 2; 1/mean(mid) < top {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	whole := mean(high)
+	return func(v float64) float64 { return math.Pow(max(0, v)/highest, high) / whole }
 }
 
 // second works out a second.
