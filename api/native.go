@@ -59,7 +59,7 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	case err != nil:
 		return 0, nil, err
 	case p.Asked():
-		return s.askSecond(account, label, &p)
+		return s.askSecond(c, account, label, &p)
 	}
 	token, _ := auth.NewToken()
 	return s.openLogin(c, account, label, token)
@@ -438,7 +438,7 @@ func getReasons(_ *Server, c *call) (int, any, error) {
 }
 
 // nativeRoutes are the native API.
-var nativeRoutes = concat(chartRoutes, secondRoutes, opsRoutes, []route{
+var nativeRoutes = concat(chartRoutes, secondRoutes, passkeyRoutes, opsRoutes, []route{
 	{"POST /api/v1/login", anyone, intake.Heavy, postLogin, false},
 	{"POST /api/v1/logout", holder, intake.Manage, postLogout, false},
 	{"GET /api/v1/sessions", reader, intake.Query, getSessions, false},

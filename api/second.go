@@ -82,7 +82,7 @@ func (s *Server) mark(sealer *auth.Sealer, account trade.AccountID) [32]byte {
 }
 
 // askSecond answers a right password with the step that is left.
-func (s *Server) askSecond(account trade.AccountID, label string, p *auth.Proofs) (int, any, error) {
+func (s *Server) askSecond(c *call, account trade.AccountID, label string, p *auth.Proofs) (int, any, error) {
 	sealer, err := s.sealer()
 	if err != nil {
 		return 0, nil, err
@@ -92,12 +92,19 @@ func (s *Server) askSecond(account trade.AccountID, label string, p *auth.Proofs
 		return 0, nil, err
 	}
 	end := s.Clock().Add(loginStepTime)
-	methods := []string{"totp"}
+	methods := []string{}
+	if len(p.TOTP) > 0 {
+		methods = append(methods, "totp")
+	}
 	if len(p.Recovery) > 0 {
 		methods = append(methods, "recovery")
 	}
+	passkey, err := s.challenge(c, account, p, end)
+	if passkey != nil {
+		methods = append(methods, "passkey")
+	}
 	return http.StatusAccepted, map[string]any{"step": encode(sealer.SealUntil(purposeLogin, end, text)),
-		"methods": methods, "expires": stamp(trade.Time(end.UnixNano()))}, nil
+		"methods": methods, "passkey": passkey, "expires": stamp(trade.Time(end.UnixNano()))}, err
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -134,6 +141,13 @@ func postLoginSecond(s *Server, c *call) (int, any, error) {
 	}
 	if s.Fresh.All != nil { // a recovery code may have been used on another node a moment ago
 		s.introduce(c.r.Context())
+	}
+	if f.has("credential") {
+		used, err := s.provePasskey(c, sealer, step.Account, f)
+		if err != nil {
+			return 0, nil, err
+		}
+		return s.openLogin(c, step.Account, step.Label, used.Once)
 	}
 	p, used, err := s.prove(sealer, step.Account, code)
 	if err != nil {
@@ -174,7 +188,8 @@ func getSecond(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, map[string]any{"totp": p.Asked(), "since": stampOrNull(p.Since),
+	return http.StatusOK, map[string]any{"totp": len(p.TOTP) > 0, "passkeys": passkeyList(&p),
+		"since":         stampOrNull(p.Since),
 		"recovery_left": len(p.Recovery), "available": s.Sealer != nil && s.Sealer() != nil}, nil
 }
 
@@ -205,7 +220,7 @@ func postTOTP(s *Server, c *call) (int, any, error) {
 		return 0, nil, f.err
 	case err != nil:
 		return 0, nil, err
-	case p.Asked():
+	case len(p.TOTP) > 0:
 		return 0, nil, say(secondThere)
 	}
 	known, _ := s.Directory.Account(c.who.Account)
@@ -252,7 +267,7 @@ func postTOTPConfirm(s *Server, c *call) (int, any, error) {
 		return 0, nil, f.err
 	case err != nil:
 		return 0, nil, err
-	case p.Asked():
+	case len(p.TOTP) > 0:
 		return 0, nil, say(secondThere)
 	case !s.carried(sealer, purposeEnrol, text, &e) || e.Account != c.who.Account:
 		return 0, nil, say(stepOver)
@@ -266,7 +281,7 @@ func postTOTPConfirm(s *Server, c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	codes, kept := auth.NewRecovery()
-	p = auth.Proofs{TOTP: sealer.KeepTOTP(e.Account, e.Secret), Since: s.now(), Recovery: kept}
+	p.TOTP, p.Since, p.Recovery = sealer.KeepTOTP(e.Account, e.Secret), s.now(), kept
 	if err := s.keepProofs(c, e.Account, &p); err != nil {
 		return 0, nil, err
 	}
@@ -311,8 +326,9 @@ func faultOr(err error, f *fault) error {
 }
 
 // removeTOTP is POST /api/v1/second/totp/remove.
-func removeTOTP(s *Server, c *call, _ *auth.Proofs) (int, any, error) {
-	return http.StatusNoContent, nil, s.keepProofs(c, c.who.Account, &auth.Proofs{})
+func removeTOTP(s *Server, c *call, p *auth.Proofs) (int, any, error) {
+	p.TOTP, p.Since = nil, 0
+	return http.StatusNoContent, nil, s.keepProofs(c, c.who.Account, p)
 }
 
 // renewRecovery is POST /api/v1/second/recovery: new codes, and the old ones are worth nothing.

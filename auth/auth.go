@@ -2,7 +2,7 @@
 //
 // It holds the Directory, a view of logins, API keys, sessions and settings that is folded from the events of the
 // broker's books; Passwords, the one place where argon2id runs; and the Sealer, under whose key second proofs (TOTP,
-// recovery codes) are kept.
+// passkeys, recovery codes) are kept.
 //
 // Units: times in nanoseconds since 1970 UTC, memory of argon2id in KiB. Invariants: secrets of keys, tokens and
 // passwords are never kept, only their hashes, and secrets of second proofs only sealed; every comparison of a hash

@@ -39,6 +39,7 @@ type Proofs struct {
 	TOTP     []byte     `json:"totp,omitempty"` // the secret, sealed for this account; empty: none
 	Since    trade.Time `json:"since,omitempty"`
 	Recovery [][]byte   `json:"recovery,omitempty"` // SHA-256 of each recovery code that was not used
+	Passkeys []Passkey  `json:"passkeys,omitempty"`
 }
 
 // ReadProofs reads a document of proofs. No document is no proofs; one that cannot be read is an error, never "none".
@@ -53,7 +54,7 @@ func ReadProofs(document []byte) (p Proofs, err error) {
 }
 
 // Asked reports whether a login needs a second proof.
-func (p *Proofs) Asked() bool { return len(p.TOTP) > 0 }
+func (p *Proofs) Asked() bool { return len(p.TOTP) > 0 || len(p.Passkeys) > 0 }
 
 // NewTOTP makes the secret of an authenticator app, in the base32 that such apps take.
 func NewTOTP() string { return letters.EncodeToString(random(totpSecret)) }
@@ -138,6 +139,9 @@ func (s *Sealer) Prove(id trade.AccountID, p *Proofs, code string, now time.Time
 			return u, ErrNobody
 		}
 		return s.once(u, account, hash), nil
+	}
+	if len(p.TOTP) == 0 {
+		return u, ErrNobody
 	}
 	secret, err := s.Open(purposeTOTP(id), p.TOTP)
 	if err != nil {

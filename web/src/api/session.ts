@@ -1,4 +1,5 @@
 import { Store, useStore } from '@/lib/store'
+import { provePasskey } from './passkeys'
 import { call, Refusal, whenNobody, type Schemas } from './client'
 import { queries } from './query'
 
@@ -67,6 +68,14 @@ export async function logIn(login: string, password: string): Promise<Step | und
 
 export async function logInSecond(step: Step, code: string): Promise<void> {
   await call('post', '/api/v1/login/second', { body: { step: step.step, code } })
+  await begin()
+}
+
+/** The second step by a passkey of this device, which the browser asks for. */
+export async function logInPasskey(step: Step): Promise<void> {
+  if (!step.passkey) return
+  const credential = await provePasskey(step.passkey.options)
+  await call('post', '/api/v1/login/second', { body: { step: step.step, challenge: step.passkey.challenge, credential } })
   await begin()
 }
 

@@ -3,7 +3,8 @@ import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { useLocation, useSearch } from 'wouter'
 import { callOther, Refusal } from '@/api/client'
-import { logIn, logInSecond, useSession, type Step } from '@/api/session'
+import { declined, passkeysHere } from '@/api/passkeys'
+import { logIn, logInPasskey, logInSecond, useSession, type Step } from '@/api/session'
 import { Appearance } from '@/shell/Appearance'
 import { Button, Field, Icon } from '@/ui'
 
@@ -52,6 +53,19 @@ export default function Login() {
       if (wrong instanceof Refusal && wrong.reason === 'STEP_OVER') setStep(undefined)
     }
   }
+  const byPasskey = async () => {
+    if (!step) return
+    setBusy(true)
+    setError(undefined)
+    try {
+      await logInPasskey(step)
+      go(inner(next), { replace: true })
+    } catch (wrong) {
+      setError(declined(wrong) ? t('declined') : wrong)
+      setBusy(false)
+      if (wrong instanceof Refusal) setStep(undefined) // the challenge is used up
+    }
+  }
   const submit = (event: FormEvent) => { event.preventDefault(); void enter(login, password) }
   const said = error ? <p role="alert" className="flex items-start gap-1.5 text-danger"><Icon name="warn" size={16} className="mt-0.5 shrink-0" />{error instanceof Refusal ? error.words(i18n.language) : String(error)}</p> : null
   return (
@@ -65,6 +79,7 @@ export default function Login() {
         {step ? (
         <form onSubmit={(event) => void prove(event)} className="flex flex-col gap-3">
           <h2 className="font-semibold">{t('second')}</h2>
+          {step.passkey && passkeysHere() ? <Button look="primary" size="large" icon="lock" busy={busy} onClick={() => void byPasskey()}>{t('passkey')}</Button> : null}
           <Field key="code" label={t('code')} hint={t('codeText')} name="one-time-code" autoComplete="one-time-code" autoCapitalize="none" spellCheck={false} autoFocus required value={code} onChange={(e) => setCode(e.target.value)} className="num h-11" />
           {said}
           <Button type="submit" look="primary" size="large" busy={busy}>{t('enter')}</Button>

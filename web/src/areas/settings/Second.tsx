@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { call, type Schemas } from '@/api/client'
 import { queries } from '@/api/query'
 import { Button, Card, Dialog, Failed, Field, Icon, Skeleton, toast } from '@/ui'
+import { Passkeys } from './Passkeys'
 import { Qr } from './Qr'
 import { said } from './said'
 
@@ -15,22 +16,26 @@ export function Second() {
   const { t } = useTranslation('settings')
   const state = useQuery({ queryKey: key, queryFn: () => call('get', '/api/v1/second') })
   const [task, setTask] = useState<Task>()
-  const over = () => { setTask(undefined); void queries.invalidateQueries({ queryKey: key }) }
+  const [codes, setCodes] = useState<string[]>()
+  const over = () => { setCodes(undefined); setTask(undefined); void queries.invalidateQueries({ queryKey: key }) }
   const on = state.data?.totp
+  const safe = on || (state.data?.passkeys.length ?? 0) > 0
   return (
     <Card title={t('second.title')}>
       {state.isError ? <Failed error={state.error} onRetry={() => void state.refetch()} /> : !state.data ? <Skeleton lines={2} /> : (
         <div className="flex flex-col gap-3">
-          <p className="flex items-center gap-2"><Icon name={on ? 'check' : 'warn'} className={on ? 'text-good' : 'text-warn'} />
-            <span>{on ? t('second.on', { left: state.data.recovery_left }) : t('second.off')}</span></p>
+          <p className="flex items-center gap-2"><Icon name={safe ? 'check' : 'warn'} className={safe ? 'text-good' : 'text-warn'} />
+            <span>{on ? t('second.on', { left: state.data.recovery_left }) : safe ? t('second.passkeyOnly', { left: state.data.recovery_left }) : t('second.off')}</span></p>
           <p className="text-muted">{t('second.text')}</p>
           {!state.data.available ? <p role="status" className="text-warn">{t('second.unavailable')}</p> : null}
           <div className="flex flex-wrap gap-2">
             {on ? <><Button onClick={() => setTask('renew')}>{t('second.renew')}</Button><Button look="danger" onClick={() => setTask('remove')}>{t('second.remove')}</Button></>
               : <Button look="primary" disabled={!state.data.available} onClick={() => setTask('enrol')}>{t('second.enrol')}</Button>}
           </div>
+          <Passkeys list={state.data.passkeys} available={state.data.available} onOver={(made) => { setCodes(made); void queries.invalidateQueries({ queryKey: key }) }} />
         </div>
       )}
+      {codes ? <Recovery codes={codes} onOver={over} /> : null}
       {task === 'enrol' ? <Enrol onOver={over} /> : task ? <WithCode task={task} onOver={over} /> : null}
     </Card>
   )

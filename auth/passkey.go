@@ -1,0 +1,157 @@
+package auth
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"evenkeel/core/trade"
+)
+
+// maxPasskeys bounds the passkeys of an account: its document has to hold them.
+const maxPasskeys = 8
+
+// A Passkey is a key that a device keeps and never gives away: the house has its public half (WebAuthn Level 3).
+type Passkey struct {
+	Name       string              `json:"name"`
+	Since      trade.Time          `json:"since"`
+	Site       string              `json:"site"` // the host for which it was made; it works for no other
+	Credential webauthn.Credential `json:"credential"`
+}
+
+// A Site is a host by whose name the house is known to a browser, and the origin of its pages.
+type Site struct{ Host, Origin string }
+
+// keeper is an account as the library wants to see it.
+type keeper struct {
+	id    trade.AccountID
+	login string
+	keys  []webauthn.Credential
+}
+
+func (k *keeper) WebAuthnID() []byte { return binary.BigEndian.AppendUint64(nil, uint64(k.id)) }
+
+func (k *keeper) WebAuthnName() string { return k.login }
+
+func (k *keeper) WebAuthnDisplayName() string { return k.login }
+
+func (k *keeper) WebAuthnCredentials() []webauthn.Credential { return k.keys }
+
+// keeper is the account with its passkeys of a site.
+func (p *Proofs) keeper(id trade.AccountID, login string, site Site) *keeper {
+	k := &keeper{id: id, login: login}
+	for i := range p.Passkeys {
+		if p.Passkeys[i].Site == site.Host {
+			k.keys = append(k.keys, p.Passkeys[i].Credential)
+		}
+	}
+	return k
+}
+
+func (s Site) party() (*webauthn.WebAuthn, error) {
+	party, err := webauthn.New(&webauthn.Config{RPID: s.Host, RPDisplayName: "Evenkeel", RPOrigins: []string{s.Origin}})
+	if err != nil {
+		return nil, fmt.Errorf("passkeys at %s: %w", s.Host, err)
+	}
+	return party, nil
+}
+
+// BeginPasskey makes what a browser is asked to make a passkey by, and what has to come back with it.
+func (p *Proofs) BeginPasskey(id trade.AccountID, login string, site Site) (options any, state []byte, err error) {
+	party, err := site.party()
+	if err != nil {
+		return nil, nil, err
+	}
+	k := p.keeper(id, login, site)
+	creation, session, err := party.BeginRegistration(k, webauthn.WithExclusions(
+		webauthn.Credentials(k.keys).CredentialDescriptors()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("passkeys at %s: %w", site.Host, err)
+	}
+	state, err = json.Marshal(session)
+	return creation.Response, state, err
+}
+
+// AddPasskey takes the passkey that a browser made; ErrNobody when it does not belong to what was asked for.
+func (p *Proofs) AddPasskey(
+	id trade.AccountID, login string, site Site, state, made []byte, name string, now trade.Time,
+) error {
+	party, err := site.party()
+	if err != nil {
+		return err
+	}
+	var session webauthn.SessionData
+	if err := json.Unmarshal(state, &session); err != nil {
+		return ErrNobody
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(made)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	credential, err := party.CreateCredential(p.keeper(id, login, site), session, parsed)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	if len(p.Passkeys) >= maxPasskeys {
+		p.Passkeys = slices.Delete(p.Passkeys, 0, 1)
+	}
+	credential.Attestation = webauthn.CredentialAttestation{} // nobody asks who made the device; it is long
+	p.Passkeys = append(p.Passkeys, Passkey{Name: name, Since: now, Site: site.Host, Credential: *credential})
+	return nil
+}
+
+// AskPasskey makes what a browser is asked to prove a passkey by; nil when the account has none for the site.
+func (p *Proofs) AskPasskey(id trade.AccountID, login string, site Site) (options any, state []byte, err error) {
+	k := p.keeper(id, login, site)
+	if len(k.keys) == 0 {
+		return nil, nil, nil
+	}
+	party, err := site.party()
+	if err != nil {
+		return nil, nil, err
+	}
+	assertion, session, err := party.BeginLogin(k)
+	if err != nil {
+		return nil, nil, fmt.Errorf("passkeys at %s: %w", site.Host, err)
+	}
+	state, err = json.Marshal(session)
+	return assertion.Response, state, err
+}
+
+// ProvePasskey holds what a browser proved against what it was asked; ErrNobody when it is wrong. The counter of the
+// passkey is brought forward in the proofs; changed says that it was.
+func (s *Sealer) ProvePasskey(
+	id trade.AccountID, login string, p *Proofs, site Site, state, proof []byte,
+) (u Used, changed bool, err error) {
+	party, err := site.party()
+	if err != nil {
+		return u, false, err
+	}
+	var session webauthn.SessionData
+	if err := json.Unmarshal(state, &session); err != nil {
+		return u, false, ErrNobody
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(proof)
+	if err != nil {
+		return u, false, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	credential, err := party.ValidateLogin(p.keeper(id, login, site), session, parsed)
+	if err != nil {
+		return u, false, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	if credential.Authenticator.CloneWarning { // a copy of it was used: WebAuthn section 7.2, step 22
+		return u, false, ErrNobody
+	}
+	for i := range p.Passkeys {
+		kept := &p.Passkeys[i].Credential
+		if slices.Equal(kept.ID, credential.ID) && kept.Authenticator.SignCount != credential.Authenticator.SignCount {
+			kept.Authenticator.SignCount, changed = credential.Authenticator.SignCount, true
+		}
+	}
+	return s.once(u, binary.LittleEndian.AppendUint64(nil, uint64(id)), []byte("passkey"), []byte(session.Challenge)),
+		changed, nil
+}
