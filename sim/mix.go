@@ -11,6 +11,7 @@ import (
 type Mix struct {
 	nodes     int // voters at the beginning
 	learner   bool
+	second    bool // the house has a second shard (second.go)
 	upgrade   bool // nodes begin with an old binary
 	accounts  int
 	think     time.Duration // between two operations of an investor, on average
@@ -126,11 +127,12 @@ func (m *Mix) String() string {
 	for _, k := range m.kinds {
 		names = append(names, k.String())
 	}
-	return fmt.Sprintf("%d nodes (learner %t, upgrade %t), %d accounts, think %v, trouble %v, %d partitions, day turns %t, "+
-		"snapshots every %v, drop log %t, memory %d; of a million messages lost %d, twice %d, out of order %d, "+
-		"late %d (up to %v); of a million writes to the exchange broken %d, orders refused %d; every %v one of: %s", m.nodes, m.learner, m.upgrade, m.accounts, m.think, m.trouble, m.partition, m.rolls,
-		m.snapshots, m.dropLog, m.memory, m.loss, m.duplication, m.reordering, m.delay, m.longDelay, m.breaks, m.refusals,
-		m.every,
+	return fmt.Sprintf("%d nodes (learner %t, upgrade %t, second shard %t), %d accounts, think %v, trouble %v, "+
+		"%d partitions, day turns %t, snapshots every %v, drop log %t, memory %d; of a million messages lost %d, twice %d, "+
+		"out of order %d, late %d (up to %v); of a million writes to the exchange broken %d, orders refused %d; "+
+		"every %v one of: %s",
+		m.nodes, m.learner, m.upgrade, m.second, m.accounts, m.think, m.trouble, m.partition, m.rolls, m.snapshots,
+		m.dropLog, m.memory, m.loss, m.duplication, m.reordering, m.delay, m.longDelay, m.breaks, m.refusals, m.every,
 		strings.Join(names, ", "))
 }
 
@@ -141,7 +143,8 @@ func (c *Counts) add(o *Counts) {
 		{&c.Reads, &o.Reads}, {&c.Unknown, &o.Unknown}, {&c.Orders, &o.Orders}, {&c.Elections, &o.Elections},
 		{&c.Torn, &o.Torn},
 		{&c.Restarts, &o.Restarts}, {&c.Installed, &o.Installed}, {&c.Replaced, &o.Replaced},
-		{&c.Diverged, &o.Diverged}, {&c.Sessions, &o.Sessions}, {&c.Days, &o.Days}, {&c.Activated, &o.Activated},
+		{&c.Second, &o.Second}, {&c.Diverged, &o.Diverged}, {&c.Sessions, &o.Sessions}, {&c.Days, &o.Days},
+		{&c.Activated, &o.Activated},
 	} {
 		*pair[0] += *pair[1]
 	}

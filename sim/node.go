@@ -23,6 +23,7 @@ type node struct {
 	voters  []uint64 // of the group when it was new; nil: it joins
 	group   *replica.Manual[trade.Answer]
 	books   *books.Books
+	branch  branch   // of the second shard, when the house has one
 	live    *witness // the same, watched
 	outbox  *venue.Outbox
 	link    *venue.Link
@@ -110,6 +111,7 @@ func (n *node) open() {
 	}
 	n.attach(group.Machine())
 	n.openRelay()
+	n.openBranch()
 	link, err := venue.New(venue.Options{
 		Address: "127.0.0.1:1", Sender: brokerCompID, Target: exchange.CompID, Unit: brokerUnit,
 		Password: brokerPassword,
@@ -197,6 +199,7 @@ func (n *node) kill() {
 	n.alarmed = 0
 	n.wire, n.talk, n.heard, n.lead = nil, nil, nil, replica.Leadership{}
 	n.poked, n.busy = false, false
+	n.crashBranch()
 	n.durable = n.group.Group().Status().Durable
 	if err := n.group.Crash(); err != nil {
 		n.world.fail("%s: crash: %v", n.name, err)
@@ -213,6 +216,9 @@ func (n *node) say(what string) {
 func (n *node) tick() {
 	n.after(10*time.Millisecond, tickTag, func() {
 		n.group.Tick()
+		if n.branch.group != nil {
+			n.branch.group.Tick()
+		}
 		n.relay.Tick()
 		n.poke()
 		n.tick()
@@ -230,7 +236,8 @@ func (n *node) poke() {
 
 func (n *node) work() {
 	n.poked = false
-	did := n.group.StepLoop()
+	did := n.workBranch()
+	did = n.group.StepLoop() || did
 	switch {
 	case n.busy: // work ends it
 	case n.world.random.IntN(8) > 0:

@@ -69,6 +69,9 @@ func (w *World) describe(b *strings.Builder) {
 // rested reports whether nobody waits for anything any more.
 func (w *World) rested() bool {
 	leader := w.leader()
+	if !w.teller.rested() {
+		return false
+	}
 	if leader == nil || !w.idle() || leader.talk == nil || leader.outbox.Len() > 0 || !w.exchange.up {
 		return false
 	}

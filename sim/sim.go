@@ -29,6 +29,8 @@
 // strike one node of those that there are, which is a minority, and its id is never used again; a flip in memory
 // strikes one at a time too, which must be found, and never one that leads (flip.go).
 //
+// One world of eight has a second shard, which must not notice the first one's troubles (second.go).
+//
 // How to use it:
 //
 //	make sim                        1,000 seeds from 1, in as many processes as there are processors

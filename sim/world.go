@@ -35,6 +35,7 @@ type Counts struct {
 	Orders                                                int
 	Faults                                                [kinds]int
 	Elections, Torn, Restarts, Installed, Replaced        int
+	Second                                                int // answers of the second shard
 	Diverged                                              int // stopped: their state was not that of most
 	Sessions, Days, Activated                             int
 }
@@ -59,6 +60,7 @@ type World struct {
 	desk      *desk
 	truth     truth
 	faults    faults
+	teller    teller
 	troubled  bool // faults happen
 	investing bool // investors begin new actions
 }
@@ -169,6 +171,9 @@ func (w *World) run(until int64, holds func() bool) bool {
 func Run(o Options) (r Report) {
 	w := &World{random: rand.New(rand.NewPCG(o.Seed, 0x65_76_65_6e_6b_65_65_6c)), now: began, dir: o.Dir, trace: o.Trace}
 	w.mix = draw(w)
+	if o.Seed%8 == 0 {
+		w.mix.withSecond()
+	}
 	w.say("seed %d: %s", o.Seed, w.mix.String())
 	defer func() {
 		if p := recover(); p != nil {
@@ -186,6 +191,7 @@ func Run(o Options) (r Report) {
 // build makes everybody.
 func (w *World) build() {
 	w.truth = newTruth(w)
+	w.teller = teller{world: w, truth: newTruth(w)}
 	w.net = newNetwork(w)
 	w.exchange = newMarket(w)
 	w.desk = newDesk(w)
@@ -224,6 +230,7 @@ func (w *World) live() {
 		a.begin()
 	}
 	w.run(w.now+int64(calmTime), nil)
+	w.teller.begin()
 	w.faults.begin()
 	w.run(w.now+int64(w.mix.trouble), nil)
 	w.say("--- healing")
@@ -240,6 +247,7 @@ func (w *World) live() {
 		w.fail("%v after the last order not everything has come to rest: %s", endTime, w.restless())
 		return
 	}
+	w.teller.judge()
 	w.judge()
 }
 
