@@ -149,12 +149,10 @@ func (l *loop[A]) endTransfer(err error) {
 }
 
 // successor is the voter besides this node that has most of the log and was heard of, 0 when there is none. One that
-// did not take over the last time is the last choice. What the protocol calls active does not tell: it forgets that
-// once an election's time, and for a moment nobody is.
+// did not take over the last time is the last choice.
 func (l *loop[A]) successor() (best, match uint64) {
 	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
-		at, heard := l.heard[id]
-		if id == l.node || kind == raft.ProgressTypeLearner || !heard || l.beat-at > electionTicks ||
+		if id == l.node || kind == raft.ProgressTypeLearner || !l.hears(id) ||
 			!slices.Contains(l.memory.conf.GetVoters(), id) {
 			return
 		}
@@ -163,6 +161,13 @@ func (l *loop[A]) successor() (best, match uint64) {
 		}
 	})
 	return best, match
+}
+
+// hears reports whether another node was heard of within an election's time. What the protocol calls active does not
+// tell: it begins to count anew once an election's time, and for a moment nobody is.
+func (l *loop[A]) hears(node uint64) bool {
+	at, heard := l.heard[node]
+	return heard && l.beat-at <= electionTicks
 }
 
 // bequeath asks the successor of a leader that stops to stand for election at once: the others need not find out by

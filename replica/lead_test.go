@@ -326,8 +326,8 @@ func TestDisksThatAllHangMoveNothing(t *testing.T) {
 	w.propose("y")
 }
 
-// TestAlwaysASuccessor: at every tick of a leader that hears the others there is one that can take over, also when the
-// protocol has just begun to count anew who is active.
+// TestAlwaysASuccessor: at every tick of a leader that hears the others one can take over, and members can go, also
+// when the protocol has just begun to count anew who is active.
 func TestAlwaysASuccessor(t *testing.T) {
 	w := newWorld(t, 3)
 	leader, _ := w.lead()
@@ -336,6 +336,9 @@ func TestAlwaysASuccessor(t *testing.T) {
 		leader.StepLoop()
 		if to, _ := leader.group.loop.successor(); to == 0 {
 			t.Fatalf("there is none at tick %d", tick)
+		}
+		if err := leader.group.loop.checkQuorum(leader.group.loop.memory.voters()); err != nil {
+			t.Fatalf("members cannot change at tick %d: %v", tick, err)
 		}
 		w.settle()
 	}

@@ -166,7 +166,7 @@ func (l *loop[A]) checkLearner(id uint64) (err error) {
 	l.raft.WithProgress(func(node uint64, kind raft.ProgressType, p tracker.Progress) {
 		switch {
 		case node != id || kind != raft.ProgressTypeLearner:
-		case !p.RecentActive || p.Match == 0:
+		case !l.hears(id) || p.Match == 0:
 			err = fmt.Errorf("%w: node %d is not heard of", ErrBehind, id)
 		case p.Match+promoteLag < l.committed:
 			err = fmt.Errorf("%w: node %d has the log up to index %d of %d", ErrBehind, id, p.Match, l.committed)
@@ -180,8 +180,8 @@ func (l *loop[A]) checkLearner(id uint64) (err error) {
 // checkQuorum refuses voters of which too few are up: the change could begin and not end.
 func (l *loop[A]) checkQuorum(voters []uint64) error {
 	up := 0
-	l.raft.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
-		if slices.Contains(voters, id) && (id == l.node || p.RecentActive) {
+	l.raft.WithProgress(func(id uint64, _ raft.ProgressType, _ tracker.Progress) {
+		if slices.Contains(voters, id) && (id == l.node || l.hears(id)) {
 			up++
 		}
 	})

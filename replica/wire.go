@@ -98,13 +98,13 @@ func (l *loop[A]) observe() {
 				return
 			}
 			follower := Follower{Node: id, Learner: kind == raft.ProgressTypeLearner, Match: p.Match,
-				Active: p.RecentActive, Snapshot: p.State == tracker.StateSnapshot}
+				Active: l.hears(id), Snapshot: p.State == tracker.StateSnapshot}
 			followers = append(followers, follower)
 			has := p.Match
 			if follower.Snapshot {
 				has = p.PendingSnapshot
 			}
-			if p.RecentActive && has+1 >= l.memory.first {
+			if follower.Active && has+1 >= l.memory.first {
 				l.pin = min(l.pin, has)
 			}
 		})
