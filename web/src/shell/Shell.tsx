@@ -59,7 +59,7 @@ export function Shell({ children }: { children: ReactNode }) {
           {tools}
         </header>
         <Banners />
-        <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-auto focus:outline-none">{children}</main>
+        <main id="main" tabIndex={0} className="min-h-0 flex-1 overflow-auto outline-offset-[-2px]">{children}</main>
       </div>
       {phone ? <nav aria-label={t('nav.label')} className="flex shrink-0 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)]">{shown.map(item)}</nav> : null}
       <Dialog open={view} onClose={() => setView(false)} title={t('switch.view')} actions={<Button look="primary" onClick={() => setView(false)}>{t('action.close')}</Button>}><Appearance /></Dialog>
