@@ -171,7 +171,8 @@ func (l *loop[A]) hears(node uint64) bool {
 }
 
 // bequeath asks the successor of a leader that stops to stand for election at once: the others need not find out by
-// its silence. It is the last that the leader sends.
+// its silence. A leader that stops sends
+// nothing after it.
 func (l *loop[A]) bequeath() {
 	if !l.leading {
 		return
@@ -180,6 +181,32 @@ func (l *loop[A]) bequeath() {
 		l.transport.Send(l.group, []*raftpb.Message{{Type: raftpb.MsgTimeoutNow.Enum(), From: new(l.node), To: new(to),
 			Term: new(l.term)}})
 	}
+}
+
+// deafTicks is after how long without a word from enough voters a leader thinks itself deaf: three heartbeats are
+// unanswered then. The protocol has it step down after one to two election times.
+const deafTicks = 3 * heartbeatTicks
+
+// listen asks the successor to stand for election when this leader no longer hears enough voters. They may still hear
+// this node, and would wait for as long as it speaks. It asks once a term: where nobody is reached there is nobody to
+// take over, and where the machine is only slow nothing is gained by asking again.
+func (l *loop[A]) listen() {
+	if !l.leading || l.deafIn == l.term || l.transfer != nil {
+		return
+	}
+	voters := l.memory.conf.GetVoters()
+	up := 0
+	for _, id := range voters {
+		if at, heard := l.heard[id]; id == l.node || heard && l.beat-at <= deafTicks {
+			up++
+		}
+	}
+	if up > len(voters)/2 {
+		return
+	}
+	l.deafIn = l.term
+	l.log.Warn("too few voters are heard of: the successor is asked to take over", "group", l.group, "term", l.term)
+	l.bequeath()
 }
 
 // watch looks at the journal's write under way: over SlowSync a leader gives leadership to a voter that has saved

@@ -343,3 +343,33 @@ func TestAlwaysASuccessor(t *testing.T) {
 		w.settle()
 	}
 }
+
+// TestDeafLeaderIsSucceeded: a leader that the others hear and that hears nobody has a successor before it is missed
+// The others do not tick: by themselves they would never stand for election.
+func TestDeafLeaderIsSucceeded(t *testing.T) {
+	w := newWorld(t, 3)
+	leader, _ := w.lead()
+	old := leader.Group().Leadership()
+	for range 2 * electionTicks { // as long as it hears the others it stays
+		leader.Tick()
+		w.settle()
+	}
+	if now := leader.Group().Leadership(); now != old {
+		t.Fatalf("%+v became %+v", old, now)
+	}
+	w.deaf = old.Leader
+	for tick := range electionTicks - 1 { // the protocol has it step down later
+		leader.Tick()
+		w.settle()
+		for n, m := range w.nodes {
+			if l := m.Group().Leadership(); uint64(n+1) != w.deaf && l.Ready {
+				if asked := w.sent[raftpb.MsgTimeoutNow]; asked != 1 {
+					t.Errorf("successors were asked %d times", asked)
+				}
+				t.Logf("node %d leads after %d ticks", n+1, tick+1)
+				return
+			}
+		}
+	}
+	t.Error("nobody has taken over")
+}

@@ -54,8 +54,9 @@ type loop[A any] struct {
 	ticks   int   // for how many ticks it was under way
 	hung    bool  // that is longer than SlowSync
 
-	beat  int            // ticks so far
-	heard map[uint64]int // beat at which each other node was heard of last
+	beat   int            // ticks so far
+	heard  map[uint64]int // beat at which each other node was heard of last
+	deafIn uint64         // term in which this leader heard too few, and asked its successor to take over
 
 	pin uint64 // entries behind it are kept in memory for members that will ask for them
 
@@ -369,6 +370,7 @@ func (l *loop[A]) tick() {
 		l.raft.Tick()
 	}
 	l.tickTransfer()
+	l.listen()
 	l.tickChange()
 	l.tickFresh()
 	l.tickChores()
