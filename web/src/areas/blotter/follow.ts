@@ -4,7 +4,8 @@ import { i18n, texts } from '@/i18n'
 import { live, type AccountEvent } from '@/live/live'
 import { toast } from '@/ui/Toast'
 
-// The account's events change what the cache holds at once, and have the sums asked for again when they pause. Fills and
+// The account's events change what the cache holds at once, and have everything asked for again when they pause: a list
+// that was on its way when the event came would else put back what is over, and stay so. Fills and
 // what the exchange refused are said aloud, wherever the reader is.
 
 export const isDone = (order: { status: string }): boolean => ['FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'REPLACED'].includes(order.status)
@@ -46,7 +47,7 @@ let timer: ReturnType<typeof setTimeout> | undefined
 function askSoon(): void {
   timer ??= setTimeout(() => {
     timer = undefined
-    for (const name of ['account', 'trades', 'activities', 'preview', 'equity']) void queries.invalidateQueries({ queryKey: [name] })
+    for (const name of ['orders', 'account', 'trades', 'activities', 'preview', 'equity']) void queries.invalidateQueries({ queryKey: [name] })
   }, 200)
 }
 

@@ -14,7 +14,7 @@ export function Levels({ symbol, onPrice, className }: { symbol: string; onPrice
     const label = t(kind === 'ask' ? 'level.ask' : 'level.bid', { n: n + 1 })
     return (
       <button key={kind + n} type="button" disabled={!level} onClick={() => level && onPrice(level.price)}
-        className="flex h-[26px] items-center gap-2 px-2 text-left hover:bg-hover disabled:opacity-60 max-phone:h-8 max-phone:gap-1 max-phone:px-1.5">
+        className="flex h-[26px] items-center gap-2 px-2 text-left enabled:hover:bg-hover max-phone:h-8 max-phone:gap-1 max-phone:px-1.5">
         <span className="w-8 shrink-0 text-muted max-phone:w-7">{label}</span>
         <Price value={level?.price} than={quote?.previous_close} stale={stale} className="flex-1" />
         <Quantity value={level?.quantity} short className={cx('text-right', stale && 'text-stale')} />

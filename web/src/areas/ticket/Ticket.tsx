@@ -72,6 +72,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
       const sent = await send(wish)
       if (sent.state === 'taken' && sent.order) { learn(sent.order); change({ quantity: '' }); toast('good', t('accepted'), `${t(`side.${wish.side}`)} ${sent.order.cn.name} ${wish.price || t(`type.${wish.type}`)} × ${wish.quantity}`) }
       if (sent.state === 'refused') setRefusal(sent.refusal)
+      if (sent.state === 'asking') change({ quantity: '' }) // it has left: what is left standing would be sent twice
       if (sent.state === 'draft') { change({ quantity: '' }); toast('warn', t('sent.kept')) }
     } finally {
       setBusy(false)

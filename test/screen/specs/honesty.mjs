@@ -13,14 +13,14 @@ export default async (desk) => {
   const had = await orders()
 
   const dialog = page.getByRole('dialog')
+  let times = 0 // that the browser sent an order
   const send = async () => { // where little was traded yet, the ticket remarks on it, and asks all the same
     await quantity.press('Enter')
     await desk.until('the order to be on its way', async () => {
       if (await dialog.isVisible()) await dialog.getByRole('button', { name: desk.say('买入', 'Buy') }).last().click()
-      return (await quantity.inputValue()) === '' || (await page.locator('[data-sent]').count()) > 0
+      return times > 0 || (await page.locator('[data-sent]').count()) > 0 // what has no answer is soon found, and gone again
     })
   }
-  let times = 0
   await page.route('**/api/v1/orders', async (route) => { // the order arrives, its answer does not
     if (route.request().method() !== 'POST') return route.continue()
     times++
@@ -36,6 +36,7 @@ export default async (desk) => {
 
   await context.setOffline(true)
   await page.locator('[data-link=offline]').waitFor({ state: 'attached' })
+  times = 0
   await quantity.fill('200')
   const draft = page.locator('[data-sent=draft]')
   await send()

@@ -7,12 +7,16 @@ export default async (desk) => {
   const form = page.getByRole('form')
   const [price, quantity] = [page.locator('input[name=price]'), page.locator('input[name=quantity]')]
   await desk.until('a price', async () => Number(await price.inputValue()) > 0)
-  const ask = page.getByRole('group', { name: desk.say('五档盘口', 'Five levels') }).getByRole('button', { name: new RegExp(desk.say('^卖5 ', '^A5 ')) })
+  const ask = page.getByRole('group', { name: desk.say('五档盘口', 'Five levels') }).getByRole('button', { name: new RegExp(desk.say('^卖1 ', '^A1 ')) })
   await desk.picture?.('trade')
   await desk.accessible('trade')
   await desk.fits()
 
-  await ask.click() // the fifth ask: a buy there is filled
+  await page.waitForFunction((e) => !e.disabled, await ask.elementHandle())
+  await ask.click()
+  const touch = Number(await price.inputValue())
+  if (!(touch > 0)) throw new Error(`a click on the first ask took the price ${touch}`)
+  await price.fill((touch * 1.015).toFixed(2)) // within the price cage, and filled even when the ask moves meanwhile
   await quantity.fill('200')
   await desk.until('the fees', async () => /\d\.\d\d/.test(await form.locator('dl').first().locator('dd').nth(1).innerText()))
   await quantity.press('Enter')
