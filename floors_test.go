@@ -62,14 +62,15 @@ drill          7  core/broker core/exchange core/money core/planted core/trade d
 
 sim            9  books core/exchange core/money core/must core/rules core/trade exchange records relay replica
                   szse venue + core/planted
-test/cluster   9
+test/rig       8
+test/cluster   9  + test/rig
 test/drill     9  + drill/report
-test/house     9
+test/house     9  + test/rig
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse
 test/runbook   9
 test/screen    9
-test/sdk       9
-test/surge     9
+test/sdk       9  + test/rig
+test/surge     9  + test/rig
 `
 
 // A room is one line of the table.

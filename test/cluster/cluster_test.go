@@ -19,111 +19,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"evenkeel/test/rig"
 )
 
 const (
 	startLimit = 60 * time.Second
-	stopLimit  = 15 * time.Second
 	waitLimit  = 30 * time.Second
 	lookEvery  = 50 * time.Millisecond
 )
 
-// binary is the program, built once.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "evenkeel-cluster-")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "evenkeel")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = "../.."
-	code := 1
-	if said, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, said)
-	} else {
-		code = m.Run()
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-// words is what a process says, read while it speaks.
-type words struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (w *words) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(b)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
-}
-
-// process is a running command of the binary.
-type process struct {
-	name  string
-	cmd   *exec.Cmd
-	said  *words
-	ended chan struct{}
-	err   error // holds after ended
-}
-
-func run(t *testing.T, name string, args ...string) *process {
-	t.Helper()
-	p := &process{name: name, cmd: exec.Command(binary, args...), said: &words{}, ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
-	p.cmd.Env = append(os.Environ(), "EVENKEEL_EXCHANGE_PASSWORD=unused")
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.err = p.cmd.Wait(); close(p.ended) }()
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("%s said:\n%s", name, p.said)
-		}
-	})
-	return p
-}
-
-// kill ends the process as a power cut would.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
-	<-p.ended
-}
-
-// stop asks the process to end.
-func (p *process) stop(t *testing.T) {
-	t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.ended:
-		if p.err != nil {
-			t.Errorf("%s ended with %v\n%s", p.name, p.err, p.said)
-		}
-	case <-time.After(stopLimit):
-		t.Errorf("%s did not end within %v of SIGTERM\n%s", p.name, stopLimit, p.said)
-		p.kill()
-	}
-}
+func TestMain(m *testing.M) { rig.Main(m) }
 
 // machine is one node of a cluster: it may be ended and started again.
 type machine struct {
-	*process
+	*rig.Process
 	id   int
 	dir  string
 	url  string
@@ -177,7 +89,7 @@ func open(t *testing.T, nodes, shards int) *cluster {
 	c := &cluster{t: t, dir: t.TempDir(), shards: shards}
 	addresses := freeAddresses(t, 2)
 	c.orders, c.market = addresses[0], addresses[1]
-	run(t, "exchange", "exchange", "--data", filepath.Join(c.dir, "exchange"), "--orders", c.orders, "--market", c.market,
+	rig.Run(t, "exchange", "--data", filepath.Join(c.dir, "exchange"), "--orders", c.orders, "--market", c.market,
 		"--flow", "0", "--units", fmt.Sprint(shards))
 	c.command("ca", "init", "--dir", filepath.Join(c.dir, "pki"))
 	c.eventually("the exchange has a password", func() error {
@@ -232,7 +144,7 @@ func (c *cluster) peers(count int) string {
 
 func (c *cluster) start(m *machine) {
 	c.t.Helper()
-	m.process = run(c.t, fmt.Sprintf("node %d", m.id), m.args...)
+	m.Process = rig.Run(c.t, m.args...)
 }
 
 // ready waits until a node says that it is.
@@ -244,8 +156,8 @@ func (c *cluster) ready(m *machine) {
 			err = fmt.Errorf("status %d: %s", status, text)
 		}
 		select {
-		case <-m.ended:
-			c.t.Fatalf("node %d ended: %v\n%s", m.id, m.err, m.said)
+		case <-m.Ended:
+			c.t.Fatalf("node %d ended: %v\n%s", m.id, m.Err, m.Said)
 		default:
 		}
 		return err
@@ -257,7 +169,7 @@ func (c *cluster) command(args ...string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*waitLimit)
 	defer cancel()
-	said, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
+	said, err := exec.CommandContext(ctx, rig.Binary, args...).CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("%v: %v\n%s", args, err, said)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"evenkeel/test/rig"
 )
 
 // TestAnyNode: what is done on one node is there on all, at once: orders, logins, keys, events; and every answer about
@@ -86,7 +89,7 @@ func TestFailover(t *testing.T) {
 	for round := range 4 {
 		asked := c.nodes[round%3]
 		victim := c.leader(asked, round%2)
-		victim.kill()
+		victim.Kill()
 		f.more(c, 100)
 		c.start(victim)
 		c.ready(victim)
@@ -102,7 +105,7 @@ func TestRollingRestart(t *testing.T) {
 	f := begin(c)
 	f.more(c, 50)
 	for _, m := range c.nodes {
-		m.stop(t)
+		m.Stop()
 		f.more(c, 40)
 		c.start(m)
 		c.ready(m)
@@ -134,7 +137,7 @@ func TestRollingRestart(t *testing.T) {
 		}
 		return nil
 	})
-	said, err := exec.Command(binary, "node", "activate", "--data", c.nodes[0].dir, "--feature",
+	said, err := exec.Command(rig.Binary, "node", "activate", "--data", c.nodes[0].dir, "--feature",
 		"1000000").CombinedOutput()
 	if err == nil {
 		t.Errorf("a feature that is none was activated: %s", said)
@@ -148,14 +151,14 @@ func TestMoved(t *testing.T) {
 	f := begin(c)
 	f.more(c, 30)
 	m := c.nodes[2]
-	m.stop(t)
+	m.Stop()
 	at := slices.Index(m.args, "--peer-listen") + 1
 	m.peer = freeAddresses(t, 1)[0]
 	m.args[at] = m.peer
 	c.start(m)
 	c.ready(m)
 	f.more(c, 30)
-	c.nodes[1].kill()
+	c.nodes[1].Kill()
 	f.more(c, 50)
 	f.end(c, c.nodes[0], m)
 }
@@ -174,7 +177,7 @@ func TestGrow(t *testing.T) {
 		c.start(m)
 		asked := first
 		if id == 4 { // in place of the first
-			first.kill()
+			first.Kill()
 			asked = c.nodes[1]
 			f.more(c, 30)
 			c.command("node", "remove", "--data", asked.dir, "--id", "1")
@@ -238,9 +241,9 @@ func TestStreamsGoOn(t *testing.T) {
 			if next++; next == end {
 				switch round { // the stream is lost while it is read
 				case 0:
-					m.kill()
+					m.Kill()
 				case 1:
-					go m.stop(t)
+					go m.Stop()
 				default:
 					cancel()
 				}
@@ -252,7 +255,7 @@ func TestStreamsGoOn(t *testing.T) {
 		cancel()
 		_ = answer.Body.Close()
 		if round < 2 {
-			<-m.ended
+			<-m.Ended
 			c.start(m)
 			c.ready(m)
 		}
@@ -277,16 +280,18 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(try.name, func(t *testing.T) {
 			t.Parallel()
-			p := run(t, "serve", append([]string{"serve", "--data", filepath.Join(t.TempDir(), "d"), "--listen",
-				"127.0.0.1:0"}, try.args...)...)
+			node := exec.Command(rig.Binary, append([]string{"serve", "--data", filepath.Join(t.TempDir(), "d"),
+				"--listen", "127.0.0.1:0"}, try.args...)...)
+			node.Env = append(os.Environ(), "EVENKEEL_EXCHANGE_PASSWORD=unused")
+			p := rig.Start(t, node)
 			select {
-			case <-p.ended:
+			case <-p.Ended:
 			case <-time.After(waitLimit):
 				t.Fatal("it runs")
 			}
 			for _, want := range try.says {
-				if !strings.Contains(p.said.String(), want) {
-					t.Errorf("%q does not say %q", p.said, want)
+				if !strings.Contains(p.Said.String(), want) {
+					t.Errorf("%q does not say %q", p.Said, want)
 				}
 			}
 		})

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"evenkeel/test/rig"
 )
 
 // TestCapacity measures a server of its own in the shortest form, holds it to a record that it cannot meet and to one
@@ -23,13 +25,13 @@ func TestCapacity(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(peaks, "peaks-2026.json"), []byte(record), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p := run(t, "capacity", "--kinds", "quote", "--step", "1", "--most", "40", "--accounts", "2", "--times", "1,3",
+		p := rig.Run(t, "capacity", "--kinds", "quote", "--step", "1", "--most", "40", "--accounts", "2", "--times", "1,3",
 			"--peaks", peaks,
 			"--out", out)
-		<-p.ended
+		<-p.Ended
 		kept, err := filepath.Glob(filepath.Join(out, "*", "*"))
 		if err != nil || len(kept) != 3 {
-			t.Fatalf("%q %v: %s", kept, err, p.said)
+			t.Fatalf("%q %v: %s", kept, err, p.Said)
 		}
 		text, err := os.ReadFile(kept[0])
 		var report struct {
@@ -55,8 +57,8 @@ func TestCapacity(t *testing.T) {
 				lawful = lawful && (r.Times < 2 || float64(row.Met) < 0.99*float64(row.Due))
 			}
 		}
-		if (p.err == nil) != (lawful && carried) {
-			t.Errorf("a peak of %s: ended with %v, %s", peak, p.err, p.said)
+		if (p.Err == nil) != (lawful && carried) {
+			t.Errorf("a peak of %s: ended with %v, %s", peak, p.Err, p.Said)
 		}
 		if _, err := os.Stat(filepath.Join(peaks, "knees.json")); err != nil {
 			t.Error(err)
@@ -66,10 +68,10 @@ func TestCapacity(t *testing.T) {
 		}
 	}
 	for _, words := range []string{"capacity model --peak 5000 --orders 1e6 --sessions 1000", "capacity model --machines 1 --replicas 1 --orders 1e9"} {
-		p := run(t, strings.Fields(words)...)
-		<-p.ended
-		if (p.err == nil) != strings.Contains(words, "1e6") || !strings.Contains(p.said.String(), "09:30:00") {
-			t.Errorf("%s: %v: %s", words, p.err, p.said)
+		p := rig.Run(t, strings.Fields(words)...)
+		<-p.Ended
+		if (p.Err == nil) != strings.Contains(words, "1e6") || !strings.Contains(p.Said.String(), "09:30:00") {
+			t.Errorf("%s: %v: %s", words, p.Err, p.Said)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"evenkeel/test/rig"
 )
 
 // logOf is the newest file of a log under the data directory.
@@ -47,7 +49,7 @@ func TestDamagedFiles(t *testing.T) {
 	h.order(who, last, "new")
 	before := h.picture(who)
 	h.watch(who)
-	h.kill()
+	h.Kill()
 	log := logOf(t, h.dir, "broker")
 	snapshots, err := filepath.Glob(filepath.Join(h.dir, "broker", "g1", "snapshots", "*"))
 	if err != nil || len(snapshots) == 0 {
@@ -75,7 +77,7 @@ func TestDamagedFiles(t *testing.T) {
 		t.Errorf("half a watchlist is there: %v", lists)
 	}
 	h.watch(who) // the log goes on
-	h.kill()
+	h.Kill()
 
 	end = used(t, log)
 	damages := []struct {
@@ -109,7 +111,7 @@ func TestDamagedFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			said := run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0").fails()
+			said := rig.Run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0").Fails()
 			for _, want := range d.says {
 				if !strings.Contains(said, want) || strings.Contains(said, "panic") {
 					t.Errorf("%q does not say %q", said, want)
@@ -215,20 +217,6 @@ func (d *smallDisk) clear() {
 	}
 }
 
-// pause stops the process's world while look runs.
-func (p *process) pause(look func()) {
-	p.t.Helper()
-	for _, step := range []func() error{
-		func() error { return p.cmd.Process.Signal(syscall.SIGSTOP) },
-		func() error { look(); return nil },
-		func() error { return p.cmd.Process.Signal(syscall.SIGCONT) },
-	} {
-		if err := step(); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-}
-
 // TestFullDisk fills the disk under the books: orders are refused in words, the process says why and ends; with room
 // again everything that was acknowledged is there, and nothing else that was not asked for.
 func TestFullDisk(t *testing.T) {
@@ -239,7 +227,7 @@ func TestFullDisk(t *testing.T) {
 	who := h.accounts[0]
 	acknowledged := []string{h.place(who, limit("buy", "600000.SH", 100, "9.90"))}
 	h.order(who, acknowledged[0], "new")
-	h.pause(func() { d.fill(logOf(t, h.dir, "broker")) })
+	h.Pause(func() { d.fill(logOf(t, h.dir, "broker")) })
 	refusals := map[string]int{}
 	for i := 0; refusals["503 UNAVAILABLE"] == 0; i++ {
 		order := broken(limit("buy", "600000.SH", 100, "9.90"), "client_order_id", fmt.Sprint(i))
@@ -260,7 +248,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("with a full disk it is ready: %d %v", status, body)
 	}
 	h.must(200, who, "GET", "/v2/orders", nil) // questions are still answered
-	if said := h.fails(); !strings.Contains(said, "no space left on device") || !strings.Contains(said, "make room") {
+	if said := h.Fails(); !strings.Contains(said, "no space left on device") || !strings.Contains(said, "make room") {
 		t.Errorf("it ended with:\n%s", said)
 	}
 	d.clear()
@@ -286,7 +274,7 @@ func TestFullDiskOfTheExchange(t *testing.T) {
 	who := h.accounts[0]
 	first := h.place(who, limit("buy", "600000.SH", 100, "9.90"))
 	h.order(who, first, "new")
-	h.pause(func() { d.fill(logOf(t, h.dir, "exchange")) })
+	h.Pause(func() { d.fill(logOf(t, h.dir, "exchange")) })
 	eventually(t, "the exchange's journal fails", func() error {
 		h.place(who, limit("buy", "600000.SH", 100, "9.70")) // the books take it, whatever the exchange can do
 		if status, body := h.call(account{}, "GET", "/readyz", nil); status != 503 ||

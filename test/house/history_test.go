@@ -151,13 +151,13 @@ func TestHistoryInPostgreSQL(t *testing.T) {
 	all()
 	p.stop()
 	trade()
-	h.kill() // and the house dies while its database is down
+	h.Kill() // and the house dies while its database is down
 	h.start()
 	h.ready()
 	trade()
 	p.start()
 	all()
-	if strings.Contains(h.said.String(), "panic") {
+	if strings.Contains(h.Said.String(), "panic") {
 		t.Error("a panic was said")
 	}
 	if n, err := p.count("SELECT count(*) FROM orders WHERE done > 0"); err != nil || n != 3 {

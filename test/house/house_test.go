@@ -21,122 +21,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"evenkeel/test/rig"
 )
 
 const (
 	startLimit = 60 * time.Second
-	stopLimit  = 15 * time.Second
 	waitLimit  = 30 * time.Second      // for anything that the house does by itself
 	lookEvery  = 40 * time.Millisecond // an account may ask 50 times a second
 )
 
-// binary is the house, built once.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "evenkeel-house-")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "evenkeel")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = "../.."
-	code := 1
-	if said, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, said)
-	} else {
-		code = m.Run()
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-// words is what a process says, read while it speaks.
-type words struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (w *words) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(b)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
-}
-
-// process is a running command of the binary.
-type process struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	said  *words
-	ended chan struct{}
-	err   error // holds after ended
-}
-
-func run(t *testing.T, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), said: &words{}, ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.err = p.cmd.Wait(); close(p.ended) }()
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("%v said:\n%s", args, p.said)
-		}
-	})
-	return p
-}
-
-// kill ends the process as a power cut would.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
-	<-p.ended
-}
-
-// stop asks the process to end, and returns how long that took.
-func (p *process) stop() time.Duration {
-	p.t.Helper()
-	began := time.Now()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.ended:
-		if p.err != nil {
-			p.t.Errorf("ended with %v\n%s", p.err, p.said)
-		}
-	case <-time.After(stopLimit):
-		p.t.Errorf("did not end within %v of SIGTERM\n%s", stopLimit, p.said)
-		p.kill()
-	}
-	return time.Since(began)
-}
-
-// fails waits for the process to end by itself, with an error.
-func (p *process) fails() string {
-	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(waitLimit):
-		p.t.Fatalf("still runs; it said:\n%s", p.said)
-	}
-	if p.err == nil {
-		p.t.Fatalf("ended without an error; it said:\n%s", p.said)
-	}
-	return p.said.String()
-}
+func TestMain(m *testing.M) { rig.Main(m) }
 
 // eventually asks again and again until there is no error.
 func eventually(t *testing.T, what string, ask func() error) {
@@ -167,7 +64,7 @@ type account struct {
 
 // house is a server on a data directory; it may be ended and started again.
 type house struct {
-	*process
+	*rig.Process
 	t        *testing.T
 	dir      string
 	args     []string
@@ -187,20 +84,14 @@ func open(t *testing.T, args ...string) *house {
 // start starts the server, and waits until it says where it is.
 func (h *house) start() {
 	h.t.Helper()
-	h.process = run(h.t, append([]string{"serve", "--data", h.dir, "--listen", "127.0.0.1:0"}, h.args...)...)
-	deadline := time.After(startLimit)
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for !strings.Contains(h.said.String(), "is up.") {
-		select {
-		case <-ticker.C:
-		case <-h.ended:
-			h.t.Fatalf("serve ended: %v\n%s", h.err, h.said)
-		case <-deadline:
-			h.t.Fatalf("not up within %v:\n%s", startLimit, h.said)
+	h.Process = rig.Run(h.t, append([]string{"serve", "--data", h.dir, "--listen", "127.0.0.1:0"}, h.args...)...)
+	h.Until(startLimit, func() error {
+		if !strings.Contains(h.Said.String(), "is up.") {
+			return errors.New("it does not say that it is up")
 		}
-	}
-	_, rest, _ := strings.Cut(h.said.String(), "API            ")
+		return nil
+	})
+	_, rest, _ := strings.Cut(h.Said.String(), "API            ")
 	h.url, _, _ = strings.Cut(rest, "\n")
 }
 
@@ -383,7 +274,7 @@ func (h *house) events(who account) (rows []object) {
 
 // desk runs `evenkeel account` on the house, with input for it to read.
 func (h *house) desk(input string, args ...string) (string, error) {
-	c := exec.Command(binary, append([]string{"account", "--data", h.dir}, args...)...)
+	c := exec.Command(rig.Binary, append([]string{"account", "--data", h.dir}, args...)...)
 	c.Stdin = strings.NewReader(input)
 	said, err := c.CombinedOutput()
 	return string(said), err

@@ -167,9 +167,9 @@ func TestLifeOfAnInvestor(t *testing.T) {
 	before := h.picture(wang)
 	for _, end := range []string{"kill -9", "SIGTERM"} {
 		if end == "kill -9" {
-			h.kill()
+			h.Kill()
 		} else {
-			h.stop()
+			h.Stop()
 		}
 		h.start()
 		h.ready()
@@ -260,7 +260,7 @@ func TestStopWithStreamsOpen(t *testing.T) {
 		}()
 	}
 	const drain = 5 * time.Second
-	if took := h.stop(); took > drain {
+	if took := h.Stop(); took > drain {
 		t.Errorf("took %v to end, want at most %v", took, drain)
 	}
 	for range cap(cut) {

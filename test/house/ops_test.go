@@ -46,7 +46,7 @@ func TestStaffActs(t *testing.T) {
 	refused("a halt", "SECURITY_HALTED")
 	act(object{"act": "read_only", "reason": "a rehearsal"})
 	refused("a read-only house", "READ_ONLY")
-	h.kill()
+	h.Kill()
 	h.args = []string{"--flow", "0"}
 	h.start()
 	h.ready()

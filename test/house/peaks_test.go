@@ -44,7 +44,7 @@ func TestPeaksAreKept(t *testing.T) {
 	for range 20 {
 		h.place(h.accounts[0], limit("buy", "600000.SH", 100, "9.50"))
 	}
-	h.stop()
+	h.Stop()
 	h.start()
 	h.ready()
 	if s, err := h.orders(); err != nil || s.Today.Second <= 0 || s.Today.Total < 20 || s.Headroom != nil {

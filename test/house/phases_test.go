@@ -127,7 +127,7 @@ func TestClose(t *testing.T) {
 	}
 
 	// The rest of the half hour is skipped: a start of the clock that is later than the journal's last time wins.
-	h.kill()
+	h.Kill()
 	h.args = []string{"--flow", "0", "--sessions", "real", "--start", "2026-11-23T15:29:59+08:00"}
 	h.start()
 	h.ready()

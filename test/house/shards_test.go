@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"evenkeel/test/rig"
 )
 
 // TestShards spreads the demo accounts over two logs: accounts of different shards trade with each other through the
@@ -49,8 +51,8 @@ func TestShards(t *testing.T) {
 	if said, err := h.desk("", "snapshot"); err != nil || strings.Count(said, "snapshot at index") != 2 {
 		t.Errorf("%v %s", err, said)
 	}
-	h.kill()
-	said := run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0", "--shards", "3").fails()
+	h.Kill()
+	said := rig.Run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0", "--shards", "3").Fails()
 	if !strings.Contains(said, "--shards 3") || !strings.Contains(said, "set up with 2") {
 		t.Error(said)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"evenkeel/test/rig"
 )
 
 // TestWrongCommandLines holds every refusal of a command line to one line on standard error that names what is wrong,
@@ -32,7 +34,7 @@ func TestWrongCommandLines(t *testing.T) {
 			"unexpected"},
 	} {
 		t.Run(try.line, func(t *testing.T) {
-			said, err := exec.Command(binary, strings.Fields(try.line)...).CombinedOutput()
+			said, err := exec.Command(rig.Binary, strings.Fields(try.line)...).CombinedOutput()
 			text := strings.TrimSpace(string(said))
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(text, try.says) ||
@@ -43,7 +45,7 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 	for _, command := range []string{"", "serve", "exchange", "account", "ca", "replay", "bench", "version"} {
 		t.Run(command+" --help", func(t *testing.T) {
-			said, err := exec.Command(binary, strings.Fields(command+" --help")...).CombinedOutput()
+			said, err := exec.Command(rig.Binary, strings.Fields(command+" --help")...).CombinedOutput()
 			if err != nil || len(said) < 20 {
 				t.Errorf("%v %q", err, said)
 			}
@@ -94,7 +96,7 @@ func TestStartsThatAreRefused(t *testing.T) {
 		t.Run(try.name, func(t *testing.T) {
 			args := append([]string{"serve", "--data", filepath.Join(dir, try.data), "--listen", "127.0.0.1:0"},
 				try.args...)
-			said := run(t, args...).fails()
+			said := rig.Run(t, args...).Fails()
 			for _, want := range try.says {
 				if !strings.Contains(said, want) {
 					t.Errorf("%q does not say %q", said, want)
@@ -108,7 +110,7 @@ func TestStartsThatAreRefused(t *testing.T) {
 func TestDirectoryInUse(t *testing.T) {
 	t.Parallel()
 	h := open(t, "--flow", "0")
-	said := run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0").fails()
+	said := rig.Run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0").Fails()
 	if !strings.Contains(said, "in use by another process") || !strings.Contains(said, h.dir) {
 		t.Error(said)
 	}
@@ -127,18 +129,18 @@ func TestDemoFileOfOtherBooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.kill()
+	h.Kill()
 	if err := os.WriteFile(name, []byte(strings.Replace(string(own), h.accounts[1].KeyID, "EKSOMEBODYELSE", 1)),
 		0o600); err != nil {
 		t.Fatal(err)
 	}
 	h.start()
 	h.ready()
-	if len(h.accounts) != 1 || !strings.Contains(h.said.String(), "demo.json.old") {
-		t.Errorf("%d accounts are told, want the one whose key is known:\n%s", len(h.accounts), h.said)
+	if len(h.accounts) != 1 || !strings.Contains(h.Said.String(), "demo.json.old") {
+		t.Errorf("%d accounts are told, want the one whose key is known:\n%s", len(h.accounts), h.Said)
 	}
 	h.must(200, h.accounts[0], "GET", "/v2/account", nil)
-	h.kill()
+	h.Kill()
 	for _, part := range []string{"broker", "exchange", "history.db"} { // new books under the old file
 		if err := os.RemoveAll(filepath.Join(h.dir, part)); err != nil {
 			t.Fatal(err)
@@ -198,7 +200,7 @@ func TestDesk(t *testing.T) {
 			}
 		})
 	}
-	h.stop()
+	h.Stop()
 	if said, err := h.desk("", "list"); err == nil || !strings.Contains(said, "serve` running") {
 		t.Errorf("without a server: %v %q", err, said)
 	}
@@ -222,14 +224,14 @@ func TestExchangeElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	exchangeDir := filepath.Join(dir, "exchange")
-	exchange := func() *process {
+	exchange := func() *rig.Process {
 		if err := os.MkdirAll(exchangeDir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(exchangeDir, "password"), []byte(secret), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return run(t, "exchange", "--data", exchangeDir, "--orders", orders, "--market", market, "--flow", "0")
+		return rig.Run(t, "exchange", "--data", exchangeDir, "--orders", orders, "--market", market, "--flow", "0")
 	}
 	h := &house{t: t, dir: filepath.Join(dir, "data"),
 		args: []string{"--exchange", orders, "--market", market, "--exchange-password-file", password}}
@@ -246,7 +248,7 @@ func TestExchangeElsewhere(t *testing.T) {
 	who := h.accounts[0]
 	first := h.place(who, limit("buy", "600000.SH", 100, "9.90"))
 	h.order(who, first, "new")
-	e.kill()
+	e.Kill()
 	eventually(t, "the house sees that the exchange is gone", func() error {
 		if status, body := h.call(account{}, "GET", "/readyz", nil); status != 503 {
 			return fmt.Errorf("%v", body)
@@ -268,16 +270,16 @@ func TestStopWhileStarting(t *testing.T) {
 	h := &house{t: t, dir: filepath.Join(t.TempDir(), "data"), args: []string{"--flow", "0"}}
 	for _, milliseconds := range []int{20, 50, 100, 200, 300, 500, 800} {
 		wait := time.Duration(milliseconds) * time.Millisecond
-		h.process = run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0", "--flow", "0")
+		h.Process = rig.Run(t, "serve", "--data", h.dir, "--listen", "127.0.0.1:0", "--flow", "0")
 		select {
 		case <-time.After(wait): // not a pause for something to happen: where it is stopped is the point
-		case <-h.ended:
-			t.Fatalf("ended: %v %s", h.err, h.said)
+		case <-h.Ended:
+			t.Fatalf("ended: %v %s", h.Err, h.Said)
 		}
-		if h.said.String() != "" { // before, the signal may come before the program hears any
-			h.stop()
+		if h.Said.String() != "" { // before, the signal may come before the program hears any
+			h.Stop()
 		} else {
-			h.kill()
+			h.Kill()
 		}
 	}
 	h.start()
@@ -297,7 +299,7 @@ func TestStopWhileStarting(t *testing.T) {
 func TestRestartIsQuick(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.kill()
+	h.Kill()
 	began := time.Now()
 	h.start()
 	h.ready()

@@ -47,7 +47,7 @@ func TestTheDayTurns(t *testing.T) {
 	before := h.events(who)
 
 	// Midnight, half an exchange-minute away.
-	h.kill()
+	h.Kill()
 	h.args = at("2026-11-23T23:59:30+08:00", "20")
 	h.start()
 	h.ready()
@@ -67,7 +67,7 @@ func TestTheDayTurns(t *testing.T) {
 		t.Errorf("an expired order freezes %v", text(expired, "cn.frozen_cash"))
 	}
 
-	h.stop()
+	h.Stop()
 	h.args = at("2026-11-24T09:40:00+08:00", "1")
 	h.start()
 	h.ready()
@@ -111,7 +111,7 @@ func TestTheDayTurns(t *testing.T) {
 		if equity, _ := history["equity"].([]any); len(equity) == 0 {
 			t.Errorf("no equity of the day that ended: %v", history)
 		}
-		h.kill()
+		h.Kill()
 		h.start()
 		h.ready()
 	}

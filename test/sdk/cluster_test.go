@@ -1,7 +1,6 @@
 package sdk_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"evenkeel/test/rig"
 )
 
 // A clusterFile is what `evenkeel cluster` writes to cluster.json, for programs.
@@ -40,10 +41,8 @@ func TestPublishedSDKOnACluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster and a published SDK take a minute or two; run without -short")
 	}
-	bin := t.TempDir()
-	build(t, "../..", filepath.Join(bin, "evenkeel"))
-	build(t, "go", filepath.Join(bin, "sdk"))
-	c := openCluster(t, filepath.Join(bin, "evenkeel"))
+	program := buildProgram(t)
+	c := openCluster(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	deaths := make(chan int, 1)
 	go func() { deaths <- killInTurn(ctx, t, c.Nodes[1:]) }()
@@ -57,7 +56,7 @@ func TestPublishedSDKOnACluster(t *testing.T) {
 			Secret   string `json:"secret"`
 		}{KeyID: a.KeyID, Secret: a.Secret})
 	}
-	play(t, house, 0, []string{filepath.Join(bin, "sdk")})
+	play(t, house, 0, []string{program})
 	cancel()
 	if n := <-deaths; n < 2 {
 		t.Errorf("%d nodes died while the program ran; it proves nothing", n)
@@ -67,50 +66,22 @@ func TestPublishedSDKOnACluster(t *testing.T) {
 }
 
 // openCluster starts a cluster of three nodes and two shards, and waits until it says where everything is.
-func openCluster(t *testing.T, binary string) (c clusterFile) {
+func openCluster(t *testing.T) (c clusterFile) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "cluster")
-	var said bytes.Buffer
-	command := exec.Command(binary, "cluster", "--dir", dir, "--shards", "2")
-	command.Stdout, command.Stderr = &said, &said
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM) // an error says that it has ended, which the channel tells as well
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("cluster ended with %v", err)
-			}
-		case <-time.After(2 * stopLimit):
-			t.Errorf("cluster did not end within %v of SIGTERM", 2*stopLimit)
-			_ = command.Process.Kill()
-			<-ended
-		}
-		if t.Failed() {
-			t.Logf("cluster said:\n%s", said.String())
-		}
-	})
-	deadline := time.After(2 * startLimit)
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	p := rig.Run(t, "cluster", "--dir", dir, "--shards", "2")
+	t.Cleanup(func() { p.Stop() })
+	p.Until(2*startLimit, func() error {
 		text, err := os.ReadFile(filepath.Join(dir, "cluster.json"))
-		if err == nil && json.Unmarshal(text, &c) == nil && len(c.Accounts) > 0 {
-			return c
+		if err == nil {
+			err = json.Unmarshal(text, &c)
 		}
-		select {
-		case <-ticker.C:
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("cluster ended before it was ready: %v\n%s", err, said.String())
-		case <-deadline:
-			t.Fatalf("no cluster within %v", 2*startLimit)
+		if err == nil && len(c.Accounts) == 0 {
+			err = errors.New("no accounts yet")
 		}
-	}
+		return err
+	})
+	return c
 }
 
 // killInTurn kills one node after the other, and starts it again, until the context ends; it returns how many died.

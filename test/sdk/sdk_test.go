@@ -8,8 +8,6 @@
 package sdk_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,15 +16,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"evenkeel/test/rig"
 )
 
 const (
 	startLimit  = 60 * time.Second // from the start of the process to readiness
-	stopLimit   = 20 * time.Second // from the signal to the end of the process
 	fewestLines = 25               // checks that each program makes at the least
 )
 
@@ -43,19 +40,19 @@ type demo struct {
 	} `json:"accounts"`
 }
 
+func TestMain(m *testing.M) { rig.Main(m) }
+
 func TestPublishedSDKs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the published SDKs take a minute or two; run without -short")
 	}
-	needs(t, "node", exec.Command("node", "--version").Run())
+	rig.Needs(t, "node", exec.Command("node", "--version").Run())
 	for _, dir := range []string{"node3", "node4"} {
 		_, err := os.Stat(filepath.Join(dir, "node_modules", "@alpacahq", "alpaca-trade-api", "package.json"))
-		needs(t, "the SDK of "+dir, err)
+		rig.Needs(t, "the SDK of "+dir, err)
 	}
-	bin := t.TempDir()
-	build(t, "../..", filepath.Join(bin, "evenkeel"))
-	build(t, "go", filepath.Join(bin, "sdk"))
-	house := serve(t, filepath.Join(bin, "evenkeel"))
+	program := buildProgram(t)
+	house := serve(t)
 	if len(house.Accounts) < 3 {
 		t.Fatalf("demo.json holds %d accounts; the three programs need one each", len(house.Accounts))
 	}
@@ -64,7 +61,7 @@ func TestPublishedSDKs(t *testing.T) {
 			name    string
 			command []string
 		}{
-			{"go", []string{filepath.Join(bin, "sdk")}},
+			{"go", []string{program}},
 			{"node3", []string{"node", "node3/run.cjs"}},
 			{"node4", []string{"node", "node4/run.mjs"}},
 		} {
@@ -76,73 +73,31 @@ func TestPublishedSDKs(t *testing.T) {
 	})
 }
 
-// needs skips the test when something that make setup installs is missing; make test has run it and allows none.
-func needs(t *testing.T, what string, err error) {
+// buildProgram builds the Go SDK's program, which is a module of its own.
+func buildProgram(t *testing.T) string {
 	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("EVENKEEL_SETUP") == "done":
-		t.Fatalf("%s is missing after the setup: %v", what, err)
-	default:
-		t.Skipf("%s is missing (%v): run `make setup` first", what, err)
-	}
-}
-
-func build(t *testing.T, dir, output string) {
-	t.Helper()
+	output := filepath.Join(t.TempDir(), "sdk")
 	command := exec.CommandContext(t.Context(), "go", "build", "-o", output, ".")
-	command.Dir = dir
+	command.Dir = "go"
 	if said, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("build in %s: %v\n%s", dir, err, said)
+		t.Fatalf("build in go: %v\n%s", err, said)
 	}
+	return output
 }
 
 // serve starts the house and waits until it is ready. At the end of the test it must stop when it is asked to.
-func serve(t *testing.T, binary string) demo {
+func serve(t *testing.T) (house demo) {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
-	var said bytes.Buffer
-	command := exec.Command(binary, "serve", "--data", data, "--listen", "127.0.0.1:0")
-	command.Stdout, command.Stderr = &said, &said
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM) // an error says that it has ended, which the channel tells as well
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("serve ended with %v", err)
-			}
-		case <-time.After(stopLimit):
-			t.Errorf("serve did not end within %v of SIGTERM", stopLimit)
-			_ = command.Process.Kill()
-			<-ended
-		}
-		if t.Failed() {
-			t.Logf("serve said:\n%s", said.String())
-		}
-	})
+	p := rig.Run(t, "serve", "--data", data, "--listen", "127.0.0.1:0")
+	t.Cleanup(func() { p.Stop() })
 	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 	defer cancel()
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		house, err := ready(ctx, filepath.Join(data, "demo.json"))
-		if err == nil {
-			return house
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			t.Fatalf("not ready within %v: %v", startLimit, err)
-		case end := <-ended:
-			ended <- end
-			t.Fatalf("serve ended before it was ready: %v\n%s", end, said.String())
-		}
-	}
+	p.Until(startLimit, func() (err error) {
+		house, err = ready(ctx, filepath.Join(data, "demo.json"))
+		return err
+	})
+	return house
 }
 
 // ready reads demo.json and asks the server whether it is ready.
@@ -180,19 +135,5 @@ func play(t *testing.T, house demo, number int, command []string) {
 	program.Env = append(os.Environ(),
 		"EVENKEEL_HTTP="+house.HTTP, "EVENKEEL_HTTPS="+house.HTTPS, "NODE_EXTRA_CA_CERTS="+house.CA,
 		"APCA_API_KEY_ID="+house.Accounts[number].KeyID, "APCA_API_SECRET_KEY="+house.Accounts[number].Secret)
-	said, err := program.CombinedOutput()
-	passed := 0
-	for scanner := bufio.NewScanner(bytes.NewReader(said)); scanner.Scan(); {
-		if name, ok := strings.CutPrefix(scanner.Text(), "ok "); ok {
-			passed++
-			t.Run(name, func(*testing.T) {})
-		} else if text, failed := strings.CutPrefix(scanner.Text(), "not ok "); failed {
-			name, why, _ := strings.Cut(text, ": ")
-			t.Run(name, func(t *testing.T) { t.Error(why) })
-		}
-	}
-	if err != nil || passed < fewestLines {
-		t.Errorf("ended with %v after %d checks that were ok, want at least %d; it said:\n%s",
-			err, passed, fewestLines, said)
-	}
+	rig.Checks(t, program, fewestLines)
 }

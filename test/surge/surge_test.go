@@ -7,13 +7,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"evenkeel/test/rig"
 )
 
 // said is what of a report is looked at.
@@ -29,28 +30,7 @@ type said struct {
 	}
 }
 
-// binary is the house, built once.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "evenkeel-surge-test-")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "evenkeel")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = "../.."
-	code := 1
-	if text, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, text)
-	} else {
-		code = m.Run()
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { rig.Main(m) }
 
 // prove runs a command that writes a report, and reads it. The command fails where something was not held, and on a
 // busy machine what is about time may not be: then it says so.
@@ -60,7 +40,7 @@ func prove(t *testing.T, report any, unless string, words ...string) string {
 	defer cancel()
 	dir := t.TempDir()
 	var out bytes.Buffer
-	command := exec.CommandContext(ctx, binary, append(words, "--out", dir)...)
+	command := exec.CommandContext(ctx, rig.Binary, append(words, "--out", dir)...)
 	command.Stdout, command.Stderr = &out, &out
 	if err := command.Run(); err != nil && !strings.Contains(out.String(), unless) {
 		t.Fatalf("%v\n%s", err, &out)
