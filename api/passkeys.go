@@ -132,14 +132,7 @@ func postPasskey(s *Server, c *call) (int, any, error) {
 
 // postPasskeyConfirm is POST /api/v1/second/passkeys/confirm. The first second proof comes with recovery codes.
 func postPasskeyConfirm(s *Server, c *call) (int, any, error) {
-	if err := own(c); err != nil {
-		return 0, nil, err
-	}
-	sealer, err := s.sealer()
-	if err != nil {
-		return 0, nil, err
-	}
-	f, err := readForm(c.r)
+	sealer, f, err := s.ownForm(c)
 	if err != nil {
 		return 0, nil, err
 	}

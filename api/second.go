@@ -182,6 +182,19 @@ func own(c *call) error {
 	return nil
 }
 
+// ownForm is what every step of an account's second proofs begins with: a session, the sealer, and the form.
+func (s *Server) ownForm(c *call) (*auth.Sealer, *form, error) {
+	if err := own(c); err != nil {
+		return nil, nil, err
+	}
+	sealer, err := s.sealer()
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := readForm(c.r)
+	return sealer, f, err
+}
+
 // getSecond is GET /api/v1/second.
 func getSecond(s *Server, c *call) (int, any, error) {
 	p, err := s.proofs(c.who.Account)
@@ -202,30 +215,16 @@ type enrolment struct {
 // postTOTP is POST /api/v1/second/totp: it begins an enrolment. The password is asked for again, so that who finds a
 // screen unlocked cannot lock its owner out.
 func postTOTP(s *Server, c *call) (int, any, error) {
-	if err := own(c); err != nil {
+	_, known, err := s.again(c)
+	if err != nil {
 		return 0, nil, err
 	}
 	sealer, err := s.sealer()
 	if err != nil {
 		return 0, nil, err
 	}
-	f, err := readForm(c.r)
-	if err != nil {
-		return 0, nil, err
-	}
-	password := f.text("password")
-	p, err := s.proofs(c.who.Account)
-	switch {
-	case f.err != nil:
-		return 0, nil, f.err
-	case err != nil:
-		return 0, nil, err
-	case len(p.TOTP) > 0:
-		return 0, nil, say(secondThere)
-	}
-	known, _ := s.Directory.Account(c.who.Account)
-	if _, err := s.Passwords.Login(c.r.Context(), s.Directory, known.Login, password); err != nil {
-		return 0, nil, wrongProof(err)
+	if p, err := s.proofs(known.ID); err != nil || len(p.TOTP) > 0 {
+		return 0, nil, faultOr(err, say(secondThere))
 	}
 	secret := auth.NewTOTP()
 	text, err := json.Marshal(enrolment{c.who.Account, secret})
@@ -248,14 +247,7 @@ func wrongProof(err error) error {
 // postTOTPConfirm is POST /api/v1/second/totp/confirm: the first code shows that the app has the secret. Recovery
 // codes are in this answer and nowhere else.
 func postTOTPConfirm(s *Server, c *call) (int, any, error) {
-	if err := own(c); err != nil {
-		return 0, nil, err
-	}
-	sealer, err := s.sealer()
-	if err != nil {
-		return 0, nil, err
-	}
-	f, err := readForm(c.r)
+	sealer, f, err := s.ownForm(c)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -291,14 +283,7 @@ func postTOTPConfirm(s *Server, c *call) (int, any, error) {
 // proven runs a change of an account's second proofs when the request's code is right.
 func proven(change func(s *Server, c *call, p *auth.Proofs) (int, any, error)) endpoint {
 	return func(s *Server, c *call) (int, any, error) {
-		if err := own(c); err != nil {
-			return 0, nil, err
-		}
-		sealer, err := s.sealer()
-		if err != nil {
-			return 0, nil, err
-		}
-		f, err := readForm(c.r)
+		sealer, f, err := s.ownForm(c)
 		if err != nil {
 			return 0, nil, err
 		}
