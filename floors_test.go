@@ -19,9 +19,10 @@ core/must      0
 core/money     0
 core/digest    0
 web            0
+paper          0
 capacity       0
 statement      1  core/money
-capacity/study 1  capacity
+capacity/study 1  capacity paper
 core/planted   0
 core/trade     1  core/money
 core/book      2  core/money core/must core/trade
@@ -53,9 +54,9 @@ drill/cable    0
 drill/disk     0
 drill/load     0
 gate           0
-load           0
-surge          1  load
-drill/report   0
+load           1  paper
+surge          2  load
+drill/report   1  paper
 drill/contest  7  books core/money core/rules core/trade peer relay replica
 drill          7  core/broker core/exchange core/money core/planted core/trade drill/cable drill/disk drill/load
                   drill/report exchange replica szse

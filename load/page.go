@@ -7,12 +7,14 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"evenkeel/paper"
 )
 
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Parse(pageText))
+var page = paper.New(pageText, nil)
 
 // section is a class as the page shows it.
 type section struct {

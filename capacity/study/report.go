@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"evenkeel/paper"
 )
 
 // table is a part of the report: what both page and PDF show, and the terminal.
@@ -230,7 +232,7 @@ func (s *Study) verdict() string {
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Parse(pageText))
+var page = paper.New(pageText, nil)
 
 // Page writes a page that needs nothing but itself.
 func (s *Study) Page(out io.Writer) error {

@@ -7,17 +7,19 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"evenkeel/paper"
 )
 
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
+var page = paper.New(pageText, template.FuncMap{
 	"ms":      func(v float64) string { return fmt.Sprintf("%.0f", v) },
 	"seconds": func(v float64) string { return fmt.Sprintf("%.1f s", v/1000) },
 	"at":      func(v float64) string { return fmt.Sprintf("%+.3f s", v/1000) },
 	"inc":     func(i int) int { return i + 1 },
-}).Parse(pageText))
+})
 
 // section is a kind as the page shows it.
 type section struct {
