@@ -43,9 +43,15 @@ func (u *unsteady) HashVersion() uint32 { return u.fault.version }
 
 // unsteadyWorld is a world of unsteady machines in which all members know and have every feature.
 func unsteadyWorld(t *testing.T, nodes int) (*world, []*fault) {
+	return unsteadyWorldOf(t, nodes, Limits{})
+}
+
+// unsteadyWorldOf is unsteadyWorld with another limit of entries in memory, when one is given.
+func unsteadyWorldOf(t *testing.T, nodes int, limits Limits) (*world, []*fault) {
 	faults := make([]*fault, nodes)
 	w := newWorldOf(t, nodes, func(n int, o *Options[uint64]) {
 		faults[n] = &fault{}
+		o.Limits.MemoryEntries = max(o.Limits.MemoryEntries, limits.MemoryEntries)
 		o.New = func() Machine[uint64] { return &unsteady{fault: faults[n]} }
 	})
 	w.until("a group with its first features", func() bool {
@@ -247,7 +253,38 @@ func TestMendingEnds(t *testing.T) {
 	w.compared(0)
 }
 
-// TestMendingRefusesSnapshots that are older than the divergence, or ahead of what this node's log is known to have.
+// TestMendingTakesASnapshotAheadOfItsLog: the leader has dropped what a diverged node's log lacks, so its snapshot is
+// installed in place of the log, long before the node would give up waiting.
+func TestMendingTakesASnapshotAheadOfItsLog(t *testing.T) {
+	const memory = 4
+	w, faults := unsteadyWorldOf(t, 3, Limits{MemoryEntries: memory})
+	_, leader := w.lead()
+	bad := leader%3 + 1
+	faults[bad-1].wrong = true
+	w.propose("x")
+	w.stops(bad)
+	w.dead = bad
+	want := []string{"x"}
+	for n := range 3 * memory {
+		want = append(want, fmt.Sprint(n))
+		w.propose(want[n+1])
+	}
+	has := w.nodes[bad-1].Group().Status().Durable
+	w.until("a leader that has dropped what it lacks", func() bool {
+		first, _ := w.nodes[leader-1].group.loop.memory.FirstIndex()
+		return first > has+1
+	})
+	w.dead = 0
+	w.until("the failure", func() bool { return w.failure(bad) != nil })
+	faults[bad-1].wrong = false
+	w.comesBack(bad)
+	w.compared(0)
+	if got := diaryOf(w.nodes[bad-1]); !slices.Equal(got, want) {
+		t.Errorf("it has %q", got)
+	}
+}
+
+// TestMendingRefusesSnapshots that are older than the divergence, or ahead of what this node's log has on disk.
 func TestMendingRefusesSnapshots(t *testing.T) {
 	w, faults := unsteadyWorld(t, 3)
 	leader, id := w.lead()
@@ -272,15 +309,15 @@ func TestMendingRefusesSnapshots(t *testing.T) {
 		t.Errorf("a snapshot of before: %v", err)
 	}
 	g.loop.mends.Store(1) // now it is young enough
-	committed := g.loop.public.committed
-	g.loop.public.committed = meta.GetIndex() - 1
+	durable := g.loop.public.durable
+	g.loop.public.durable = meta.GetIndex() - 1
 	if err := send(); err == nil || !strings.Contains(err.Error(), "ahead of the log") {
 		t.Errorf("a snapshot ahead of the log: %v", err)
 	}
 	if files, err := filesOf(g.home.snapshots(), receivedSuffix); err != nil || len(files) > 0 {
 		t.Errorf("left are %v, %v", files, err)
 	}
-	g.loop.public.committed = committed
+	g.loop.public.durable = durable
 	if err := send(); err != nil || g.home.trusted != meta.GetIndex() {
 		t.Errorf("a good one: %v", err)
 	}

@@ -69,7 +69,7 @@ func (g *Group[A]) ReceiveSnapshot(m *raftpb.Message, r io.Reader) error {
 	at := position{meta.GetIndex(), meta.GetTerm()}
 	a.path = strings.TrimSuffix(snapshotPath(g.home.snapshots(), at), snapshotSuffix) + receivedSuffix
 	err := g.receive(a, at, r)
-	if err == nil && mending {
+	if err == nil && mending && at.index <= g.loop.reports().committed { // else it is installed in place of the log
 		if err = g.keepForMending(a); err == nil {
 			return nil
 		}
@@ -306,13 +306,14 @@ func (l *loop[A]) onInstalled() {
 	l.memory.restart(a.head)
 	l.applied, l.time = a.head.at.index, max(l.time, a.head.time)
 	l.keptBytes, l.keptAt = l.applier.bytes.Load(), l.now()
-	if !planted.Is(planted.SnapshotNotTaken) {
+	if l.mending == nil && !planted.Is(planted.SnapshotNotTaken) {
 		l.applier.in.post(applierWork[A]{replace: a})
 	}
 	l.keeper.in.post(keeperWork{installed: &a.head})
 	l.log.Info("a snapshot of the leader's is installed", "group", l.group, "index", a.head.at.index)
 	a.busy.Store(false)
 	l.setRoster(a.head.roster)
+	l.onMended(a.head.at.index)
 }
 
 // replace goes on with another machine.

@@ -13,8 +13,11 @@ import (
 // nobody any more, and must not lead; its log and vote are sound and go on, so the others lose no voter yet. It
 // asks the leader for a snapshot that is younger than the divergence, because its own older ones and its log may
 // lead to the wrong state again: an entry that memory spoiled before it was written has the right checksum. With
-// that snapshot beside its log, or without it after Limits.MendWait, the group fails, and the next start has what
-// it takes.
+// that snapshot beside its log, or in place of a log that does not reach it, or without it after Limits.MendWait, the
+// group fails, and the next start has what it takes.
+//
+// A log may well not reach it: entries that nobody applies do not leave the memory, and when that is full, no more are
+// taken.
 type mending struct {
 	why   error
 	index uint64 // of the divergence
@@ -66,7 +69,7 @@ func (l *loop[A]) onWanted(from, index uint64) {
 // onMended ends a mending with the leader's snapshot.
 func (l *loop[A]) onMended(index uint64) {
 	if m := l.mending; m != nil {
-		l.log.Info("the leader's snapshot is beside the log; the next start begins with it", "group", l.group, "index", index)
+		l.log.Info("the leader's snapshot is on disk; the next start begins with it", "group", l.group, "index", index)
 		l.fail(m.why)
 	}
 }

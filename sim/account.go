@@ -134,7 +134,8 @@ func (h *hand) try(d *doing) {
 			}
 		})
 	}}
-	w.net.call(clientPlace, at.place, messageTag, func() { at.stimulate(func() { at.serve(r) }) })
+	serve := w.tonight(func() { at.serve(r) }, nil)
+	w.net.call(clientPlace, at.place, messageTag, func() { at.stimulate(serve) })
 	w.after(tryTime, clientTag, func() {
 		if h.open == d && d.tries == try && !answered {
 			h.again(d)

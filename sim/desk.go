@@ -22,6 +22,7 @@ type desk struct {
 	day    trade.Day
 	closed bool // no new actions: the day turns
 	turned bool // it has
+	nights int  // that have begun
 	opened func() bool
 }
 
@@ -144,7 +145,12 @@ func (d *desk) turn() {
 	d.closed = true
 	settled := w.now + int64(mostLate)
 	d.steps(
-		func() bool { return w.idle() && w.now > settled },
+		func() bool {
+			if !w.idle() {
+				settled = w.now + int64(mostLate)
+			}
+			return w.now > settled
+		},
 		func() bool {
 			if w.exchange.venuesAre(trade.Closed) {
 				return true
@@ -152,7 +158,7 @@ func (d *desk) turn() {
 			w.exchange.stimulate(func() { w.exchange.phase(trade.Closed) })
 			return false
 		},
-		func() bool { d.list(secondDay); d.ask(); return true },
+		func() bool { d.nights++; d.list(secondDay); d.ask(); return true },
 		func() bool { return d.done == len(d.todo) },
 		func() bool {
 			if w.exchange.up && w.exchange.day() == secondDay && w.exchange.venuesAre(trade.Continuous) {
@@ -174,8 +180,23 @@ func (d *desk) turn() {
 	)
 }
 
-// mostLate is how late a message may come, with room: what was sent before it has come or never will.
+// mostLate is how long a relay may keep what a client gave up waiting for, with room.
 const mostLate = 2 * time.Second
+
+// tonight returns what does something, unless a night has begun before it comes to that. Between two days of the world
+// lie milliseconds, and a path may be clogged, and a process stopped, for longer: but what a client sent for one day
+// has no connection any more by which to come on the next, when its reference is free again and its movement would be
+// another one.
+func (w *World) tonight(do, otherwise func()) func() {
+	nights := w.desk.nights
+	return func() {
+		if w.desk.nights == nights {
+			do()
+		} else if otherwise != nil {
+			otherwise()
+		}
+	}
+}
 
 func (d *desk) steps(all ...func() bool) {
 	if len(all) == 0 {

@@ -118,6 +118,9 @@ func draw(w *World) Mix {
 			m.kinds = append(m.kinds, k)
 		}
 	}
+	if w.random.IntN(8) == 0 {
+		m.withSecond()
+	}
 	return m
 }
 

@@ -275,7 +275,7 @@ func (t branchTransport) SendSnapshot(
 
 // ownTroubles are faults of one shard, or of the exchange.
 var ownTroubles = [kinds]bool{
-	busyApplier: true, slowDisk: true, hungDisk: true, fullDisk: true, exchangeCrash: true,
+	busyApplier: true, slowDisk: true, hungDisk: true, fullDisk: true, memoryFlip: true, exchangeCrash: true,
 	exchangePause: true, slowExchange: true, linkCut: true, transfer: true,
 }
 

@@ -77,15 +77,14 @@ func (n *node) CallAsync(to uint64, _ uint16, body []byte, done func([]byte, err
 	q := &question{n, n.life, done}
 	t.waiting = append(t.waiting, q)
 	body = slices.Clone(body)
-	t.carry(0, func() {
-		t.to.stimulate(func() {
-			t.to.relay.Serve(n.id, body, func(answer []byte, err error) {
-				answer = slices.Clone(answer)
-				t.carry(1, func() { t.answer(q, answer, err) })
-			})
-			t.to.poke()
+	serve := w.tonight(func() {
+		t.to.relay.Serve(n.id, body, func(answer []byte, err error) {
+			answer = slices.Clone(answer)
+			t.carry(1, func() { t.answer(q, answer, err) })
 		})
-	})
+		t.to.poke()
+	}, t.snap)
+	t.carry(0, func() { t.to.stimulate(serve) })
 	return nil
 }
 

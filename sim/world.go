@@ -171,9 +171,6 @@ func (w *World) run(until int64, holds func() bool) bool {
 func Run(o Options) (r Report) {
 	w := &World{random: rand.New(rand.NewPCG(o.Seed, 0x65_76_65_6e_6b_65_65_6c)), now: began, dir: o.Dir, trace: o.Trace}
 	w.mix = draw(w)
-	if o.Seed%8 == 0 {
-		w.mix.withSecond()
-	}
 	w.say("seed %d: %s", o.Seed, w.mix.String())
 	defer func() {
 		if p := recover(); p != nil {
