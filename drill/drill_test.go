@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -24,8 +25,23 @@ func TestLongest(t *testing.T) {
 		{"nobody is heard any more", map[int][]float64{0: {-10, 5}}, 900, report.Gap{From: 5, Until: 900}, 0},
 		{"one hears nothing", map[int][]float64{0: {-10, 5, 695}, 1: nil}, 700, report.Gap{Program: 1, Until: 700}, 0},
 	} {
-		if gap, calm := longest(c.answers, c.end); gap != c.gap || calm != c.calm {
-			t.Errorf("%s: %+v, calm %v", c.what, gap, calm)
+		all := gaps(c.answers, c.end)
+		if gap := longest(all, 0, math.Inf(1)); gap != c.gap {
+			t.Errorf("%s: %+v", c.what, gap)
+		}
+		if calm := calmOf(all); calm != c.calm {
+			t.Errorf("%s: calm %v", c.what, calm)
+		}
+	}
+}
+
+// TestRestartsHaveGapsOfTheirOwn holds the gap of a restart to what has a part of its time, edges included.
+func TestRestartsHaveGapsOfTheirOwn(t *testing.T) {
+	all := gaps(map[int][]float64{0: {-10, 5, 45, 55, 90, 100}}, 100)
+	for _, c := range []struct{ from, until, want float64 }{{0, 4, 15}, {5, 50, 40}, {46, 54, 10}, {44, 60, 40},
+		{54, 60, 35}, {95, 200, 10}} {
+		if got := longest(all, c.from, c.until).Length(); got != c.want {
+			t.Errorf("from %v until %v: %v, want %v", c.from, c.until, got, c.want)
 		}
 	}
 }

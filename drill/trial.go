@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -35,7 +36,8 @@ type trial struct {
 	struck time.Time
 	events []report.Event
 
-	redundancy time.Duration // the longest that a node that was replaced took to have everything
+	restarts   []report.Restart // planned ones, of one node each
+	redundancy time.Duration    // the longest that a node that was replaced took to have everything
 }
 
 // note writes down that something happens now.
@@ -139,33 +141,53 @@ func (t *trial) measure(redundancy float64) report.Trial {
 		answers[q.Program] = append(answers[q.Program], at)
 		r.Points = append(r.Points, report.Point{At: at, Waited: waited, Program: q.Program, Node: q.Node})
 	}
-	r.Gap, r.Calm = longest(answers, milliseconds(until.Sub(t.struck)))
+	all := gaps(answers, milliseconds(until.Sub(t.struck)))
+	r.Calm = calmOf(all)
+	r.Gap = longest(all, 0, math.Inf(1))
+	for _, one := range t.restarts {
+		one.Gap = longest(all, one.From, one.Until)
+		r.Restarts = append(r.Restarts, one)
+	}
 	return r
 }
 
-// longest finds the longest gap that any program saw once the fault was there, and the longest before. A program
-// that hears nothing more has a gap to the end, and one that heard nothing at all one from the fault on.
-func longest(answers map[int][]float64, end float64) (gap report.Gap, calm float64) {
+// gaps are the times between the answers of each program. One that hears nothing more has a gap to the end, and one
+// that heard nothing at all one from the fault on.
+func gaps(answers map[int][]float64, end float64) (all []report.Gap) {
 	for program, at := range answers {
 		slices.Sort(at)
-		if len(at) == 0 && end > gap.Length() {
-			gap = report.Gap{Program: program, Until: end}
+		if len(at) == 0 {
+			all = append(all, report.Gap{Program: program, Until: end})
 		}
 		for i := 1; i <= len(at); i++ {
 			until := end
 			if i < len(at) {
 				until = at[i]
 			}
-			one := report.Gap{Program: program, From: at[i-1], Until: until}
-			switch {
-			case until < 0:
-				calm = max(calm, one.Length())
-			case one.Length() > gap.Length():
-				gap = one
-			}
+			all = append(all, report.Gap{Program: program, From: at[i-1], Until: until})
 		}
 	}
-	return gap, calm
+	return all
+}
+
+// calmOf is the longest gap that was over before the fault.
+func calmOf(all []report.Gap) (calm float64) {
+	for _, one := range all {
+		if one.Until < 0 {
+			calm = max(calm, one.Length())
+		}
+	}
+	return calm
+}
+
+// longest is the longest gap that has a part of a time.
+func longest(all []report.Gap, from, until float64) (gap report.Gap) {
+	for _, one := range all {
+		if one.Until >= from && one.From <= until && one.Length() > gap.Length() {
+			gap = one
+		}
+	}
+	return gap
 }
 
 // kind carries out all trials of a fault in a house of its own, and compares what its programs were told with books

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"evenkeel/drill/report"
 	"evenkeel/replica"
 )
 
@@ -107,6 +108,7 @@ func rollBack(ctx context.Context, t *trial) error {
 // replace ends a node and starts it again, with a program that may be another one.
 func (t *trial) replace(ctx context.Context, n *node, program string) error {
 	t.note("%s is asked to end", n.machine)
+	asked := milliseconds(time.Since(t.struck))
 	if err := n.stop(); err != nil {
 		return err
 	}
@@ -120,6 +122,8 @@ func (t *trial) replace(ctx context.Context, n *node, program string) error {
 		return err
 	}
 	t.redundancy = max(t.redundancy, time.Since(began))
+	t.restarts = append(t.restarts, report.Restart{Machine: n.machine, From: asked,
+		Until: milliseconds(time.Since(t.struck))})
 	return nil
 }
 

@@ -24,7 +24,8 @@ var page = paper.New(pageText, template.FuncMap{
 // section is a kind as the page shows it.
 type section struct {
 	*Kind
-	P50, P99, Max, Calm, Redundancy float64
+	P50, P99, Max, CalmP50, CalmMax float64
+	Redundancy                      float64
 	Requests, Retried, Failed       int
 	Complaints                      []string
 	WorstTrial                      *Trial
@@ -35,17 +36,16 @@ type section struct {
 func (d *Drill) Page(out io.Writer) error {
 	view := struct {
 		*Drill
-		Sections []section
-		Verdict  []string
-	}{Drill: d, Verdict: d.Complaints(true)}
+		Sections   []section
+		Verdict    []string
+		Definition string
+	}{Drill: d, Verdict: d.Complaints(true), Definition: Definition}
 	for i := range d.Kinds {
 		k := &d.Kinds[i]
-		s := section{Kind: k, P50: k.Quantile(0.5), P99: k.Quantile(0.99), Max: k.Quantile(1),
+		s := section{Kind: k, P50: k.Quantile(0.5), P99: k.Quantile(0.99), Max: k.Longest(),
 			Complaints: k.Complaints(true), WorstTrial: k.Worst()}
 		s.Requests, s.Retried, s.Failed, s.Redundancy = k.sums()
-		for j := range k.Trials {
-			s.Calm = max(s.Calm, k.Trials[j].Calm)
-		}
+		s.CalmP50, s.CalmMax = k.Calm()
 		if s.WorstTrial != nil {
 			s.Picture = template.HTML(picture(s.WorstTrial, d.Programs)) //nolint:gosec // made here, of numbers
 			s.Strip = template.HTML(strip(k))                            //nolint:gosec // made here, of numbers
@@ -170,18 +170,18 @@ func dots(b *strings.Builder, t *Trial, s scale, lanes float64) {
 	}
 }
 
-// strip draws the gap of every trial on one line, and the bounds.
+// strip draws every gap on one line, and the bounds.
 func strip(k *Kind) string {
-	most := max(k.Quantile(1), k.Bounds.Max, 10) * 1.1
+	most := max(k.Longest(), k.Bounds.Max, 10) * 1.1
 	x := func(v float64) float64 { return left + (wide-left-right)*v/most }
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f 58" role="img" aria-label="gaps of all trials">`, wide)
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f 58" role="img" aria-label="all gaps">`, wide)
 	fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="26" y2="26"/>`, left, wide-right)
 	for i := range 5 {
 		v := most / 1.1 * float64(i) / 4
 		fmt.Fprintf(&b, `<text class="tick" x="%.1f" y="52" text-anchor="middle">%.0f ms</text>`, x(v), v)
 	}
-	fmt.Fprintf(&b, `<text class="tick" x="%.1f" y="30" text-anchor="end">trials</text>`, left-6)
+	fmt.Fprintf(&b, `<text class="tick" x="%.1f" y="30" text-anchor="end">gaps</text>`, left-6)
 	for _, bound := range []struct {
 		v    float64
 		what string
@@ -191,8 +191,8 @@ func strip(k *Kind) string {
 			fmt.Fprintf(&b, `<text class="tick" x="%.1f" y="10" text-anchor="middle">%s</text>`, x(bound.v), bound.what)
 		}
 	}
-	for i := range k.Trials {
-		fmt.Fprintf(&b, `<circle class="trial" cx="%.1f" cy="26" r="5"/>`, x(k.Trials[i].Gap.Length()))
+	for _, gap := range k.Gaps() {
+		fmt.Fprintf(&b, `<circle class="trial" cx="%.1f" cy="26" r="5"/>`, x(gap))
 	}
 	b.WriteString("</svg>")
 	return b.String()

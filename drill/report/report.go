@@ -51,20 +51,30 @@ type Gap struct {
 // Length of a gap.
 func (g Gap) Length() float64 { return g.Until - g.From }
 
+// Restart is one planned restart of one node within a trial: from the moment when it was asked to end until all nodes
+// had everything again.
+type Restart struct {
+	Machine string  `json:"machine"`
+	From    float64 `json:"from"`
+	Until   float64 `json:"until"`
+	Gap     Gap     `json:"gap"` // the longest of all programs that has a part of that time
+}
+
 // Trial is one fault.
 type Trial struct {
-	Number     int     `json:"number"`
-	Victim     string  `json:"victim"`
-	Gap        Gap     `json:"gap"`        // the longest of all programs, from the fault to the end of the trial
-	Waited     float64 `json:"waited"`     // the longest that a request of that time waited, from when it was due
-	Calm       float64 `json:"calm"`       // the longest gap in the calm before
-	Redundancy float64 `json:"redundancy"` // from healing until every node had everything again
-	Requests   int     `json:"requests"`
-	Retried    int     `json:"retried"` // that needed more than one attempt
-	Refused    int     `json:"refused"` // by the books, for a reason of the business
-	Failed     int     `json:"failed"`  // nobody answered
-	Events     []Event `json:"events"`
-	Points     []Point `json:"points,omitempty"`
+	Number     int       `json:"number"`
+	Victim     string    `json:"victim"`
+	Gap        Gap       `json:"gap"`        // the longest of all programs, from the fault to the end of the trial
+	Waited     float64   `json:"waited"`     // the longest that a request of that time waited, from when it was due
+	Calm       float64   `json:"calm"`       // the longest gap in the calm before: what is noise
+	Redundancy float64   `json:"redundancy"` // from healing until every node had everything again
+	Requests   int       `json:"requests"`
+	Retried    int       `json:"retried"` // that needed more than one attempt
+	Refused    int       `json:"refused"` // by the books, for a reason of the business
+	Failed     int       `json:"failed"`  // nobody answered
+	Restarts   []Restart `json:"restarts,omitempty"`
+	Events     []Event   `json:"events"`
+	Points     []Point   `json:"points,omitempty"`
 }
 
 // Audit is what was found when everything that programs were told was compared with the books and the exchange.
@@ -100,13 +110,38 @@ type Kind struct {
 	LeftOut string  `json:"left_out,omitempty"`
 }
 
-// Quantile of the gaps of a kind.
-func (k *Kind) Quantile(q float64) float64 {
-	var gaps []float64
+// Gaps are what is counted of a kind: one for each planned restart of a node, or one for each trial without any.
+func (k *Kind) Gaps() (gaps []float64) {
 	for i := range k.Trials {
-		gaps = append(gaps, k.Trials[i].Gap.Length())
+		t := &k.Trials[i]
+		for _, r := range t.Restarts {
+			gaps = append(gaps, r.Gap.Length())
+		}
+		if len(t.Restarts) == 0 {
+			gaps = append(gaps, t.Gap.Length())
+		}
 	}
-	return quantile(gaps, q)
+	return gaps
+}
+
+// Quantile of the gaps of a kind.
+func (k *Kind) Quantile(q float64) float64 { return quantile(k.Gaps(), q) }
+
+// Longest gap of a kind, whether in a restart or beside it.
+func (k *Kind) Longest() float64 {
+	if worst := k.Worst(); worst != nil {
+		return worst.Gap.Length()
+	}
+	return 0
+}
+
+// Calm is the median and the longest of the trials' longest gaps in the calm before: what the machine does by itself.
+func (k *Kind) Calm() (p50, longest float64) {
+	var calm []float64
+	for i := range k.Trials {
+		calm = append(calm, k.Trials[i].Calm)
+	}
+	return quantile(calm, 0.5), quantile(calm, 1)
 }
 
 // quantile is the smallest value that is not below a share of all.
@@ -161,7 +196,7 @@ func (k *Kind) Complaints(hard bool) (all []string) {
 			is, most float64
 			what     string
 		}{{k.Quantile(0.5), k.Bounds.P50, "p50"}, {k.Quantile(0.99), k.Bounds.P99, "p99"},
-			{k.Quantile(1), k.Bounds.Max, "longest"}} {
+			{k.Longest(), k.Bounds.Max, "longest"}} {
 			if bound.most > 0 && bound.is > bound.most {
 				add("%s gap %.0f ms, at most %.0f", bound.what, bound.is, bound.most)
 			}
@@ -192,6 +227,14 @@ func (d *Drill) Complaints(hard bool) (all []string) {
 	return all
 }
 
+// Definition says what the figures of a table are.
+const Definition = `Gaps in ms. A gap is the longest time from one answer to the next that any client saw: of a
+planned restart, while one node was asked to end until all nodes had everything again (each node's
+restart is one gap); of another fault, from it to the end of its trial. max is the longest of the
+whole trials. calm: the longest gap of each trial before its fault, as long as the calm lasted:
+what the machine and the schedule of the clients do without any fault.
+`
+
 // JSON writes everything.
 func (d *Drill) JSON(out io.Writer) error {
 	e := json.NewEncoder(out)
@@ -204,7 +247,7 @@ func (d *Drill) Table(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	row := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\t\n", args...) }
 	leftOut := ""
-	row("fault\ttrials\tgap p50\tp99\tmax\tbound\tcalm\tlost\tdup\twrong\tfailed\torders\tfull again")
+	row("fault\ttrials\tgaps\tp50\tp99\tmax\tbound\tcalm p50\tmax\tlost\tdup\twrong\tfailed\torders\tfull again")
 	for i := range d.Kinds {
 		k := &d.Kinds[i]
 		if len(k.Trials) == 0 {
@@ -216,18 +259,15 @@ func (d *Drill) Table(out io.Writer) error {
 			continue
 		}
 		_, _, failed, redundancy := k.sums()
-		calm := 0.0
-		for j := range k.Trials {
-			calm = max(calm, k.Trials[j].Calm)
-		}
-		row("%s\t%d\t%.0f\t%.0f\t%.0f\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\t%.1f s", k.Name, len(k.Trials), k.Quantile(0.5),
-			k.Quantile(0.99), k.Quantile(1), k.Bounds, calm, k.Audit.Lost, k.Audit.Duplicated, k.Audit.Wrong, failed,
-			k.Audit.Orders, redundancy/1000)
+		calm, noise := k.Calm()
+		row("%s\t%d\t%d\t%.0f\t%.0f\t%.0f\t%s\t%.0f\t%.0f\t%d\t%d\t%d\t%d\t%d\t%.1f s", k.Name, len(k.Trials),
+			len(k.Gaps()), k.Quantile(0.5), k.Quantile(0.99), k.Longest(), k.Bounds, calm, noise, k.Audit.Lost,
+			k.Audit.Duplicated, k.Audit.Wrong, failed, k.Audit.Orders, redundancy/1000)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := io.WriteString(out, leftOut)
+	_, err := io.WriteString(out, leftOut+Definition)
 	return err
 }
 

@@ -67,12 +67,29 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
+// TestRestarts holds quantiles to the restarts of a kind that has any, and the longest to the whole trials.
+func TestRestarts(t *testing.T) {
+	k := Kind{Name: "restart", Bounds: Bounds{P50: 20, Max: 100}, Trials: []Trial{
+		{Gap: Gap{From: 0, Until: 120}, Calm: 12, Restarts: []Restart{{Machine: "node1", Gap: Gap{Until: 15}},
+			{Machine: "node2", Gap: Gap{Until: 18}}, {Machine: "node3", Gap: Gap{Until: 60}}}},
+		{Gap: Gap{From: 0, Until: 30}, Calm: 16}}}
+	if p50 := k.Quantile(0.5); p50 != 18 || len(k.Gaps()) != 4 || k.Quantile(1) != 60 || k.Longest() != 120 {
+		t.Errorf("p50 %v of %v, longest %v", p50, k.Gaps(), k.Longest())
+	}
+	if p50, longest := k.Calm(); p50 != 12 || longest != 16 {
+		t.Errorf("calm %v, %v", p50, longest)
+	}
+	if got := strings.Join(k.Complaints(true), "\n"); got != "restart: longest gap 120 ms, at most 100" {
+		t.Error(got)
+	}
+}
+
 func TestTable(t *testing.T) {
 	var out bytes.Buffer
 	if err := made().Table(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"kill", "20", "196", "276", "p99 300 max 600",
+	for _, word := range []string{"kill", "20", "196", "276", "p99 300 max 600", "calm p50",
 		"hang is left out: a disk that fails needs root"} {
 		if !strings.Contains(out.String(), word) {
 			t.Errorf("the table does not say %q:\n%s", word, out.String())
