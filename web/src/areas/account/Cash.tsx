@@ -1,6 +1,7 @@
-import { useState, type FormEvent } from 'react'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { call, Refusal } from '@/api/client'
+import { call } from '@/api/client'
+import { useSending } from '@/api/sending'
 import { queries } from '@/api/query'
 import { useStatus } from '@/live/hooks'
 import { Button, Card, Dialog, Field, Money, Segments, toast } from '@/ui'
@@ -32,32 +33,22 @@ export function Cash() {
 }
 
 function Move({ onClose, withdrawable }: { onClose: () => void; withdrawable?: string }) {
-  const { t, i18n } = useTranslation('account')
+  const { t } = useTranslation('account')
   const [way, setWay] = useState<'in' | 'out'>('in')
   const [amount, setAmount] = useState('')
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<string>()
   const [reference] = useState(() => `web-${Date.now().toString(36)}-${crypto.getRandomValues(new Uint32Array(1))[0]!.toString(36)}`) // the same for each try: it moves once
-  const go = async (event?: FormEvent) => {
-    event?.preventDefault()
-    if (!(Number(amount) > 0)) return setError(t('move.amountNeeded'))
-    setBusy(true)
-    try {
-      await call('post', '/api/v1/cash', { body: { amount: (way === 'in' ? '' : '-') + amount, reference } })
-      await queries.invalidateQueries({ queryKey: ['account'] })
-      toast('good', t('move.done'))
-      onClose()
-    } catch (e) {
-      setError(e instanceof Refusal ? e.words(i18n.language) : String(e))
-    } finally {
-      setBusy(false)
-    }
-  }
+  const { busy, said, submit, clear } = useSending(async () => {
+    if (!(Number(amount) > 0)) throw t('move.amountNeeded')
+    await call('post', '/api/v1/cash', { body: { amount: (way === 'in' ? '' : '-') + amount, reference } })
+    await queries.invalidateQueries({ queryKey: ['account'] })
+    toast('good', t('move.done'))
+    onClose()
+  })
   return (
-    <Dialog open onClose={onClose} title={t('move.title')} text={t('move.text')} actions={<><Button onClick={onClose}>{t('action.cancel')}</Button><Button look="primary" busy={busy} onClick={() => void go()}>{t('move.go')}</Button></>}>
-      <form onSubmit={(e) => void go(e)} className="flex flex-col gap-3">
+    <Dialog open onClose={onClose} title={t('move.title')} text={t('move.text')} actions={<><Button onClick={onClose}>{t('action.cancel')}</Button><Button look="primary" busy={busy} onClick={() => submit()}>{t('move.go')}</Button></>}>
+      <form onSubmit={submit} className="flex flex-col gap-3">
         <Segments label={t('move.way')} options={[{ key: 'in', label: t('move.in') }, { key: 'out', label: t('move.out') }]} value={way} onChange={setWay} />
-        <Field label={t('move.amount')} autoFocus inputMode="decimal" autoComplete="off" className="num" value={amount} onChange={(e) => { setError(undefined); setAmount(typed(e.target.value, false)) }} error={error} hint={way === 'out' && withdrawable ? t('move.most', { amount: withdrawable }) : undefined} />
+        <Field label={t('move.amount')} autoFocus inputMode="decimal" autoComplete="off" className="num" value={amount} onChange={(e) => { clear(); setAmount(typed(e.target.value, false)) }} error={said} hint={way === 'out' && withdrawable ? t('move.most', { amount: withdrawable }) : undefined} />
       </form>
     </Dialog>
   )

@@ -1,11 +1,11 @@
-import { useState, type FormEvent } from 'react'
+import { useState } from 'react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { call, type Schemas } from '@/api/client'
+import { useSending } from '@/api/sending'
 import { queries } from '@/api/query'
 import { useSession } from '@/api/session'
 import { Button, Card, Check, Dialog, EmptyState, Failed, Field, Skeleton, toast, toastError } from '@/ui'
-import { said } from './said'
 
 const key = ['keys']
 type Permission = Schemas['Permission']
@@ -56,26 +56,13 @@ export function Keys() {
 }
 
 function Make({ onOver }: { onOver: () => void }) {
-  const { t, i18n } = useTranslation('settings')
+  const { t } = useTranslation('settings')
   const session = useSession()
   const possible = session.state === 'somebody' ? session.account.permissions.filter((p) => p !== 'operate') : []
   const [label, setLabel] = useState('')
   const [chosen, setChosen] = useState<Permission[]>(possible.filter((p) => p !== 'move_cash'))
   const [made, setMade] = useState<Schemas['MadeKey']>()
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>()
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
-    setBusy(true)
-    setError(undefined)
-    try {
-      setMade(await call('post', '/api/v1/keys', { body: { label, permissions: chosen } }))
-    } catch (wrong) {
-      setError(wrong)
-    } finally {
-      setBusy(false)
-    }
-  }
+  const { busy, said, submit } = useSending(async () => setMade(await call('post', '/api/v1/keys', { body: { label, permissions: chosen } })))
   const copy = (text: string) => void navigator.clipboard?.writeText(text).then(() => toast('good', t('copied')), () => {})
   if (made) {
     return (
@@ -90,8 +77,8 @@ function Make({ onOver }: { onOver: () => void }) {
   return (
     <Dialog open onClose={onOver} title={t('keys.make')} text={t('keys.text')}
       actions={<><Button onClick={onOver}>{t('action.cancel')}</Button><Button look="primary" type="submit" form="make-key" busy={busy} disabled={chosen.length === 0}>{t('keys.make')}</Button></>}>
-      <form id="make-key" onSubmit={(event) => void submit(event)} className="flex flex-col gap-3">
-        <Field label={t('keys.label')} maxLength={40} required autoFocus value={label} onChange={(e) => setLabel(e.target.value)} error={said(error, i18n.language)} />
+      <form id="make-key" onSubmit={submit} className="flex flex-col gap-3">
+        <Field label={t('keys.label')} maxLength={40} required autoFocus value={label} onChange={(e) => setLabel(e.target.value)} error={said} />
         <fieldset><legend className="mb-1 text-muted">{t('keys.may')}</legend>
           <div className="grid grid-cols-2 gap-x-3">
             {possible.map((p) => <Check key={p} label={t(`permission.${p}`)} checked={chosen.includes(p)} onChange={(e) => setChosen((list) => e.target.checked ? [...list, p] : list.filter((other) => other !== p))} />)}

@@ -1,10 +1,10 @@
-import { useState, type FormEvent } from 'react'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { call, type Schemas } from '@/api/client'
+import { useSending } from '@/api/sending'
 import { declined, makePasskey, passkeysHere } from '@/api/passkeys'
 import { Button, Dialog, Field, toast } from '@/ui'
 import { device } from './device'
-import { said } from './said'
 
 /** The passkeys of the account: made here, forgotten here, each time with the password. */
 export function Passkeys({ list, available, onOver }: { list: Schemas['Passkey'][]; available: boolean; onOver: (codes?: string[]) => void }) {
@@ -28,35 +28,25 @@ export function Passkeys({ list, available, onOver }: { list: Schemas['Passkey']
 }
 
 function WithPassword({ task, onOver }: { task: 'make' | Schemas['Passkey']; onOver: (codes?: string[]) => void }) {
-  const { t, i18n } = useTranslation('settings')
+  const { t } = useTranslation('settings')
   const [password, setPassword] = useState('')
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>()
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
-    setBusy(true)
-    setError(undefined)
-    try {
-      if (task === 'make') {
-        const begun = await call('post', '/api/v1/second/passkeys', { body: { password } })
-        const credential = await makePasskey(begun.options)
-        const done = await call('post', '/api/v1/second/passkeys/confirm', { body: { enrolment: begun.enrolment, name: device(navigator.userAgent).slice(0, 40), credential } })
-        toast('good', t('passkeys.made'))
-        onOver(done.recovery_codes.length > 0 ? done.recovery_codes : undefined)
-      } else {
-        await call('post', '/api/v1/second/passkeys/remove', { body: { id: task.id, password } })
-        onOver()
-      }
-    } catch (wrong) {
-      setError(declined(wrong) ? t('passkeys.declined') : wrong)
-      setBusy(false)
+  const { busy, said, submit } = useSending(async () => {
+    if (task === 'make') {
+      const begun = await call('post', '/api/v1/second/passkeys', { body: { password } })
+      const credential = await makePasskey(begun.options)
+      const done = await call('post', '/api/v1/second/passkeys/confirm', { body: { enrolment: begun.enrolment, name: device(navigator.userAgent).slice(0, 40), credential } })
+      toast('good', t('passkeys.made'))
+      onOver(done.recovery_codes.length > 0 ? done.recovery_codes : undefined)
+    } else {
+      await call('post', '/api/v1/second/passkeys/remove', { body: { id: task.id, password } })
+      onOver()
     }
-  }
+  }, (wrong) => (declined(wrong) ? t('passkeys.declined') : wrong))
   return (
     <Dialog open onClose={() => onOver()} title={t(task === 'make' ? 'passkeys.make' : 'passkeys.remove')} text={t(task === 'make' ? 'passkeys.text' : 'passkeys.removeText')}
       actions={<><Button onClick={() => onOver()}>{t('action.cancel')}</Button><Button look={task === 'make' ? 'primary' : 'danger'} type="submit" form="passkey" busy={busy}>{t(task === 'make' ? 'second.next' : 'action.delete')}</Button></>}>
-      <form id="passkey" onSubmit={(event) => void submit(event)}>
-        <Field label={t('password.old')} type="password" name="password" autoComplete="current-password" required autoFocus value={password} onChange={(e) => setPassword(e.target.value)} error={said(error, i18n.language)} className="h-11" />
+      <form id="passkey" onSubmit={submit}>
+        <Field label={t('password.old')} type="password" name="password" autoComplete="current-password" required autoFocus value={password} onChange={(e) => setPassword(e.target.value)} error={said} className="h-11" />
       </form>
     </Dialog>
   )

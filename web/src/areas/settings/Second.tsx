@@ -1,12 +1,12 @@
-import { useState, type FormEvent } from 'react'
+import { useState } from 'react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { call, type Schemas } from '@/api/client'
+import { useSending } from '@/api/sending'
 import { queries } from '@/api/query'
 import { Button, Card, Dialog, Failed, Field, Icon, Skeleton, toast } from '@/ui'
 import { Passkeys } from './Passkeys'
 import { Qr } from './Qr'
-import { said } from './said'
 
 const key = ['second']
 type Task = 'enrol' | 'remove' | 'renew'
@@ -41,46 +41,40 @@ export function Second() {
   )
 }
 
+/** A code that was refused is typed anew. */
+const emptied = (setCode: (code: string) => void) => (wrong: unknown) => {
+  setCode('')
+  return wrong
+}
+
 /** Password, then the QR code and its first code, then the recovery codes. */
 function Enrol({ onOver }: { onOver: () => void }) {
-  const { t, i18n } = useTranslation('settings')
+  const { t } = useTranslation('settings')
   const [password, setPassword] = useState('')
   const [code, setCode] = useState('')
   const [begun, setBegun] = useState<Schemas['Enrolment']>()
   const [codes, setCodes] = useState<string[]>()
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>()
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
-    setBusy(true)
-    setError(undefined)
-    try {
-      if (!begun) {
-        setBegun(await call('post', '/api/v1/second/totp', { body: { password } }))
-        setPassword('')
-      } else {
-        setCodes((await call('post', '/api/v1/second/totp/confirm', { body: { enrolment: begun.enrolment, code } })).recovery_codes)
-      }
-    } catch (wrong) {
-      setError(wrong)
-      setCode('')
-    } finally {
-      setBusy(false)
+  const { busy, said, submit } = useSending(async () => {
+    if (!begun) {
+      setBegun(await call('post', '/api/v1/second/totp', { body: { password } }))
+      setPassword('')
+    } else {
+      setCodes((await call('post', '/api/v1/second/totp/confirm', { body: { enrolment: begun.enrolment, code } })).recovery_codes)
     }
-  }
+  }, emptied(setCode))
   if (codes) return <Recovery codes={codes} onOver={onOver} />
   return (
     <Dialog open onClose={onOver} title={t('second.enrol')} text={begun ? t('second.scan') : t('second.passwordText')}
       actions={<><Button onClick={onOver}>{t('action.cancel')}</Button><Button look="primary" type="submit" form="enrol" busy={busy}>{t('second.next')}</Button></>}>
-      <form id="enrol" onSubmit={(event) => void submit(event)} className="flex flex-col gap-3">
+      <form id="enrol" onSubmit={submit} className="flex flex-col gap-3">
         {!begun ? (
-          <Field key="password" label={t('password.old')} type="password" name="password" autoComplete="current-password" required autoFocus value={password} onChange={(e) => setPassword(e.target.value)} error={said(error, i18n.language)} className="h-11" />
+          <Field key="password" label={t('password.old')} type="password" name="password" autoComplete="current-password" required autoFocus value={password} onChange={(e) => setPassword(e.target.value)} error={said} className="h-11" />
         ) : (
           <>
             <Qr text={begun.uri} label={t('second.qr')} />
             <p className="text-muted">{t('second.byHand')}</p>
             <p className="num rounded-control bg-raised p-2 text-center break-all select-all">{begun.secret.replace(/(.{4})(?=.)/g, '$1 ')}</p>
-            <Field key="code" label={t('second.code')} name="one-time-code" inputMode="numeric" autoComplete="one-time-code" required autoFocus value={code} onChange={(e) => setCode(e.target.value)} error={said(error, i18n.language)} className="num h-11" />
+            <Field key="code" label={t('second.code')} name="one-time-code" inputMode="numeric" autoComplete="one-time-code" required autoFocus value={code} onChange={(e) => setCode(e.target.value)} error={said} className="num h-11" />
           </>
         )}
       </form>
@@ -90,35 +84,23 @@ function Enrol({ onOver }: { onOver: () => void }) {
 
 /** Removing the proof, or new recovery codes: each asks for a code. */
 function WithCode({ task, onOver }: { task: Exclude<Task, 'enrol'>; onOver: () => void }) {
-  const { t, i18n } = useTranslation('settings')
+  const { t } = useTranslation('settings')
   const [code, setCode] = useState('')
   const [codes, setCodes] = useState<string[]>()
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>()
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
-    setBusy(true)
-    setError(undefined)
-    try {
-      if (task === 'renew') setCodes((await call('post', '/api/v1/second/recovery', { body: { code } })).recovery_codes)
-      else {
-        await call('post', '/api/v1/second/totp/remove', { body: { code } })
-        toast('info', t('second.removed'))
-        onOver()
-      }
-    } catch (wrong) {
-      setError(wrong)
-      setCode('')
-    } finally {
-      setBusy(false)
+  const { busy, said, submit } = useSending(async () => {
+    if (task === 'renew') setCodes((await call('post', '/api/v1/second/recovery', { body: { code } })).recovery_codes)
+    else {
+      await call('post', '/api/v1/second/totp/remove', { body: { code } })
+      toast('info', t('second.removed'))
+      onOver()
     }
-  }
+  }, emptied(setCode))
   if (codes) return <Recovery codes={codes} onOver={onOver} />
   return (
     <Dialog open onClose={onOver} title={t(`second.${task}`)} text={t(`second.${task}Text`)}
       actions={<><Button onClick={onOver}>{t('action.cancel')}</Button><Button look={task === 'remove' ? 'danger' : 'primary'} type="submit" form="with-code" busy={busy}>{t('action.confirm')}</Button></>}>
-      <form id="with-code" onSubmit={(event) => void submit(event)}>
-        <Field label={t('second.code')} name="one-time-code" autoComplete="one-time-code" required autoFocus value={code} onChange={(e) => setCode(e.target.value)} error={said(error, i18n.language)} className="num h-11" />
+      <form id="with-code" onSubmit={submit}>
+        <Field label={t('second.code')} name="one-time-code" autoComplete="one-time-code" required autoFocus value={code} onChange={(e) => setCode(e.target.value)} error={said} className="num h-11" />
       </form>
     </Dialog>
   )
