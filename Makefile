@@ -1,7 +1,7 @@
 # Every target is one line: what it does stands in scripts/, and `make help` prints what follows the two #.
 SHELL := bash
 
-.PHONY: help web run test check lint vuln fuzz bench surge race kill drill bench-cluster sim planted sdk screen setup tools clean attack
+.PHONY: help web run test check lint vuln fuzz bench surge race kill drill bench-cluster sim planted sdk screen screen-figures screens setup tools clean attack
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 web: ## build the web app into the binary's folder, when its sources are newer
@@ -40,6 +40,10 @@ sdk: ## the three published SDKs against a running house
 	@scripts/setup.sh test && go test -count=1 -v -timeout 10m ./test/sdk
 screen: ## the web app in a real Chromium, at both sizes and in both languages; SPECS=login,board only those
 	@scripts/setup.sh test && scripts/web.sh && go test -count=1 -v -timeout 15m ./test/screen
+screen-figures: ## what the screen promises, measured: first load, 200 live rows, order to accepted, Lighthouse; ARGS="rows order" only those
+	@scripts/setup.sh test && scripts/web.sh && go build -o bin/evenkeel . && node test/screen/figures.mjs $(ARGS)
+screens: ## the pictures of docs/screens anew, every page at both sizes; ARGS="board trade" only those
+	@scripts/setup.sh test && scripts/web.sh && go build -o bin/evenkeel . && node test/screen/pictures.mjs $(ARGS)
 setup: ## install what is missing for make test; does nothing when all is there
 	@scripts/setup.sh test
 tools: bin/golangci-lint bin/govulncheck bin/benchstat ## build the developer tools into bin/

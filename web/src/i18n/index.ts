@@ -1,6 +1,7 @@
 import i18next, { type BackendModule } from 'i18next'
 import { initReactI18next } from 'react-i18next'
-import { preferences } from '@/lib/preferences'
+import { preferences, type Language } from '@/lib/preferences'
+import { Store, useStore } from '@/lib/store'
 
 // One file per language and area: src/i18n/{zh,en}.json is the namespace "common", src/areas/<name>/{zh,en}.json the
 // namespace <name>. Each is a chunk of its own, fetched when first asked for.
@@ -17,6 +18,12 @@ const backend: BackendModule = {
 }
 
 export const i18n = i18next
+
+const spoken = new Store<Language>('zh')
+i18next.on('languageChanged', (language) => spoken.set(language === 'zh' ? 'zh' : 'en'))
+
+/** The language that is shown now, for the thousands of small cells that useTranslation would be too much for. */
+export const useLanguage = (): Language => useStore(spoken)
 
 export async function startTexts(): Promise<void> {
   await i18next.use(backend).use(initReactI18next).init({

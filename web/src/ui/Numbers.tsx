@@ -1,5 +1,5 @@
 import { memo } from 'react'
-import { useTranslation } from 'react-i18next'
+import { i18n, useLanguage } from '@/i18n'
 import { useAge } from '@/live/hooks'
 import { cx } from '@/lib/cx'
 import { compact, compare, decimal, parse, round, sign, text, type Decimal } from '@/lib/decimal'
@@ -23,8 +23,8 @@ export const Price = memo(function Price({ value, than, stale, className }: { va
 })
 
 function Mark({ s }: { s: -1 | 0 | 1 }) {
-  const { t } = useTranslation()
-  return <><span aria-hidden="true" className="mr-0.5 text-[.72em]">{s > 0 ? '▲' : s < 0 ? '▼' : ''}</span><span className="sr-only">{t(s > 0 ? 'direction.up' : s < 0 ? 'direction.down' : 'direction.flat')} </span></>
+  useLanguage()
+  return <><span aria-hidden="true" className="mr-0.5 text-[.72em]">{s > 0 ? '▲' : s < 0 ? '▼' : ''}</span><span className="sr-only">{i18n.t(s > 0 ? 'direction.up' : s < 0 ? 'direction.down' : 'direction.flat')} </span></>
 }
 
 /** A change with its sign, and a mark for its direction. */
@@ -53,26 +53,26 @@ export function percent(ratio: string | Decimal, places = 2): string {
 
 /** A number of shares, grouped; compact: 1.2万 or 12.3K. */
 export const Quantity = memo(function Quantity({ value, short, className }: { value?: string | number | null; short?: boolean; className?: string }) {
-  const { i18n } = useTranslation()
+  const language = useLanguage()
   const quantity = value == null ? undefined : parse(String(value))
   if (!quantity) return <span className={cx('num text-faint', className)}>{none}</span>
-  return <span className={cx('num', className)}>{short ? compact(quantity, i18n.language === 'zh' ? 'zh' : 'en') : text(quantity, true)}</span>
+  return <span className={cx('num', className)}>{short ? compact(quantity, language) : text(quantity, true)}</span>
 })
 
 /** An amount of CNY, to the cent and grouped; short: 1.2亿 or 12.3M; signed: with its sign, direction and colour. */
 export const Money = memo(function Money({ value, short, signed, className }: { value?: string | null; short?: boolean; signed?: boolean; className?: string }) {
-  const { i18n } = useTranslation()
+  const language = useLanguage()
   const amount = parse(value)
   if (!amount) return <span className={cx('num text-faint', className)}>{none}</span>
   const s = sign(amount)
-  const shown = short ? compact(amount, i18n.language === 'zh' ? 'zh' : 'en') : text(amount.scale < 2 ? round(amount, 2) : amount, true)
+  const shown = short ? compact(amount, language) : text(amount.scale < 2 ? round(amount, 2) : amount, true)
   return <span className={cx('num', signed && tone(s), className)}>{signed ? <Mark s={s} /> : null}{signed && s > 0 ? '+' : ''}{shown}</span>
 })
 
 /** How old a price is; nothing while it holds. */
 export function Age({ symbol, className }: { symbol: string; className?: string }) {
-  const { t, i18n } = useTranslation()
+  const language = useLanguage()
   const age = useAge(symbol)
   if (age === 0 || age === Infinity) return null
-  return <span className={cx('num text-stale', className)}>{t('state.stale', { age: span(age, i18n.language === 'zh' ? 'zh' : 'en') })}</span>
+  return <span className={cx('num text-stale', className)}>{i18n.t('state.stale', { age: span(age, language) })}</span>
 }

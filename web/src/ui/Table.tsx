@@ -111,7 +111,7 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
             return (
               <div key={name} id={`${id}-${index}`} role="row" aria-rowindex={index + 2} aria-selected={selected === undefined ? undefined : selected === name}
                 data-row={name} onClick={() => { setActive(index); onOpen?.(row) }}
-                className={cx('absolute inset-x-0 top-0 grid border-b border-line/60 hover:bg-hover', onOpen && 'cursor-pointer',
+                className={cx('absolute inset-x-0 top-0 grid contain-strict border-b border-line/60 hover:bg-hover', onOpen && 'cursor-pointer',
                   selected === name && 'bg-accent-soft', index === at && 'group-focus-visible/grid:bg-hover group-focus-visible/grid:shadow-[inset_3px_0_0_var(--accent)]')}
                 style={{ gridTemplateColumns: tracks, height, transform: `translateY(${start}px)` }}>
                 {shown.map((c) => <div key={c.key} role="gridcell" className={cx('flex min-w-0 items-center px-2', side(c))}>{c.cell(row, index)}</div>)}

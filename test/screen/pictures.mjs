@@ -1,0 +1,203 @@
+// Makes the pictures of docs/screens anew, every page at both sizes: `node pictures.mjs [name...]`, only those whose
+// name begins so. The house is one of its own: its day runs from before the call auction to the middle of the morning,
+// sixty times as fast as the wall's, with the same players each time; there it is halted, and comes back at the wall's
+// pace for the pictures. What one sees is alike each time, not equal to the last digit.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+import { binary, house } from './house.mjs'
+import { reduce } from './png.mjs'
+
+const out = process.env.PICTURES ?? new URL('../../docs/screens/', import.meta.url).pathname
+const most = 150_000 // bytes of one
+const day = ['--sessions', 'real', '--start', '2026-11-25T09:10:00+08:00', '--seed', '7']
+const sizes = {
+  desktop: { viewport: { width: 1440, height: 900 } },
+  phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 1.5 },
+}
+const only = process.argv.slice(2)
+const made = []
+
+const api = async (home, account, method, path, data) => {
+  const headers = { 'APCA-API-KEY-ID': account.key_id, 'APCA-API-SECRET-KEY': account.secret, ...(data ? { 'Content-Type': 'application/json' } : {}) }
+  const answer = await fetch(home.http + path, { method, headers, body: data && JSON.stringify(data) })
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
+  return text ? JSON.parse(text) : undefined
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** One morning of an investor: some orders are filled, some rest, one is cancelled, one is refused by its price. */
+async function morning(home) {
+  const investor = home.accounts[0]
+  const opened = Date.now()
+  for (;;) {
+    const clock = await api(home, investor, 'GET', '/v2/clock')
+    if (clock.is_open) break
+    if (Date.now() - opened > 120_000) throw new Error('the market does not open')
+    await pause(250)
+  }
+  const order = (symbol, side, qty, limit_price) => api(home, investor, 'POST', '/v2/orders', { symbol, side, qty: String(qty), type: 'limit', time_in_force: 'day', client_order_id: crypto.randomUUID(), limit_price })
+  const { quotes } = await api(home, investor, 'GET', '/v2/stocks/quotes/latest?symbols=600519.SH,600036.SH,000858.SZ,300750.SZ,600000.SH')
+  const touch = (symbol, side, by) => ((side === 'buy' ? quotes[symbol].ap : quotes[symbol].bp) * by).toFixed(2)
+  await order('600036.SH', 'buy', 800, touch('600036.SH', 'buy', 1.01))
+  await pause(10_000) // ten minutes of the market's
+  await order('600519.SH', 'buy', 100, touch('600519.SH', 'buy', 1.01))
+  await order('600000.SH', 'sell', 300, touch('600000.SH', 'sell', 0.99))
+  await pause(15_000)
+  const gone = await order('000858.SZ', 'buy', 200, touch('000858.SZ', 'buy', 0.97))
+  await pause(8_000)
+  await api(home, investor, 'DELETE', `/v2/orders/${gone.id}`)
+  await order('300750.SZ', 'buy', 100, touch('300750.SZ', 'buy', 0.985))
+  await order('600036.SH', 'buy', 1200, touch('600036.SH', 'buy', 0.985))
+  await pause(20_000)
+}
+
+const staff = { login: 'staff', password: 'a page for those who work here' }
+
+/** The pages: name, path, and what is done there before the picture. who: nobody, investor (default) or staff. */
+const pages = [
+  { name: 'login', path: '/login', who: 'nobody', ready: '[name=username]', alsoLight: true, alsoEnglish: true },
+  { name: 'board', path: '/market', alsoLight: true, alsoEnglish: true },
+  { name: 'search', path: '/market', act: async (page) => { await page.keyboard.press('6'); await page.getByRole('combobox').fill('zgp'); await page.getByRole('option').first().waitFor() } },
+  { name: 'security', path: '/security/600519.SH', ready: '[data-chart=minutes] canvas', alsoLight: true, alsoEnglish: true },
+  { name: 'candles', path: '/security/600519.SH', act: async (page, say) => {
+    await page.getByRole('button', { name: say('日K', 'D'), exact: true }).click()
+    await page.waitForFunction(() => Number(document.querySelector('[data-chart=day]')?.dataset.points) > 0)
+  } },
+  { name: 'depth-ten', path: '/security/600036.SH', act: async (page, say) => {
+    await page.getByRole('button', { name: say('十档', '10'), exact: true }).click()
+    await page.locator('[data-level=bid10]').scrollIntoViewIfNeeded()
+  } },
+  { name: 'tape', path: '/security/600036.SH', act: async (page, say) => { await page.getByRole('tab', { name: say('逐笔成交', 'Trades') }).click(); await page.locator('[data-tick]').first().waitFor() } },
+  { name: 'facts', path: '/security/300750.SZ', act: async (page, say) => { await page.getByRole('tab', { name: say('资料', 'Facts') }).click(); await page.getByText(say('买入单位', 'Buy lot')).waitFor() } },
+  { name: 'trade', path: '/trade/600036.SH', alsoLight: true, alsoEnglish: true, act: (page, say) => write(page, say) },
+  { name: 'confirm', path: '/trade/600036.SH', alsoEnglish: true, act: async (page, say) => { await write(page, say); await page.keyboard.press('Enter'); await page.getByRole('dialog').waitFor() } },
+  { name: 'refused', path: '/trade/600036.SH', act: async (page, say) => {
+    await write(page, say, '99999900')
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog').waitFor()
+    await page.keyboard.press('Enter')
+    await page.locator('[data-reason], [role=alert]').first().waitFor()
+  } },
+  { name: 'positions', path: '/trade/600036.SH', act: (page, say) => tab(page, say('持仓', 'Positions')) },
+  { name: 'timeline', path: '/trade/600036.SH', act: async (page, say) => {
+    await tab(page, say('全部委托', 'All orders'))
+    await page.getByRole('row').filter({ hasText: say('已成交', 'Filled') }).first().click()
+    await page.locator('[data-step=filled]').waitFor()
+  } },
+  { name: 'orders', path: '/trade/600036.SH', act: (page, say) => tab(page, say('全部委托', 'All orders')) },
+  { name: 'account', path: '/account', alsoLight: true, alsoEnglish: true },
+  { name: 'account-orders', path: '/account', act: (page, say) => tab(page, say('历史委托', 'Orders')) },
+  { name: 'account-cash', path: '/account', act: (page, say) => tab(page, say('资金流水', 'Cash')) },
+  { name: 'statements', path: '/account', act: (page, say) => tab(page, say('对账单', 'Statements')) },
+  { name: 'settings', path: '/settings', alsoLight: true, alsoEnglish: true },
+  { name: 'help', path: '/help', alsoEnglish: true },
+  { name: 'locked', path: '/market', act: async (page, say) => { await page.getByRole('button', { name: say('锁定', 'Lock'), exact: false }).first().click(); await page.locator('input[type=password]').waitFor() }, unlocks: true },
+  { name: 'offline', path: '/trade/600036.SH', act: async (page, say, context) => { await write(page, say); await context.setOffline(true); await page.locator('[data-link=offline]').waitFor({ state: 'attached' }); await pause(1500) } },
+  { name: 'not-found', path: '/nowhere' },
+  { name: 'ops', path: '/ops', who: 'staff', alsoEnglish: true, act: () => pause(12_000) },
+]
+
+async function tab(page, name) {
+  await page.getByRole('tab', { name: new RegExp(`^${name}`) }).last().click()
+  await pause(400)
+}
+
+/** Writes an order, up to its preview to the cent. */
+async function write(page, say, quantity = '600') {
+  const price = page.locator('input[name=price]')
+  await page.waitForFunction(() => Number(document.querySelector('input[name=price]')?.value) > 0)
+  await price.fill(await price.inputValue()) // it stays as it is from here on
+  await page.locator('input[name=quantity]').fill(quantity)
+  await page.waitForFunction(() => /\d\.\d\d/.test(document.querySelector('form dl dd')?.textContent ?? ''))
+}
+
+/**
+ * Shows the broker's own stamps, which are the wall's, on the clock of the market: what is within hours of the wall's
+ * now is moved by what lies between the two. A house whose exchange keeps the wall's time has but one clock.
+ */
+async function oneClock(page, context, by) {
+  const moved = (text) => text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (stamp) => {
+    const at = Date.parse(stamp)
+    return Math.abs(at - Date.now()) < 3 * 3600_000 ? new Date(at + by).toISOString() : stamp
+  })
+  await context.route(/\/(api|v2)\//, async (route) => {
+    const answer = await route.fetch().catch(() => undefined)
+    if (!answer) return route.abort().catch(() => {})
+    const json = (answer.headers()['content-type'] ?? '').includes('json')
+    await route.fulfill(json ? { response: answer, body: moved(await answer.text()) } : { response: answer }).catch(() => {})
+  })
+  await page.routeWebSocket(/\/api\/v1\/stream/, (here) => {
+    const there = here.connectToServer()
+    here.onMessage((message) => there.send(message))
+    there.onMessage((message) => here.send(moved(String(message))))
+  })
+}
+
+async function shoot(browser, home, one, size, language, theme) {
+  const phone = size === 'phone'
+  const name = `${one.name}-${size}-${language}${theme === 'light' ? '-light' : ''}`
+  const context = await browser.newContext({ ...sizes[size], baseURL: home.http, timezoneId: 'Asia/Shanghai', locale: language === 'zh' ? 'zh-CN' : 'en-GB', colorScheme: theme, reducedMotion: 'reduce', serviceWorkers: 'block' })
+  context.setDefaultTimeout(20_000)
+  try {
+    await context.addInitScript((kept) => { if (!localStorage.getItem('evenkeel.preferences')) localStorage.setItem('evenkeel.preferences', kept) },
+      JSON.stringify({ state: { language, theme, areas: { 'help.toured': true } } }))
+    const who = { nobody: undefined, staff }[one.who ?? 'x'] ?? (one.who === 'nobody' ? undefined : home.accounts[0])
+    if (who) {
+      const answer = await context.request.post('/api/v1/login', { data: { login: who.login, password: who.password } })
+      if (!answer.ok()) throw new Error(`login: ${answer.status()} ${await answer.text()}`)
+    }
+    const page = await context.newPage()
+    if (one.who !== 'staff') await oneClock(page, context, home.apart)
+    await page.goto(one.path)
+    if (who) await page.locator('[data-link=live]').waitFor({ state: 'attached' })
+    if (one.ready) await page.locator(one.ready).first().waitFor()
+    await pause(1500) // what is asked for has come
+    const say = (zh, en) => (language === 'zh' ? zh : en)
+    await one.act?.(page, say, context, phone)
+    await page.evaluate(() => document.fonts.ready)
+    await pause(500)
+    const path = join(out, `${name}.png`)
+    const picture = reduce(await page.screenshot({ animations: 'disabled', caret: 'hide' }))
+    if (picture.length > most) throw new Error(`${name} has ${picture.length} bytes, more than ${most}`)
+    writeFileSync(path, picture)
+    made.push({ name, page: one.name, size, language, theme })
+    console.log(`${name}.png ${(picture.length / 1000).toFixed(0)} kB`)
+  } finally {
+    await context.setOffline(false).catch(() => {})
+    await context.close()
+  }
+}
+
+mkdirSync(out, { recursive: true })
+let home = await house({ flow: 1500, args: [...day, '--speed', '60'] })
+let failed = 0
+try {
+  execFileSync(binary, ['account', 'open', staff.login, '--permissions', 'operate,read', '--data', home.data], { input: `${staff.password}\n`, stdio: ['pipe', 'ignore', 'inherit'] })
+  await morning(home)
+  await home.halt()
+  home = await house({ flow: 60, folder: home.folder, args: day })
+  await pause(5000) // prices come alive again
+  const { quotes } = await api(home, home.accounts[0], 'GET', '/v2/stocks/quotes/latest?symbols=600036.SH')
+  home.apart = Date.parse(quotes['600036.SH'].t) - Date.now()
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage', '--font-render-hinting=none'] })
+  try {
+    for (const one of pages.filter((p) => only.length === 0 || only.some((name) => p.name.startsWith(name)))) for (const size of ['desktop', 'phone']) {
+      const ways = [['zh', 'dark'], ...(one.alsoLight ? [['zh', 'light']] : []), ...(one.alsoEnglish ? [['en', 'dark']] : [])]
+      for (const [language, theme] of ways) {
+        await shoot(browser, home, one, size, language, theme).catch((error) => {
+          failed++
+          console.error(`${one.name} ${size} ${language} ${theme}: ${String(error.message).split('\n')[0]}`)
+        })
+      }
+    }
+  } finally {
+    await browser.close()
+  }
+} finally {
+  await home.stop()
+}
+process.exitCode = failed > 0 ? 1 : 0
