@@ -142,6 +142,7 @@ type Server struct {
 
 	introductions introductions
 	board         phaseBoard
+	orders        boardOrders
 	finder        finder
 }
 

@@ -438,7 +438,7 @@ func getReasons(_ *Server, c *call) (int, any, error) {
 }
 
 // nativeRoutes are the native API.
-var nativeRoutes = concat(chartRoutes, secondRoutes, passkeyRoutes, opsRoutes, []route{
+var nativeRoutes = concat(boardRoutes, chartRoutes, secondRoutes, passkeyRoutes, opsRoutes, []route{
 	{"POST /api/v1/login", anyone, intake.Heavy, postLogin, false},
 	{"POST /api/v1/logout", holder, intake.Manage, postLogout, false},
 	{"GET /api/v1/sessions", reader, intake.Query, getSessions, false},

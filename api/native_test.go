@@ -153,6 +153,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	check("GET", "/api/v1/securities?q=payh", "", 200)
 	check("GET", "/api/v1/securities/600000.SH", "", 200)
 	check("GET", "/api/v1/securities/999999.SH", "", 404)
+	check("GET", "/api/v1/board?by=ratio", "", 200)
+	check("GET", "/api/v1/board?by=luck", "", 400)
 	check("GET", "/api/v1/quotes/600000.SH", "", 200)
 	check("GET", "/api/v1/quotes/688001.SH", "", 404)
 	check("GET", "/api/v1/depth/600000.SH?levels=5", "", 200)
@@ -265,7 +267,9 @@ func TestWatchlists(t *testing.T) {
 		{"POST", "/v2/watchlists", `{"name":"` + strings.Repeat("股", 65) + `"}`, 422, badField},
 		{"POST", path, `{"symbol":"300001.SZ"}`, 200, "300001.SZ"},
 		{"GET", path, "", 200, "600000.SH"},
-		{"GET", "/v2/watchlists", "", 200, "mine"},
+		{"GET", "/v2/watchlists", "", 200, `"symbols":["600000.SH","000001.SZ","300001.SZ"]`},
+		{"PUT", path, `{"symbols":["300001.SZ","600000.SH","000001.SZ"]}`, 200, "mine"},
+		{"GET", "/v2/watchlists", "", 200, `"symbols":["300001.SZ","600000.SH","000001.SZ"]`},
 		{"GET", "/v2/watchlists:by_name?name=mine", "", 200, "000001.SZ"},
 		{"DELETE", path + "/600000.SH", "", 200, "300001.SZ"},
 		{"DELETE", path + "/600000.SH", "", 404, notFound},

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -36,6 +38,7 @@ func (s *Server) watchlist(account trade.AccountID, id string) (w watchlist, ok 
 	return w, true
 }
 
+// watchlists are those of an account, the oldest first.
 func (s *Server) watchlists(account trade.AccountID) (list []watchlist) {
 	for _, name := range s.Documents.Documents(account) {
 		if id, ok := strings.CutPrefix(name, watchlistPrefix); ok {
@@ -44,20 +47,26 @@ func (s *Server) watchlists(account trade.AccountID) (list []watchlist) {
 			}
 		}
 	}
+	slices.SortStableFunc(list, func(a, b watchlist) int { return cmp.Compare(a.Created, b.Created) })
 	return list
 }
 
-// entity is a watchlist as Alpaca's clients know it. A symbol that is no longer listed is left out.
+// watchlistEntity is a watchlist as Alpaca's clients know it; cn.symbols are its symbols in their order, which a list
+// of watchlists has too. A symbol that is no longer listed is left out.
 func (s *Server) watchlistEntity(c *call, w *watchlist, withAssets bool) map[string]any {
 	e := map[string]any{"id": w.ID, "account_id": accountID(c.who.Account), "name": w.Name,
 		"created_at": stamp(w.Created), "updated_at": stamp(w.Updated)}
-	if withAssets {
-		assets := []assetEntity{}
-		for _, symbol := range w.Symbols {
-			if line, ok := s.Listing.Symbol(symbol); ok {
+	assets, symbols := []assetEntity{}, []string{}
+	for _, symbol := range w.Symbols {
+		if line, ok := s.Listing.Symbol(symbol); ok {
+			symbols = append(symbols, symbol)
+			if withAssets {
 				assets = append(assets, s.asset(&line, c.native))
 			}
 		}
+	}
+	e["cn"] = map[string]any{"symbols": symbols}
+	if withAssets {
 		e["assets"] = assets
 	}
 	return e

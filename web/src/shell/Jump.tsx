@@ -13,8 +13,8 @@ export function Jump({ text, onText }: { text: string | undefined; onText: (text
   const [at, setAt] = useState(0)
   const asked = text?.trim() ?? ''
   const found = useQuery({
-    queryKey: ['securities', asked], enabled: asked !== '', staleTime: 60_000, placeholderData: keepPreviousData,
-    queryFn: ({ signal }) => call('get', '/api/v1/securities', { query: { q: asked, limit: 12 }, signal }),
+    queryKey: ['search', asked, 12], enabled: asked !== '', staleTime: 60_000, placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => call('get', '/api/v1/search', { query: { q: asked, limit: 12 }, signal }),
   })
   const list = asked === '' ? [] : (found.data?.securities ?? [])
   useEffect(() => setAt(0), [asked])
@@ -23,7 +23,9 @@ export function Jump({ text, onText }: { text: string | undefined; onText: (text
       const target = event.target as HTMLElement
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || text !== undefined) return
       if (target.closest('input, textarea, select, [contenteditable], [role=dialog]')) return
-      if (/^[0-9]$/.test(event.key)) { event.preventDefault(); onText(event.key) }
+      if (!/^[0-9/]$/.test(event.key)) return
+      event.preventDefault()
+      onText(event.key === '/' ? '' : event.key)
     }
     addEventListener('keydown', typed)
     return () => removeEventListener('keydown', typed)
@@ -44,7 +46,7 @@ export function Jump({ text, onText }: { text: string | undefined; onText: (text
         {list.map((s, i) => (
           <li key={s.symbol} id={`jump-${i}`} role="option" aria-selected={i === at} onClick={() => open(s.symbol)} onPointerMove={() => setAt(i)}
             className={cx('touch flex cursor-pointer items-center gap-3 rounded-control px-2 py-1.5', i === at && 'bg-accent-soft')}>
-            <span className="num w-24 text-muted">{s.symbol}</span><span className="flex-1">{s.name}</span><span className="text-faint uppercase">{s.cn.pinyin}</span>
+            <span className="num w-24 text-muted">{s.symbol}</span><span className="flex-1">{s.name}</span><span className="text-faint uppercase">{s.pinyin}</span>
           </li>
         ))}
         {asked !== '' && found.isSuccess && list.length === 0 ? <li role="presentation" className="p-3 text-muted">{t('jump.none')}</li> : null}

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useId, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
+import { useId, useLayoutEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { cx } from '@/lib/cx'
 import { usePhone } from '@/lib/media'
@@ -36,6 +36,8 @@ interface Props<R> {
   onRange?: (rows: R[]) => void
   selected?: string
   className?: string
+  /** Rows can be moved: by a handle that is dragged, or with Alt and the arrows. */
+  onMove?: (from: number, to: number) => void
   /** As tall as its rows, without a scroll area of its own. */
   grow?: boolean
 }
@@ -44,7 +46,7 @@ interface Props<R> {
  * A table of any length: only the rows that are seen exist. A grid to the keyboard and to screen readers: arrows, Page
  * Up and Down, Home and End move, Enter opens. Cells follow their own data.
  */
-export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, sort, onSort, rowHeight, onRange, selected, className, grow }: Props<R>) {
+export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, sort, onSort, rowHeight, onRange, selected, className, grow, onMove }: Props<R>) {
   const { t } = useTranslation()
   const id = useId()
   const phone = usePhone()
@@ -59,18 +61,44 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
   const last = items[items.length - 1]?.index ?? -1
   useLayoutEffect(() => onRange?.(rows.slice(first, last + 1)), [rows, first, last])
   const at = Math.min(active, Math.max(0, rows.length - 1))
-  const tracks = shown.map((c) => c.width).join(' ')
+  const handle = phone ? '44px' : '28px'
+  const tracks = [...(onMove ? [handle] : []), ...shown.map((c) => c.width)].join(' ')
+  const body = useRef<HTMLDivElement>(null)
+  const [drag, setDrag] = useState<{ from: number; to: number }>()
+  const [said, say] = useState('')
 
   const move = (to: number) => {
     const next = Math.max(0, Math.min(rows.length - 1, to))
     setActive(next)
     if (!grow) virtual.scrollToIndex(next)
   }
+  const put = (from: number, to: number) => {
+    if (to === from || to < 0 || to >= rows.length) return
+    onMove?.(from, to)
+    move(to)
+    say(t('table.moved', { at: to + 1, of: rows.length }))
+  }
+  /** The row under a pointer; near an edge the rows scroll along. */
+  const under = (event: PointerEvent) => {
+    const [area, box] = [scroller.current!, scroller.current!.getBoundingClientRect()]
+    if (event.clientY > box.bottom - 24) area.scrollTop += 10
+    else if (event.clientY < box.top + 54) area.scrollTop -= 10
+    return Math.max(0, Math.min(rows.length - 1, Math.floor((event.clientY - body.current!.getBoundingClientRect().top) / height)))
+  }
+  const dragging = drag ? {
+    onPointerMove: (event: PointerEvent) => setDrag({ from: drag.from, to: under(event) }),
+    onPointerUp: () => { setDrag(undefined); put(drag.from, drag.to) },
+    onPointerCancel: () => setDrag(undefined),
+  } : {}
   const page = () => Math.max(1, Math.floor((scroller.current?.clientHeight ?? 300) / height) - 2)
   const key = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget) return
     const row = rows[at]
     if (row !== undefined && onKey?.(event, row)) return event.preventDefault()
+    if (onMove && event.altKey && (event.key === 'ArrowUp' || event.key === 'ArrowDown')) {
+      event.preventDefault()
+      return put(at, at + (event.key === 'ArrowUp' ? -1 : 1))
+    }
     const moves: Record<string, () => void> = {
       ArrowDown: () => move(at + 1), ArrowUp: () => move(at - 1), PageDown: () => move(at + page()), PageUp: () => move(at - page()),
       Home: () => move(0), End: () => move(rows.length - 1), Enter: () => row !== undefined && onOpen?.(row),
@@ -83,10 +111,12 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
   const side = (c: Column<R>) => (c.align === 'right' ? 'justify-end text-right' : 'justify-start text-left')
 
   return (
-    <div ref={scroller} role="grid" tabIndex={0} aria-label={label} aria-rowcount={rows.length + 1} aria-colcount={shown.length} onKeyDown={key}
+    <>
+    <div ref={scroller} role="grid" tabIndex={0} aria-label={label} aria-rowcount={rows.length + 1} aria-colcount={shown.length + (onMove ? 1 : 0)} onKeyDown={key} {...dragging}
       aria-activedescendant={rows.length > 0 ? `${id}-${at}` : undefined}
       className={cx('group/grid relative overflow-auto outline-offset-[-2px]', !grow && 'h-full', className)}>
       <div role="row" aria-rowindex={1} className="sticky top-0 z-10 grid min-w-full border-b border-line bg-surface text-muted" style={{ gridTemplateColumns: tracks, height: 30 }}>
+        {onMove ? <div role="columnheader"><span className="sr-only">{t('table.order')}</span></div> : null}
         {shown.map((c) => {
           const sorted = sort?.key === c.key
           return (
@@ -103,7 +133,7 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
         })}
       </div>
       {rows.length === 0 ? <div role="row" aria-rowindex={2}><div role="gridcell">{empty}</div></div> : (
-        <div role="rowgroup" className="relative min-w-full" style={{ height: grow ? rows.length * height : virtual.getTotalSize() }}>
+        <div ref={body} role="rowgroup" className="relative min-w-full" style={{ height: grow ? rows.length * height : virtual.getTotalSize() }}>
           {items.map(({ index, start }) => {
             const row = rows[index]
             if (row === undefined) return null
@@ -112,8 +142,14 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
               <div key={name} id={`${id}-${index}`} role="row" aria-rowindex={index + 2} aria-selected={selected === undefined ? undefined : selected === name}
                 data-row={name} onClick={() => { setActive(index); onOpen?.(row) }}
                 className={cx('absolute inset-x-0 top-0 grid contain-strict border-b border-line/60 hover:bg-hover', onOpen && 'cursor-pointer',
-                  selected === name && 'bg-accent-soft', index === at && 'group-focus-visible/grid:bg-hover group-focus-visible/grid:shadow-[inset_3px_0_0_var(--accent)]')}
+                  selected === name && 'bg-accent-soft', index === at && 'group-focus-visible/grid:bg-hover group-focus-visible/grid:shadow-[inset_3px_0_0_var(--accent)]',
+                  drag?.from === index && 'opacity-50', drag && drag.to === index && drag.to !== drag.from && (drag.to < drag.from ? 'shadow-[inset_0_2px_0_var(--accent)]' : 'shadow-[inset_0_-2px_0_var(--accent)]'))}
                 style={{ gridTemplateColumns: tracks, height, transform: `translateY(${start}px)` }}>
+                {onMove ? (
+                  <div role="gridcell" data-handle title={t('table.move')} onClick={(event) => event.stopPropagation()}
+                    onPointerDown={(event) => { if (event.button !== 0) return; event.preventDefault(); scroller.current!.setPointerCapture(event.pointerId); setActive(index); setDrag({ from: index, to: index }) }}
+                    className="flex cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing"><Icon name="grip" size={16} /><span className="sr-only">{index + 1}</span></div>
+                ) : null}
                 {shown.map((c) => <div key={c.key} role="gridcell" className={cx('flex min-w-0 items-center px-2', side(c))}>{c.cell(row, index)}</div>)}
               </div>
             )
@@ -121,5 +157,7 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
         </div>
       )}
     </div>
+    {onMove ? <span role="status" className="sr-only">{said}</span> : null}
+    </>
   )
 }

@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next'
 import { Card } from '@/ui'
 
-const keys = ['0–9', 'B', 'S', 'Enter', 'Esc', 'F5', 'F8', '← →', '+ −']
+const keys = ['0–9 /', 'B', 'S', 'Enter', 'Esc', 'F5', 'F8', '← →', '+ −', 'W', 'Alt ↑ ↓']
 const topics = ['colours', 'age', 'lost', 'depth', 'orders', 'install']
 
 /** How the screen is used: its keys, and what its signs mean. */

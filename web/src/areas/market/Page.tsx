@@ -1,10 +1,17 @@
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { useLocation } from 'wouter'
+import { Group as Panels, Panel, Separator } from 'react-resizable-panels'
+import { Redirect, useLocation } from 'wouter'
 import { call, type Schemas } from '@/api/client'
+import { usePhone } from '@/lib/media'
+import { useHabit } from '@/lib/preferences'
 import { useAge, useQuote, useQuotesOf } from '@/live/hooks'
-import { Age, Change, EmptyState, Failed, Money, Percent, Price, Quantity, Skeleton, Table, type Column } from '@/ui'
-import { useState } from 'react'
+import { Age, Change, EmptyState, Failed, IconButton, Marks, Money, Percent, Price, Quantity, Skeleton, Table, toastError, type Column, type Sort } from '@/ui'
+import { SymbolField } from '../ticket/SymbolField'
+import { moved, useChange, useGroups } from '../watch/data'
+import { Groups, Put, Star } from '../watch/Groups'
+import { isLive, sorted } from './sort'
 
 type Security = Schemas['Security']
 
@@ -14,33 +21,87 @@ function Live({ symbol, show }: { symbol: string; show: (q: NonNullable<ReturnTy
   return quote ? show(quote, stale) : <span className="text-faint">–</span>
 }
 
-export default function Market() {
+/** The groups, and the quote board of one of them or of all securities. */
+export default function Market({ params }: { params: Record<string, string | undefined> }) {
+  const phone = usePhone()
+  const [layout, setLayout] = useHabit<Record<string, number>>('market', 'layout', { groups: 14, board: 86 })
+  const chosen = params['group']
+  if (phone) return <div className="flex h-full flex-col"><Groups chosen={chosen} /><div className="min-h-0 flex-1"><Board key={chosen} chosen={chosen} /></div></div>
+  return (
+    <Panels orientation="horizontal" defaultLayout={layout} onLayoutChanged={setLayout} className="h-full">
+      <Panel id="groups" minSize="150px" maxSize="40%"><Groups chosen={chosen} /></Panel>
+      <Splitter />
+      <Panel id="board" minSize="50%"><Board key={chosen} chosen={chosen} /></Panel>
+    </Panels>
+  )
+}
+
+function Splitter() {
   const { t } = useTranslation('market')
+  return <Separator aria-label={t('resize')} className="w-1.5 bg-ground transition-colors hover:bg-accent focus-visible:bg-accent" />
+}
+
+function Board({ chosen }: { chosen: string | undefined }) {
+  const { t, i18n } = useTranslation('market')
   const [, go] = useLocation()
   const [seen, setSeen] = useState<string[]>([])
+  const [sort, setSort] = useState<Sort>()
+  const [putting, setPutting] = useState<Security>()
   const list = useQuery({ queryKey: ['securities', 'all'], queryFn: ({ signal }) => call('get', '/api/v1/securities', { query: { limit: 10000 }, signal }), staleTime: 300_000 })
+  const by = isLive(sort?.key) ? sort.key : undefined
+  const order = useQuery({
+    queryKey: ['board', by], enabled: by !== undefined, refetchInterval: 3_000, placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => call('get', '/api/v1/board', { query: { by: by! }, signal }),
+  })
+  const groups = useGroups()
+  const change = useChange()
+  const group = groups.data?.find((g) => g.id === chosen)
   useQuotesOf(seen)
+  const wrong = (error: unknown) => toastError(error, i18n.language)
+  const bySymbol = useMemo(() => new Map((list.data?.securities ?? []).map((s) => [s.symbol, s])), [list.data])
+  const members = useMemo(() => (chosen ? (group?.symbols ?? []).flatMap((s) => bySymbol.get(s) ?? []) : (list.data?.securities ?? [])), [chosen, group, bySymbol, list.data])
+  const rows = useMemo(() => sorted(members, sort, order.data?.symbols), [members, sort, order.data])
+  const remove = (s: Security) => group && change.mutate({ do: 'remove', group, symbol: s.symbol }, { onError: wrong })
   const columns: Column<Security>[] = [
-    { key: 'name', header: t('name'), width: 'minmax(150px, 1.6fr)', cell: (s) => <span className="min-w-0"><span className="block truncate">{s.name}</span><span className="num block text-[11px] leading-tight text-muted phone:hidden">{s.symbol}</span></span> },
-    { key: 'code', header: t('code'), width: '104px', wide: true, cell: (s) => <span className="num text-muted">{s.symbol}</span> },
-    { key: 'last', header: t('last'), width: 'minmax(84px, 1fr)', align: 'right', cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.last} than={q.previous_close} stale={stale} className="font-medium" />} /> },
-    { key: 'ratio', header: t('ratio'), width: 'minmax(96px, 1fr)', align: 'right', cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Percent ratio={q.change_ratio} stale={stale} />} /> },
-    { key: 'change', header: t('change'), width: 'minmax(84px, 1fr)', align: 'right', wide: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Change value={q.change} stale={stale} mark={false} />} /> },
-    { key: 'bid', header: t('bid'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.bid} stale={stale} />} /> },
-    { key: 'ask', header: t('ask'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.ask} stale={stale} />} /> },
-    { key: 'volume', header: t('volume'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, cell: (s) => <Live symbol={s.symbol} show={(q) => <Quantity value={q.volume} short />} /> },
-    { key: 'turnover', header: t('turnover'), width: 'minmax(88px, 1fr)', align: 'right', wide: true, cell: (s) => <Live symbol={s.symbol} show={(q) => <Money value={q.turnover} short />} /> },
+    { key: 'name', header: t('name'), width: 'minmax(132px, 1.6fr)', sortable: true, cell: (s) => <span className="min-w-0"><span className="flex items-center gap-1"><span className="truncate">{s.name}</span><Marks symbol={s.symbol} halted={s.cn.halted} suspended={s.cn.suspended} /></span><span className="num block text-[11px] leading-tight text-muted phone:hidden">{s.symbol}</span></span> },
+    { key: 'code', header: t('code'), width: '104px', wide: true, sortable: true, cell: (s) => <span className="num text-muted">{s.symbol}</span> },
+    { key: 'last', header: t('last'), width: 'minmax(72px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.last} than={q.previous_close} stale={stale} className="font-medium" />} /> },
+    { key: 'ratio', header: t('ratio'), width: 'minmax(92px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Percent ratio={q.change_ratio} stale={stale} />} /> },
+    { key: 'change', header: t('change'), width: 'minmax(84px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Change value={q.change} stale={stale} mark={false} />} /> },
+    { key: 'bid', header: t('bid'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.bid} stale={stale} />} /> },
+    { key: 'ask', header: t('ask'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.ask} stale={stale} />} /> },
+    { key: 'volume', header: t('volume'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q) => <Quantity value={q.volume} short />} /> },
+    { key: 'turnover', header: t('turnover'), width: 'minmax(88px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q) => <Money value={q.turnover} short />} /> },
     { key: 'age', header: t('age'), width: 'minmax(110px, 1fr)', align: 'right', wide: true, cell: (s) => <Age symbol={s.symbol} /> },
+    { key: 'put', header: <span className="sr-only">{t('groups', { ns: 'watch' })}</span>, width: '52px', align: 'right', cell: (s) => (group
+      ? <IconButton icon="close" size={14} tabIndex={-1} label={t('remove', { ns: 'watch', name: s.name })} onClick={(e) => { e.stopPropagation(); remove(s) }} />
+      : <Star symbol={s.symbol} name={s.name} tabIndex={-1} />) },
   ]
-  if (list.isPending) return <Skeleton lines={12} />
+  if (list.isPending || (chosen && groups.isPending)) return <Skeleton lines={12} />
   if (list.isError) return <Failed error={list.error} onRetry={() => void list.refetch()} />
+  if (chosen && groups.isError && !groups.data) return <Failed error={groups.error} onRetry={() => void groups.refetch()} />
+  if (chosen && !group) return <Redirect to="/market" replace />
+  const mine = group && !sort ? (from: number, to: number) => change.mutate({ do: 'order', group, symbols: moved(rows.map((s) => s.symbol), from, to) }, { onError: wrong }) : undefined
   return (
     <div className="flex h-full flex-col bg-surface">
-      <h1 className="sr-only">{t('title')}</h1>
+      <h1 className="sr-only">{group ? group.name : t('title')}</h1>
+      {group ? <div className="flex shrink-0 items-center gap-3 border-b border-line p-1.5">
+        <div className="w-[300px] max-phone:flex-1"><SymbolField symbol="" hint={t('add', { ns: 'watch' })} onChoose={(symbol) => change.mutate({ do: 'add', group, symbol }, { onError: wrong })} /></div>
+        {sort ? <p className="text-muted max-phone:hidden">{t('sorted', { ns: 'watch' })}</p> : null}
+      </div> : null}
       <div className="min-h-0 flex-1">
-        <Table label={t('title')} rows={list.data.securities} columns={columns} rowKey={(s) => s.symbol} onRange={(rows) => setSeen(rows.map((s) => s.symbol))}
-          onOpen={(s) => go(`/security/${s.symbol}`)} empty={<EmptyState title={t('none')} />} />
+        <Table label={group ? group.name : t('title')} rows={rows} columns={columns} rowKey={(s) => s.symbol} onRange={(shown) => setSeen(shown.map((s) => s.symbol))}
+          sort={sort} onSort={setSort} onMove={mine} onOpen={(s) => go(`/security/${s.symbol}`)}
+          onKey={(event, s) => {
+            if (event.ctrlKey || event.metaKey || event.altKey) return false
+            if (event.key === 'w' || event.key === 'W') setPutting(s)
+            else if (event.key === 'Delete' && group) remove(s)
+            else return false
+            return true
+          }}
+          empty={group ? <EmptyState icon="star" title={t('empty', { ns: 'watch' })}>{t('emptyText', { ns: 'watch' })}</EmptyState> : <EmptyState title={t('none')} />} />
       </div>
+      {putting ? <Put symbol={putting.symbol} name={putting.name} onClose={() => setPutting(undefined)} /> : null}
     </div>
   )
 }

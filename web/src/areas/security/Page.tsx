@@ -9,6 +9,7 @@ import { compare, parse } from '@/lib/decimal'
 import { usePhone } from '@/lib/media'
 import { useHabit } from '@/lib/preferences'
 import { Age, Button, Change, Failed, Percent, Price, Segments, Skeleton, Tabs, type Tab } from '@/ui'
+import { Star } from '../watch/Groups'
 import { intent } from '../ticket/intent'
 import { Ticket } from '../ticket/Ticket'
 import { CandleChart, type Interval } from './Candles'
@@ -92,6 +93,7 @@ function Head({ symbol, name, flags, onTrade, phone }: { symbol: string; name: s
   return (
     <header className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line bg-surface px-3 py-2">
       <div><h1 className="text-[17px] leading-tight font-semibold">{name}</h1><p className="num text-[12px] text-muted">{symbol}</p></div>
+      <Star symbol={symbol} name={name} className="-ml-3" />
       <Price value={quote?.last} than={quote?.previous_close} stale={stale} className="text-[24px] leading-none font-semibold" />
       <div className="flex flex-col text-[13px] leading-tight"><Percent ratio={quote?.change_ratio} stale={stale} /><Change value={quote?.change} stale={stale} mark={false} /></div>
       <div className="flex flex-wrap items-center gap-1.5">

@@ -2,7 +2,7 @@ import { texts } from '@/i18n'
 import { page, type Area } from '../area'
 
 const load = page('security', async () => {
-  await texts('ticket', 'blotter')
+  await texts('ticket', 'blotter', 'watch')
   return import('./Page')
 })
 

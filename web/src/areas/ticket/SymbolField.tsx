@@ -5,15 +5,15 @@ import { call } from '@/api/client'
 import { cx } from '@/lib/cx'
 
 /** A code, a name or pinyin: the likeliest securities are offered below. */
-export function SymbolField({ symbol, name, onChoose, ref }: { symbol: string; name?: string; onChoose: (symbol: string) => void; ref?: Ref<HTMLInputElement> }) {
+export function SymbolField({ symbol, name, hint, onChoose, ref }: { symbol: string; name?: string; hint?: string; onChoose: (symbol: string) => void; ref?: Ref<HTMLInputElement> }) {
   const { t } = useTranslation('ticket')
   const id = useId()
   const [text, setText] = useState<string>() // undefined: nobody types
   const [at, setAt] = useState(0)
   const asked = text?.trim() ?? ''
   const found = useQuery({
-    queryKey: ['securities', asked], enabled: asked !== '', staleTime: 60_000, placeholderData: keepPreviousData,
-    queryFn: ({ signal }) => call('get', '/api/v1/securities', { query: { q: asked, limit: 8 }, signal }),
+    queryKey: ['search', asked, 8], enabled: asked !== '', staleTime: 60_000, placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => call('get', '/api/v1/search', { query: { q: asked, limit: 8 }, signal }),
   })
   const list = asked === '' ? [] : (found.data?.securities ?? [])
   useEffect(() => setAt(0), [asked])
@@ -29,12 +29,12 @@ export function SymbolField({ symbol, name, onChoose, ref }: { symbol: string; n
   }
   return (
     <div className="relative">
-      <label htmlFor={id} className="sr-only">{t('symbol')}</label>
-      <input ref={ref} id={id} value={text ?? (symbol ? `${symbol}  ${name ?? ''}` : '')} placeholder={t('symbolHint')} autoComplete="off" spellCheck={false} role="combobox"
+      <label htmlFor={id} className="sr-only">{hint ?? t('symbol')}</label>
+      <input ref={ref} id={id} value={text ?? (symbol ? `${symbol}  ${name ?? ''}` : '')} placeholder={hint ?? t('symbolHint')} autoComplete="off" spellCheck={false} role="combobox"
         aria-expanded={list.length > 0} aria-controls={`${id}-list`} aria-activedescendant={list[at] ? `${id}-${at}` : undefined}
         onFocus={(e) => e.currentTarget.select()} onChange={(e) => setText(e.target.value)} onKeyDown={key} onBlur={() => setTimeout(() => setText(undefined), 150)}
         className="touch num h-9 w-full rounded-control border border-edge bg-surface px-2.5 text-[14px] font-medium placeholder:font-normal placeholder:text-faint" />
-      <ul id={`${id}-list`} role="listbox" aria-label={t('symbol')} className={cx('absolute inset-x-0 top-full z-30 mt-1 max-h-80 overflow-y-auto rounded-card border border-line bg-raised p-1 shadow-[var(--shadow)]', (asked === '' || (list.length === 0 && !found.isSuccess)) && 'hidden')}>
+      <ul id={`${id}-list`} role="listbox" aria-label={hint ?? t('symbol')} className={cx('absolute inset-x-0 top-full z-30 mt-1 max-h-80 overflow-y-auto rounded-card border border-line bg-raised p-1 shadow-[var(--shadow)]', (asked === '' || (list.length === 0 && !found.isSuccess)) && 'hidden')}>
         {list.map((s, i) => (
           <li key={s.symbol} id={`${id}-${i}`} role="option" aria-selected={i === at} onPointerDown={(e) => { e.preventDefault(); choose(s.symbol) }} onPointerMove={() => setAt(i)}
             className={cx('touch flex cursor-pointer items-center gap-2 rounded-control px-2 py-1', i === at && 'bg-accent-soft')}>
