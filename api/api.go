@@ -161,8 +161,9 @@ func New(p Parts) *Server {
 	}
 	s := &Server{
 		Parts: p, symbols: intake.NewSymbols(p.Listing), origins: http.NewCrossOriginProtection(),
-		paces: newPaces(p.Limits.Pace, p.Clock), seats: seats{accounts: map[trade.AccountID]int{}},
-		seed: maphash.MakeSeed(),
+		paces: newPaces(p.Limits.Pace, p.Clock),
+		seats: seats{accounts: map[trade.AccountID]int{}, all: map[*seat]struct{}{}},
+		seed:  maphash.MakeSeed(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.measures = newMeasures(s, p.Gauges)

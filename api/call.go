@@ -24,6 +24,7 @@ import (
 type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
+	conn    *streamConn // below a WebSocket, once it is one
 	id      string
 	route   *route
 	who     auth.Principal

@@ -34,6 +34,8 @@ var (
 	slowClient        = streamError{407, "slow client"}
 	invalidForFeed    = streamError{410, "invalid subscribe action for this feed"}
 	insufficientScope = streamError{411, "insufficient scope"}
+	placeGone         = streamError{412, "updates behind that place are no longer kept here: what follows is now"}
+	badManner         = streamError{400, "invalid syntax: conflate_ms is 0, or from 50 to 60000"}
 	internalFault     = streamError{500, "internal error"}
 )
 
@@ -66,12 +68,20 @@ type dataSession struct {
 	ws      *websocket.Conn
 	place   *seat
 	packed  bool
+	manner  manner                  // of what comes; under writing
 	news    bool                    // the stream of news, which has no other channel
 	wants   [len(channels)][]string // sorted
-	reader  *feed.Reader
+	reader  *feed.Listener
 	pumped  chan struct{}
 	writing sync.Mutex
 }
+
+// Limits of the data stream.
+const (
+	leastPace  = 50 * time.Millisecond // at which a client may ask for the latest
+	mostPace   = time.Minute
+	placeEvery = 5 * time.Second // a place is told in silence, so that it does not grow old
+)
 
 // streamData is GET /v2/{feed}: market data over a WebSocket.
 func streamData(s *Server, c *call) (int, any, error) {
@@ -100,6 +110,7 @@ func (s *Server) openData(c *call, news bool) (int, any, error) {
 	}
 	defer func() { _ = ws.CloseNow() }()
 	d := &dataSession{s: s, c: c, ws: ws, place: place, packed: wantsMsgpack(c.r), news: news}
+	d.manner.packed = d.packed
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.leave()
 	defer cancel()
@@ -110,7 +121,7 @@ func (s *Server) openData(c *call, news bool) (int, any, error) {
 // leave gives back what the session holds.
 func (d *dataSession) leave() {
 	if d.reader != nil {
-		d.s.Market.Leave(d.reader)
+		d.reader.Leave()
 		<-d.pumped
 	}
 }
@@ -156,6 +167,25 @@ type dataMessage struct {
 	Imbalances  []string `json:"imbalances" msgpack:"imbalances"`
 	Orderbooks  []string `json:"orderbooks" msgpack:"orderbooks"`
 	News        []string `json:"news" msgpack:"news"`
+	// Of a subscription, and of ours alone; what is left out stays as it was.
+	Conflate *int64 `json:"conflate_ms" msgpack:"conflate_ms"` // 0: every update; else the latest, once in so many ms
+	Places   *bool  `json:"places" msgpack:"places"`           // whether frames end with their place
+	Behind   string `json:"behind" msgpack:"behind"`           // the place to go on behind
+}
+
+// set changes how market data is wanted.
+func (v *manner) set(m *dataMessage) bool {
+	if m.Conflate != nil {
+		n := *m.Conflate
+		if n != 0 && (n < leastPace.Milliseconds() || n > mostPace.Milliseconds()) {
+			return false
+		}
+		v.every = time.Duration(n) * time.Millisecond
+	}
+	if m.Places != nil {
+		v.places = *m.Places
+	}
+	return true
 }
 
 // lists are the symbols of each channel, as channels orders them.
@@ -186,7 +216,7 @@ func (d *dataSession) take(ctx context.Context, m *dataMessage, late *time.Timer
 	case d.c.who.Account == 0:
 		return d.refuse(ctx, notAuthenticated)
 	case m.Action == "subscribe", m.Action == "unsubscribe":
-		return d.subscribe(ctx, m.lists(), m.Action == "subscribe")
+		return d.subscribe(ctx, m)
 	}
 	return d.refuse(ctx, invalidSyntax)
 }
@@ -219,7 +249,18 @@ func (d *dataSession) authenticate(ctx context.Context, m *dataMessage, late *ti
 const longestSymbol = 32
 
 // subscribe changes what is wanted, says what is wanted now, and only then lets the data come.
-func (d *dataSession) subscribe(ctx context.Context, lists [len(channels)][]string, add bool) error {
+func (d *dataSession) subscribe(ctx context.Context, m *dataMessage) error {
+	lists, add := m.lists(), m.Action == "subscribe"
+	manner, behind := d.manner, feed.Place{}
+	if !manner.set(m) {
+		return d.refuse(ctx, badManner)
+	}
+	if m.Behind != "" {
+		var err error
+		if behind, err = readPlace(m.Behind); err != nil {
+			return d.refuse(ctx, invalidSyntax)
+		}
+	}
 	next := d.wants
 	total := 0
 	for i := range channels {
@@ -240,15 +281,18 @@ func (d *dataSession) subscribe(ctx context.Context, lists [len(channels)][]stri
 		return d.refuse(ctx, symbolLimit)
 	}
 	if d.reader == nil {
-		reader, err := d.s.Market.Subscribe()
+		reader, err := d.s.Market.Listen()
 		if err != nil {
 			return d.refuse(ctx, connectionLimit)
 		}
 		d.reader, d.pumped = reader, make(chan struct{})
+		d.place.watch(reader.Lag)
 		go d.pump(ctx)
 	}
 	before := d.wants
-	d.wants = next
+	d.writing.Lock() // the pump reads how
+	d.wants, d.manner = next, manner
+	d.writing.Unlock()
 	if err := d.acknowledge(ctx); err != nil {
 		return err
 	}
@@ -258,7 +302,16 @@ func (d *dataSession) subscribe(ctx context.Context, lists [len(channels)][]stri
 			interest.Want(channel.kind, next[i]...)
 		}
 	}
-	d.reader.Ask(interest)
+	switch err := d.reader.Ask(interest, manner.form(), behind); {
+	case errors.Is(err, feed.ErrPlace):
+		if err := d.refuse(ctx, placeGone); err != nil {
+			return err
+		}
+	case err != nil: // the pump says it
+		return nil
+	case behind != (feed.Place{}):
+		return nil // what there was behind the place comes instead
+	}
 	return d.present(ctx, &before)
 }
 
@@ -283,10 +336,17 @@ func (d *dataSession) changed(list, symbols []string, add bool) []string {
 
 func (d *dataSession) acknowledge(ctx context.Context) error {
 	return d.send(ctx, func(w *wire) {
-		w.object(1 + len(channels))
+		members := 1 + len(channels)
+		if d.manner.every > 0 {
+			members++
+		}
+		w.object(members)
 		w.member("T", "subscription")
 		for i, channel := range channels {
 			w.texts(channel.name, d.wants[i]...)
+		}
+		if d.manner.every > 0 {
+			w.count("conflate_ms", uint64(d.manner.every.Milliseconds())) //nolint:gosec // positive
 		}
 		w.endObject()
 	})
@@ -295,7 +355,7 @@ func (d *dataSession) acknowledge(ctx context.Context) error {
 // present gives the state of what is newly wanted, where a client could not wait for the next change: phases, limits
 // and order books.
 func (d *dataSession) present(ctx context.Context, before *[len(channels)][]string) error {
-	var updates []feed.Update
+	var updates []*feed.Update
 	for i, channel := range channels {
 		switch channel.kind {
 		case feed.StatusUpdate, feed.LimitUpdate, feed.DepthUpdate:
@@ -311,31 +371,27 @@ func (d *dataSession) present(ctx context.Context, before *[len(channels)][]stri
 			if !ok || slices.Contains(before[i], symbol) || slices.Contains(before[i], "*") {
 				continue
 			}
-			u := feed.Update{Kind: channel.kind, Symbol: symbol, Quote: q}
+			u := &feed.Update{Kind: channel.kind, Symbol: symbol, Quote: q}
 			if channel.kind == feed.StatusUpdate {
 				u.Status = &feed.Status{Symbol: symbol, Phase: q.Phase, Time: q.Time}
 			}
 			updates = append(updates, u)
 		}
 	}
-	return d.give(ctx, updates)
+	return d.give(updates)
 }
 
-// pump gives out what the market tells. A reader that fell behind is told so and cut off.
+// pump gives out what the market tells. A reader that falls behind is warned; when it goes on to, it is told so and
+// cut off.
 func (d *dataSession) pump(ctx context.Context) {
 	defer close(d.pumped)
+	warned := false
 	for {
-		updates, err := d.reader.Next(ctx)
-		if err == nil && !d.s.Directory.Holds(d.c.who, d.s.now()) {
-			err = errGone
-		}
-		if err == nil {
-			err = d.give(ctx, updates)
-		}
+		err := d.step(ctx, &warned)
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, feed.ErrSlow), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		case errors.Is(err, feed.ErrSlow), late(err) && ctx.Err() == nil:
 			d.s.measures.cutOff.WithLabelValues("data").Inc()
 			_ = d.refuse(ctx, slowClient)
 		case errors.Is(err, feed.ErrClosed):
@@ -346,23 +402,84 @@ func (d *dataSession) pump(ctx context.Context) {
 	}
 }
 
-// give writes updates in frames of at most frameMessages.
-func (d *dataSession) give(ctx context.Context, updates []feed.Update) error {
+// step gives out one frame; in silence, the place.
+func (d *dataSession) step(ctx context.Context, warned *bool) error {
+	waiting, cancel := context.WithTimeout(ctx, placeEvery)
+	defer cancel()
+	frame, err := d.reader.Next(waiting)
+	silent := err != nil && errors.Is(err, waiting.Err()) && ctx.Err() == nil
+	switch {
+	case err != nil && !silent:
+		return err
+	case !d.s.Directory.Holds(d.c.who, d.s.now()):
+		return errGone
+	case silent:
+		return d.tellPlace(ctx)
+	}
+	began := time.Now()
+	if err := d.prepared(frame.Bytes()); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	_, behind := d.reader.Lag(began)
+	switch slow := behind > feed.MaxBehind/2 || took > d.s.Limits.StreamWrite/2; {
+	case slow && !*warned:
+		d.s.measures.warned.WithLabelValues("data").Inc()
+		if err := d.warn(ctx, behind, took); err != nil {
+			return err
+		}
+		*warned = true
+	case !slow && behind < feed.MaxBehind/4:
+		*warned = false
+	}
+	return nil
+}
+
+// warn tells a client that it will be cut off when it goes on like this.
+func (d *dataSession) warn(ctx context.Context, behind int, took time.Duration) error {
+	return d.send(ctx, func(w *wire) {
+		w.object(7)
+		w.member("T", "warning")
+		w.count("code", uint64(slowClient.code))
+		w.member("msg", slowClient.msg)
+		w.count("behind", uint64(max(0, behind)))
+		w.count("behind_limit", feed.MaxBehind)
+		w.count("write_ms", uint64(took.Milliseconds()))                         //nolint:gosec // positive
+		w.count("write_limit_ms", uint64(d.s.Limits.StreamWrite.Milliseconds())) //nolint:gosec // positive
+		w.endObject()
+	})
+}
+
+// tellPlace tells where the stream is, where nothing that is wanted is on the way.
+func (d *dataSession) tellPlace(ctx context.Context) error {
+	d.writing.Lock()
+	places := d.manner.places
+	d.writing.Unlock()
+	if p, ok := d.reader.Place(); places && ok {
+		return d.send(ctx, func(w *wire) { writePlace(w, p) })
+	}
+	return nil
+}
+
+// give writes updates of this client's own in frames of at most frameMessages.
+func (d *dataSession) give(updates []*feed.Update) error {
+	own := d.manner
+	own.places = false
 	for len(updates) > 0 {
 		n := min(len(updates), frameMessages)
-		w := wire{packed: d.packed, b: make([]byte, 0, 128*n)}
-		w.array(n)
-		for i := range n {
-			w.element(i)
-			writeUpdate(&w, &updates[i])
-		}
-		w.endArray()
-		if err := d.write(ctx, w.b); err != nil {
+		if err := d.prepared(own.encode(updates[:n], feed.Place{})); err != nil {
 			return err
 		}
 		updates = updates[n:]
 	}
 	return nil
+}
+
+// prepared writes a whole frame.
+func (d *dataSession) prepared(frame []byte) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	return d.c.conn.prepared(frame, d.s.Limits.StreamWrite)
 }
 
 func (d *dataSession) refuse(ctx context.Context, e streamError) error {

@@ -18,6 +18,7 @@ type measures struct {
 	latency  *prometheus.HistogramVec
 	refusals *prometheus.CounterVec
 	cutOff   *prometheus.CounterVec
+	warned   *prometheus.CounterVec
 	readers  *prometheus.GaugeVec
 	handler  http.Handler
 }
@@ -33,11 +34,13 @@ func newMeasures(s *Server, more []prometheus.Collector) *measures {
 			Help: "Refused requests by reason."}, []string{"reason"}),
 		cutOff: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_streams_cut_off_total",
 			Help: "Stream readers that were too slow."}, []string{"stream"}),
+		warned: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_streams_warned_total",
+			Help: "Stream readers that were warned that they are too slow."}, []string{"stream"}),
 		readers: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "evenkeel_stream_readers",
 			Help: "Open streams."}, []string{"stream"}),
 	}
 	all := prometheus.NewRegistry()
-	all.MustRegister(m.requests, m.latency, m.refusals, m.cutOff, m.readers)
+	all.MustRegister(m.requests, m.latency, m.refusals, m.cutOff, m.warned, m.readers, lagMeasures{s})
 	gauge := func(name, help string, labels prometheus.Labels, value func() int) {
 		all.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
 			func() float64 { return float64(value()) }))
@@ -46,6 +49,8 @@ func newMeasures(s *Server, more []prometheus.Collector) *measures {
 	gauge("evenkeel_logins_waiting", "Password hashes being computed or waited for.", nil, s.Passwords.Waiting)
 	gauge("evenkeel_accounts", "Accounts.", nil, s.Directory.Accounts)
 	gauge("evenkeel_feed_readers", "Readers of market data.", nil, s.Market.Readers)
+	gauge("evenkeel_feed_circles", "Different subscriptions to market data: each is encoded once for all its readers.", nil,
+		s.Market.Circles)
 	all.MustRegister(more...)
 	m.handler = promhttp.HandlerFor(all, promhttp.HandlerOpts{})
 	return m

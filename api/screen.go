@@ -105,6 +105,7 @@ func streamScreen(s *Server, c *call) (int, any, error) {
 	v := &screenSession{s: s, c: c, reader: reader, quotes: map[string]bool{}, depth: map[string]bool{},
 		ticks: map[string]tapeFrom{}}
 	defer func() { s.Market.Leave(v.reader) }()
+	place.watch(reader.Lag)
 	if v.ws, err = s.accept(c, false); err != nil {
 		return 0, nil, nil // the library has answered with the reason
 	}

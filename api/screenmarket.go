@@ -193,13 +193,13 @@ func keys[V any](m map[string]V) (all []string) {
 }
 
 // give writes what updates are about: of a quote, as it is now.
-func (v *screenSession) give(ctx context.Context, updates []feed.Update) error {
+func (v *screenSession) give(ctx context.Context, updates []*feed.Update) error {
 	v.giving.Lock()
 	defer v.giving.Unlock()
 	var quotes, depth []string
 	ticks := map[string][]*feed.Trade{}
 	for i := range updates {
-		u := &updates[i]
+		u := updates[i]
 		if t := u.Trade; t != nil {
 			if next, wanted := v.ticks[u.Symbol]; wanted && next.wants(t) {
 				ticks[u.Symbol] = append(ticks[u.Symbol], t)

@@ -19,12 +19,16 @@ type seats struct {
 	taken     int // by investors
 	accounts  map[trade.AccountID]int
 	strangers []*seat // oldest first
+	all       map[*seat]struct{}
 }
 
 // seat is the place of one stream. Its stream ends with the request, when the server drains, or when it makes room.
 type seat struct {
 	server  *Server
 	account trade.AccountID // 0: a stranger
+	kind    string
+	from    string                                   // its address
+	lag     func(now time.Time) (time.Duration, int) // of its reader; nil: not known
 	cancel  context.CancelCauseFunc
 	end     func() // gives the place back; it may be called again
 }
@@ -39,7 +43,7 @@ var (
 // begin counts a stream in, for whoever the call says.
 func (s *Server) begin(c *call, kind string) (ctx context.Context, place *seat, err error) {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
-	place = &seat{server: s, cancel: cancel}
+	place = &seat{server: s, cancel: cancel, kind: kind, from: c.r.RemoteAddr}
 	s.seats.mu.Lock()
 	defer s.seats.mu.Unlock()
 	if s.stopping.Err() != nil {
@@ -52,6 +56,7 @@ func (s *Server) begin(c *call, kind string) (ctx context.Context, place *seat, 
 		cancel(err)
 		return nil, nil, err
 	}
+	s.seats.all[place] = struct{}{}
 	s.streams.Add(1)
 	gauge := s.measures.readers.WithLabelValues(kind)
 	gauge.Inc()
@@ -62,10 +67,18 @@ func (s *Server) begin(c *call, kind string) (ctx context.Context, place *seat, 
 		gauge.Dec()
 		s.seats.mu.Lock()
 		place.rise()
+		delete(s.seats.all, place)
 		s.seats.mu.Unlock()
 		s.streams.Done()
 	})
 	return ctx, place, nil
+}
+
+// watch says how the lag of a stream's reader is known.
+func (p *seat) watch(lag func(now time.Time) (time.Duration, int)) {
+	p.server.seats.mu.Lock()
+	defer p.server.seats.mu.Unlock()
+	p.lag = lag
 }
 
 // know moves a stream to the account that it turned out to be of; 0 makes it a stranger's. After an error it is one.

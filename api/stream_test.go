@@ -14,6 +14,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"evenkeel/core/money"
+	"evenkeel/feed"
 	"evenkeel/intake"
 )
 
@@ -490,4 +492,134 @@ func TestStreamsLeaveRoomForQueries(t *testing.T) {
 	if r := h.ask("GET", "/v2/account", ""); r.status != http.StatusOK {
 		t.Errorf("%d %s", r.status, r.raw)
 	}
+}
+
+// wish opens a data stream and subscribes; the acknowledgement is read.
+func (h *house) wish(t *testing.T, packed bool, more map[string]any) *socket {
+	t.Helper()
+	s := h.dial(t, "/v2/sip", packed)
+	s.one()
+	s.say(map[string]any{"action": "auth", "key": h.key, "secret": h.secret})
+	s.one()
+	more["action"] = "subscribe"
+	s.say(more)
+	return s
+}
+
+// frames reads messages up to a place, and returns the prices of trades and bids, and the place.
+func (s *socket) frames() (prices []any, place string) {
+	s.t.Helper()
+	for {
+		var frame []map[string]any
+		s.hear(&frame)
+		for _, m := range frame {
+			switch m["T"] {
+			case "t":
+				prices = append(prices, m["p"])
+			case "q":
+				prices = append(prices, m["bp"])
+			case "place":
+				return prices, m["place"].(string)
+			case "subscription":
+			default:
+				prices = append(prices, m["code"])
+			}
+		}
+	}
+}
+
+// A client that comes back with its place misses nothing; one that comes too late is told so; one that asks for the
+// latest gets no more than that.
+func TestPlaces(t *testing.T) {
+	for _, packed := range []bool{false, true} {
+		h := openHouse(t)
+		s := h.wish(t, packed, map[string]any{"trades": []string{"600000"}, "places": true})
+		h.eventually(t, "one circle", func() bool { return h.market.Circles() == 1 })
+		h.tick("600000.SH", 100_000, 100)
+		prices, place := s.frames()
+		if fmt.Sprint(prices) != "[10]" {
+			t.Errorf("packed %v: %v %s", packed, prices, place)
+		}
+		_ = s.ws.CloseNow()
+		h.tick("600000.SH", 101_000, 100)
+		h.tick("000001.SZ", 50_000, 100)
+		h.tick("600000.SH", 102_000, 100)
+		s = h.wish(t, packed, map[string]any{"trades": []string{"600000"}, "places": true, "behind": place})
+		prices, next := s.frames()
+		if fmt.Sprint(prices) != "[10.1 10.2]" || next == place {
+			t.Errorf("packed %v: come back, heard %v, at %s behind %s", packed, prices, next, place)
+		}
+		gone := "0" + place[1:16] + "-1"
+		if gone[:16] == place[:16] {
+			gone = "1" + gone[1:]
+		}
+		s = h.wish(t, packed, map[string]any{"trades": []string{"600000"}, "places": true, "behind": gone})
+		if m := s.until("error"); fmt.Sprint(m["code"]) != "412" {
+			t.Errorf("packed %v: another market's place, heard %v", packed, m)
+		}
+		h.tick("600000.SH", 103_000, 100)
+		if prices, _ = s.frames(); fmt.Sprint(prices) != "[10.3]" {
+			t.Errorf("packed %v: behind another market's place, heard %v", packed, prices)
+		}
+		for _, wrong := range []map[string]any{{"behind": "here"}, {"conflate_ms": 49}, {"conflate_ms": 60_001}} {
+			if m := h.wish(t, packed, wrong).one(); fmt.Sprint(m["code"]) != "400" {
+				t.Errorf("%v: %v", wrong, m)
+			}
+		}
+		s = h.wish(t, packed, map[string]any{"quotes": []string{"*"}, "places": true, "conflate_ms": 200})
+		if m := s.until("subscription"); fmt.Sprint(m["conflate_ms"]) != "200" {
+			t.Errorf("%v", m)
+		}
+		h.eventually(t, "two circles", func() bool { return h.market.Circles() == 2 })
+		h.quote("600000.SH", 99_000, 101_000)
+		first, _ := s.frames()
+		for n := range 5 {
+			h.quote("600000.SH", money.Price(99_100+100*n), 101_000)
+		}
+		if last, _ := s.frames(); fmt.Sprint(first, last) != "[9.9] [9.95]" {
+			t.Errorf("the latest: %v, %v", first, last)
+		}
+	}
+}
+
+// Who reads too slowly is warned, and its lag is known while it is so.
+func TestSlowReaderIsWarned(t *testing.T) {
+	h := openHouse(t)
+	s := h.wish(t, false, map[string]any{"trades": []string{"*"}})
+	s.until("subscription")
+	s.ws.SetReadLimit(-1)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		for range 200 {
+			h.tick("600000.SH", 100_000, 100)
+		}
+		lag := h.server.Lag()
+		if len(lag.Most) > 0 && lag.Most[0].Behind > feed.MaxBehind/2+1000 {
+			if lag.Readers != 1 || lag.Most[0].Stream != "data" || lag.Most[0].Lag <= 0 || lag.Most[0].Login == "" {
+				t.Errorf("%+v", lag)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", lag)
+		}
+	}
+	m := s.until("warning")
+	if fmt.Sprint(m["code"], m["behind_limit"]) != fmt.Sprint(407, feed.MaxBehind) {
+		t.Errorf("%v", m)
+	}
+	if text := h.ask("GET", "/metrics", "").raw; !strings.Contains(text, `evenkeel_stream_lag_seconds_count{stream="data"} 1`) {
+		t.Errorf("%s", text)
+	}
+}
+
+// A place that is read is the one that was written, and nothing else is.
+func FuzzPlace(f *testing.F) {
+	f.Add("00000000000000ff-17")
+	f.Add("-")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := readPlace(text)
+		if err == nil && placeText(p) != text {
+			t.Fatalf("%q became %q", text, placeText(p))
+		}
+	})
 }

@@ -71,6 +71,7 @@ func streamTape(s *Server, c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	defer place.end()
+	place.watch(reader.Lag)
 	if upgrade(c.r) == nil {
 		s.tapeSocket(ctx, c, reader, past, from)
 		return 0, nil, nil

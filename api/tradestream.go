@@ -137,13 +137,14 @@ func (s *Server) visitEvents(c *call, after *uint64, visit func(*trade.Event) er
 
 // accept upgrades to a WebSocket. Browsers of other sites are let in only where credentials come in a message.
 func (s *Server) accept(c *call, anyOrigin bool) (*websocket.Conn, error) {
-	ws, err := websocket.Accept(c.w, c.r, &websocket.AcceptOptions{
+	taken := &hijacker{ResponseWriter: c.w}
+	ws, err := websocket.Accept(taken, c.r, &websocket.AcceptOptions{
 		InsecureSkipVerify: anyOrigin, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		c.status = http.StatusBadRequest // the library has answered
 		return nil, err
 	}
-	c.status = http.StatusSwitchingProtocols
+	c.status, c.conn = http.StatusSwitchingProtocols, taken.conn
 	s.listenTo(c, ws)
 	return ws, nil
 }

@@ -3,8 +3,11 @@
 //
 // Units: those of core/trade; symbols are canonical (600519.SH, 000001.SZ, 920023.BJ); times are the exchange's.
 // Invariants: a quote, trade or candle once given is never changed (readers may keep it); a reader receives each trade
-// of its securities once, in order, or is cut off with ErrSlow or ErrRestarted and comes back by asking anew; nobody
-// waits for a reader. It never decides anything, and never blocks the connection to the exchange.
+// of its securities once, in order, or is cut off with ErrSlow or ErrRestarted and comes back by asking anew, or to
+// the place that it had; nobody waits for a reader. It never decides anything, and never blocks the connection to the
+// exchange.
+//
+// Listeners who want the same in the same form share each frame (circle); a Reader has a queue of its own.
 //
 // Candles follow the market's habit: a minute candle at time t covers [t, t+1 min); the day's first takes in the
 // opening call (its trades carry 09:25) at 09:30 only where a chart asks for it, here they stay in the minute that
@@ -27,13 +30,15 @@ const (
 	MaxMinuteDays = 10     // trading days of minute candles kept of one security
 	MaxDays       = 2_000  // day candles kept of one security
 	MaxQuotes     = 2_000  // past quotes kept of one security, the newest
-	MaxReaders    = 4_096  // readers of one market
+	MaxReaders    = 65_536 // readers and listeners of one market
 	ReaderQueue   = 4_096  // updates that wait for one reader; one more cuts it off
+	MaxBehind     = 16_384 // updates that a listener may be behind; one more cuts it off
+	MaxKept       = 65_536 // updates of all securities that a listener may come back to
 )
 
 // Errors of readers.
 var (
-	// ErrSlow: the reader fell ReaderQueue updates behind and was cut off.
+	// ErrSlow: the reader fell ReaderQueue updates behind, or the listener MaxBehind, and was cut off.
 	ErrSlow = errors.New("reader is too slow: it was cut off")
 	// ErrTooManyReaders refuses a reader above MaxReaders.
 	ErrTooManyReaders = errors.New("too many readers of market data")
@@ -79,12 +84,7 @@ type Quote struct {
 // Form is one of two encodings of a quote that all its readers share: encode is called the first time, and must give
 // the same bytes for the same quote.
 func (q *Quote) Form(which int, encode func(*Quote) []byte) []byte {
-	if kept := q.forms[which].Load(); kept != nil {
-		return *kept
-	}
-	made := encode(q)
-	q.forms[which].Store(&made) // two may do so at once: their bytes are equal
-	return made
+	return shared(&q.forms[which], q, encode)
 }
 
 // BestBid and BestAsk are the first levels, zero where there is none.
@@ -187,4 +187,23 @@ type Update struct {
 	Quote  *Quote
 	Candle *Candle
 	Status *Status
+
+	Number uint64    // in the market's stream of updates; 0: it was not told
+	At     time.Time // when it was told, by the local clock
+
+	forms [2]atomic.Pointer[[]byte]
+}
+
+// Form is one of two encodings of an update that all share, as of a quote.
+func (u *Update) Form(which int, encode func(*Update) []byte) []byte {
+	return shared(&u.forms[which], u, encode)
+}
+
+func shared[T any](kept *atomic.Pointer[[]byte], from T, encode func(T) []byte) []byte {
+	if b := kept.Load(); b != nil {
+		return *b
+	}
+	made := encode(from)
+	kept.Store(&made) // two may do so at once: their bytes are equal
+	return made
 }

@@ -1,6 +1,8 @@
 package feed
 
 import (
+	"crypto/sha256"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +30,12 @@ type Market struct {
 	quiet      bool        // the past is being read: nobody is told
 	young      []*security // those with minutes that have not been given out as ended
 	readers    map[*Reader]struct{}
+	listeners  int
+	circles    map[[sha256.Size]byte]*circle
 	wanted     [updateKinds]audience
+	epoch      uint64    // of the numbers of updates
+	number     uint64    // of the last update
+	kept       []*Update // the last MaxKept, each at its number less one, modulo that
 	closed     bool
 }
 
@@ -50,9 +57,10 @@ type security struct {
 // NewMarket returns a market of which nothing is known.
 func NewMarket() *Market {
 	m := &Market{securities: map[string]*security{}, names: map[szse.Security]*security{},
-		sessions: map[trade.Venue]szse.SessionState{}, next: 1, begun: 1, readers: map[*Reader]struct{}{}}
+		sessions: map[trade.Venue]szse.SessionState{}, next: 1, begun: 1, readers: map[*Reader]struct{}{},
+		circles: map[[sha256.Size]byte]*circle{}, epoch: rand.Uint64()}
 	for i := range m.wanted {
-		m.wanted[i] = audience{every: map[*Reader]struct{}{}, symbols: map[string]map[*Reader]struct{}{}}
+		m.wanted[i] = audience{every: map[taker]struct{}{}, symbols: map[string]map[taker]struct{}{}}
 	}
 	return m
 }
@@ -99,10 +107,8 @@ func (m *Market) Session(s *szse.SessionState) {
 }
 
 func (m *Market) tellStatus(s *security, day trade.Day, now trade.Time) {
-	if m.listened(StatusUpdate, s.symbol) {
-		m.tell(Update{Kind: StatusUpdate, Symbol: s.symbol,
-			Status: &Status{Symbol: s.symbol, Phase: s.phase, Day: day, Time: now}})
-	}
+	m.tell(&Update{Kind: StatusUpdate, Symbol: s.symbol,
+		Status: &Status{Symbol: s.symbol, Phase: s.phase, Day: day, Time: now}})
 }
 
 // advance moves the place in the day's stream, and turns the day over.
@@ -142,15 +148,15 @@ func (m *Market) Quote(q *szse.Quote) {
 	s.quote = now
 	if before == nil || before.BestBid() != now.BestBid() || before.BestAsk() != now.BestAsk() {
 		s.quotes = appendRow(s.quotes, now, MaxQuotes)
-		m.tell(Update{Kind: QuoteUpdate, Symbol: s.symbol, Quote: now})
+		m.tell(&Update{Kind: QuoteUpdate, Symbol: s.symbol, Quote: now})
 	}
-	m.tell(Update{Kind: DepthUpdate, Symbol: s.symbol, Quote: now})
+	m.tell(&Update{Kind: DepthUpdate, Symbol: s.symbol, Quote: now})
 	if before == nil || before.UpperLimit != now.UpperLimit || before.LowerLimit != now.LowerLimit {
-		m.tell(Update{Kind: LimitUpdate, Symbol: s.symbol, Quote: now})
+		m.tell(&Update{Kind: LimitUpdate, Symbol: s.symbol, Quote: now})
 	}
 	if auction(now) && (before == nil || before.AuctionPrice != now.AuctionPrice ||
 		before.AuctionMatched != now.AuctionMatched || before.AuctionUnmatched != now.AuctionUnmatched) {
-		m.tell(Update{Kind: ImbalanceUpdate, Symbol: s.symbol, Quote: now})
+		m.tell(&Update{Kind: ImbalanceUpdate, Symbol: s.symbol, Quote: now})
 	}
 	if s.phase != now.Phase {
 		s.phase = now.Phase
@@ -176,7 +182,7 @@ func (m *Market) Trade(t *szse.TradeTick) {
 	s.trades = appendRow(s.trades, row, MaxTrades)
 	start := minute(t.Time)
 	c := s.addTrade(t, start)
-	m.tell(Update{Kind: TradeUpdate, Symbol: s.symbol, Trade: row})
+	m.tell(&Update{Kind: TradeUpdate, Symbol: s.symbol, Trade: row})
 	switch {
 	case start <= s.told && !m.quiet:
 		m.tellCandle(LateBarUpdate, c)
@@ -282,11 +288,11 @@ func (m *Market) Minute(now trade.Time) {
 }
 
 func (m *Market) tellCandle(kind UpdateKind, c *Candle) {
-	if c == nil || !m.listened(kind, c.Symbol) {
+	if c == nil {
 		return
 	}
 	kept := *c
-	m.tell(Update{Kind: kind, Symbol: c.Symbol, Candle: &kept})
+	m.tell(&Update{Kind: kind, Symbol: c.Symbol, Candle: &kept})
 }
 
 // Recall says that what follows is the past, up to Live: it is kept, and nobody is told.
@@ -332,9 +338,8 @@ func (m *Market) Restart(day trade.Day) {
 	}
 	m.day, m.defined, m.next, m.clock, m.young, m.quiet = day, min(m.defined, day), 1, 0, nil, true
 	m.begun = 1
-	for r := range m.readers {
-		r.end(ErrRestarted)
-	}
+	m.cutOff(ErrRestarted)
+	m.epoch, m.number, m.kept = rand.Uint64(), 0, nil
 }
 
 func keep[T any](rows []T, wanted func(T) bool) []T {

@@ -128,7 +128,7 @@ func reader(t *testing.T, m *Market, kinds ...UpdateKind) *Reader {
 	return r
 }
 
-func drain(r *Reader) ([]Update, error) {
+func drain(r *Reader) ([]*Update, error) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	rows, err := r.Next(ended)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 )
 
 // Interest says of which securities a reader wants which updates. Every is for all securities.
@@ -26,6 +27,16 @@ func (in *Interest) Want(kind UpdateKind, symbols ...string) {
 	}
 }
 
+func (in *Interest) clone() Interest {
+	c := Interest{Every: in.Every}
+	for kind := range in.Symbols {
+		c.Symbols[kind] = maps.Clone(in.Symbols[kind])
+	}
+	return c
+}
+
+func (in *Interest) wants(u *Update) bool { return in.Every[u.Kind] || in.Symbols[u.Kind][u.Symbol] }
+
 // Reader receives updates. Its queue is bounded: who does not read is cut off.
 type Reader struct {
 	market   *Market
@@ -33,9 +44,12 @@ type Reader struct {
 	interest Interest // under the market's lock
 
 	mu      sync.Mutex
-	queue   []Update
+	queue   []*Update
 	counted int              // updates in the queue that count against ReaderQueue
 	waiting map[snapshot]int // of a latest reader: where the snapshot that waits stands in the queue
+	since   time.Time        // when the oldest in the queue came
+	given   time.Time        // the same of what Next returned last, until the next call
+	had     int              // how many those are
 	err     error
 	news    chan struct{}
 }
@@ -62,7 +76,7 @@ func (m *Market) subscribe(latest bool) (*Reader, error) {
 	if m.closed {
 		return nil, ErrClosed
 	}
-	if len(m.readers) >= MaxReaders {
+	if len(m.readers)+m.listeners >= MaxReaders {
 		return nil, ErrTooManyReaders
 	}
 	r := &Reader{market: m, latest: latest, news: make(chan struct{}, 1)}
@@ -81,11 +95,18 @@ func (m *Market) Leave(r *Reader) {
 	delete(m.readers, r)
 }
 
-// Readers counts the readers.
+// Readers counts the readers and the listeners.
 func (m *Market) Readers() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.readers)
+	return len(m.readers) + m.listeners
+}
+
+// Circles counts the different things that listeners want: each is encoded once.
+func (m *Market) Circles() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.circles)
 }
 
 // Close cuts every reader off with ErrClosed.
@@ -93,51 +114,87 @@ func (m *Market) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
+	m.cutOff(ErrClosed)
+}
+
+func (m *Market) cutOff(err error) {
 	for r := range m.readers {
-		r.end(ErrClosed)
+		r.end(err)
+	}
+	for _, c := range m.circles {
+		c.end(err)
 	}
 }
 
-// audience are the readers who want a kind of update: those of all securities, and those of some.
+// taker takes updates, and waits for nobody: a reader, or a circle of listeners.
+type taker interface{ take(*Update) }
+
+// audience are those who want a kind of update: of all securities, and of some.
 type audience struct {
-	every   map[*Reader]struct{}
-	symbols map[string]map[*Reader]struct{}
+	every   map[taker]struct{}
+	symbols map[string]map[taker]struct{}
 }
 
-// listened reports whether anybody would be told.
-func (m *Market) listened(kind UpdateKind, symbol string) bool {
-	a := &m.wanted[kind]
-	return !m.quiet && (len(a.every) > 0 || len(a.symbols[symbol]) > 0)
-}
-
-// tell gives an update to those who want it, and to nobody else is it any work. Under the market's lock.
-func (m *Market) tell(u Update) {
+// tell numbers an update, keeps it, and gives it to those who want it; to nobody else is it any work. Under the
+// market's lock.
+func (m *Market) tell(u *Update) {
 	if m.quiet {
 		return
 	}
+	m.number++
+	u.Number, u.At = m.number, time.Now()
+	if len(m.kept) < MaxKept {
+		m.kept = append(m.kept, u)
+	} else {
+		m.kept[(u.Number-1)%MaxKept] = u
+	}
 	a := &m.wanted[u.Kind]
 	for r := range a.every {
-		r.take(&u)
+		r.take(u)
 	}
 	for r := range a.symbols[u.Symbol] {
 		if _, told := a.every[r]; !told {
-			r.take(&u)
+			r.take(u)
 		}
 	}
 }
 
-// forget takes a reader out of every audience.
-func (m *Market) forget(r *Reader) {
+// gather puts somebody into the audiences of what is wanted.
+func (m *Market) gather(r taker, in *Interest) {
+	for kind := range m.wanted {
+		a := &m.wanted[kind]
+		if in.Every[kind] {
+			a.every[r] = struct{}{}
+		}
+		for symbol, wants := range in.Symbols[kind] {
+			if !wants {
+				continue
+			}
+			if a.symbols[symbol] == nil {
+				a.symbols[symbol] = map[taker]struct{}{}
+			}
+			a.symbols[symbol][r] = struct{}{}
+		}
+	}
+}
+
+// scatter takes somebody out of them.
+func (m *Market) scatter(r taker, in *Interest) {
 	for kind := range m.wanted {
 		a := &m.wanted[kind]
 		delete(a.every, r)
-		for symbol := range r.interest.Symbols[kind] {
+		for symbol := range in.Symbols[kind] {
 			delete(a.symbols[symbol], r)
 			if len(a.symbols[symbol]) == 0 {
 				delete(a.symbols, symbol)
 			}
 		}
 	}
+}
+
+// forget takes a reader out of every audience.
+func (m *Market) forget(r *Reader) {
+	m.scatter(r, &r.interest)
 	r.interest = Interest{}
 }
 
@@ -150,23 +207,8 @@ func (r *Reader) Ask(in Interest) {
 	if _, here := m.readers[r]; !here {
 		return
 	}
-	r.interest.Every = in.Every
-	for kind := range m.wanted {
-		a := &m.wanted[kind]
-		if in.Every[kind] {
-			a.every[r] = struct{}{}
-		}
-		r.interest.Symbols[kind] = maps.Clone(in.Symbols[kind])
-		for symbol, wants := range in.Symbols[kind] {
-			if !wants {
-				continue
-			}
-			if a.symbols[symbol] == nil {
-				a.symbols[symbol] = map[*Reader]struct{}{}
-			}
-			a.symbols[symbol][r] = struct{}{}
-		}
-	}
+	r.interest = in.clone()
+	m.gather(r, &r.interest)
 }
 
 func (r *Reader) take(u *Update) {
@@ -178,7 +220,7 @@ func (r *Reader) take(u *Update) {
 	if r.latest && replaceable[u.Kind] {
 		key := snapshot{u.Kind, u.Symbol}
 		if at, waits := r.waiting[key]; waits {
-			r.queue[at] = *u
+			r.queue[at] = u
 			return
 		}
 		r.waiting[key] = len(r.queue)
@@ -187,7 +229,10 @@ func (r *Reader) take(u *Update) {
 		r.wake()
 		return
 	}
-	r.queue = append(r.queue, *u)
+	if len(r.queue) == 0 {
+		r.since = u.At
+	}
+	r.queue = append(r.queue, u)
 	r.wake()
 }
 
@@ -209,11 +254,14 @@ func (r *Reader) wake() {
 
 // Next waits for updates and returns all that came since the last call, oldest first. ErrSlow, ErrRestarted, ErrClosed
 // or the context's error end it.
-func (r *Reader) Next(ctx context.Context) ([]Update, error) {
+func (r *Reader) Next(ctx context.Context) ([]*Update, error) {
 	for {
 		r.mu.Lock()
 		queue, err := r.queue, r.err
-		r.queue, r.counted = nil, 0
+		r.queue, r.counted, r.given, r.had = nil, 0, time.Time{}, len(queue)
+		if len(queue) > 0 {
+			r.given = r.since
+		}
 		clear(r.waiting)
 		r.mu.Unlock()
 		if len(queue) > 0 {
@@ -228,4 +276,18 @@ func (r *Reader) Next(ctx context.Context) ([]Update, error) {
 		case <-r.news:
 		}
 	}
+}
+
+// Lag is how old the oldest update is that the reader has not had, and how many there are. What Next returned has been
+// had when Next is called again.
+func (r *Reader) Lag(now time.Time) (age time.Duration, behind int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !r.given.IsZero():
+		age = now.Sub(r.given)
+	case len(r.queue) > 0:
+		age = now.Sub(r.since)
+	}
+	return age, len(r.queue) + r.had
 }
