@@ -12,15 +12,15 @@ import (
 // each on any node. A try that is not answered, or answered that its outcome is unknown, is made again, at another
 // node, with the same client order id.
 type account struct {
-	world   *World
-	number  int
-	id      trade.AccountID // 0 until it is opened
-	exact   bool            // it never trades
-	hands   [2]hand
-	history history
-	orders  []*placed // by id: what its clients asked for
-	moves   []*moved
-	newest  uint64 // the highest event number that a client heard
+	world    *World
+	number   int
+	id       trade.AccountID // 0 until it is opened
+	exact    bool            // it never trades
+	hands    [2]hand
+	history  history
+	orders   []*placed // by id: what its clients asked for
+	moves    []*moved
+	listener listener
 }
 
 // placed is an order, or a replacement, that a client asked for.
@@ -72,6 +72,7 @@ const (
 
 func newAccount(w *World, number int) *account {
 	a := &account{world: w, number: number, exact: number == 0}
+	a.listener.account = a
 	a.history = history{account: number, exact: a.exact}
 	for i := range a.hands {
 		a.hands[i] = hand{account: a, number: i, at: w.random.IntN(w.mix.nodes)}
@@ -82,6 +83,8 @@ func newAccount(w *World, number int) *account {
 func (a *account) login() []byte { return fmt.Appendf(nil, "investor%d", a.number) }
 
 func (a *account) begin() {
+	a.listener.first = a.world.nodes[0].books.Day().FirstNumber(a.id)
+	a.listener.listen()
 	for i := range a.hands {
 		h := &a.hands[i]
 		h.served = a.world.now

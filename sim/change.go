@@ -17,7 +17,13 @@ func (n *node) transfer() bool {
 	if leader == nil {
 		return false
 	}
-	leader.group.Group().AskTransfer(0, func(err error) { n.world.say("transfer from %s: %v", leader.name, err) })
+	this := n.world.faults.this
+	leader.group.Group().AskTransfer(0, func(err error) {
+		n.world.say("transfer from %s: %v", leader.name, err)
+		if err == nil {
+			n.world.bites(this)
+		}
+	})
 	leader.poke()
 	return true
 }
@@ -36,11 +42,12 @@ func (f *faults) damage(k kind, n *node) bool {
 			f.world.fail("%s: %v", n.name, err)
 		}
 		f.ill, n.ill, n.lost = n, true, true
+		f.world.bites(f.this)
 		f.replaceWhenPossible(n)
 		return true
 	}
 	if n.rot() {
-		f.ill, n.ill = n, true
+		f.ill, n.ill, n.rotten = n, true, f.this
 	}
 	f.reviveLater(n)
 	return true
@@ -117,6 +124,7 @@ func (f *faults) replace(old *node) bool {
 		return false
 	}
 	f.changing = true
+	this := f.this
 	fresh := f.join()
 	old.successor = fresh
 	w.say("%s is to be replaced by %s", old.name, fresh.name)
@@ -136,7 +144,12 @@ func (f *faults) replace(old *node) bool {
 			}
 			f.ask(replica.Change{Promote: []uint64{fresh.id}, Remove: []uint64{old.id}})
 			return false
-		}, func() { f.removed(old) })
+		}, func() {
+			if this != nil && this.kind == replaceMember {
+				w.bites(this)
+			}
+			f.removed(old)
+		})
 	})
 	return true
 }

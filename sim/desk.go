@@ -44,7 +44,7 @@ func newDesk(w *World) *desk {
 		} else {
 			for s := range securities {
 				d.todo = append(d.todo, trade.Command{Kind: trade.MoveSharesKind, MoveShares: trade.MoveShares{
-					Account: id, Security: trade.SecurityID(s + 1), Quantity: 5000, Cost: 50_000_0000,
+					Account: id, Security: trade.SecurityID(s + 1), Quantity: firstShares, Cost: 50_000_0000,
 					Reference: fmt.Appendf(nil, "first%d", s)}})
 			}
 		}
@@ -56,8 +56,11 @@ func newDesk(w *World) *desk {
 	return d
 }
 
-// firstCash is what the account begins with that never trades.
-const firstCash money.Cash = 1000_0000
+// What accounts begin with: cash, of the one that never trades, and shares of each security, of the others.
+const (
+	firstCash   money.Cash     = 1000_0000
+	firstShares money.Quantity = 5000
+)
 
 // accountID is what the books give the nth account: they are opened one after the other.
 func accountID(n int) trade.AccountID { return trade.AccountID(n + 1) }
@@ -77,11 +80,18 @@ func (d *desk) ask() {
 	if d.done == len(d.todo) || d.busy {
 		return
 	}
+	if c := &d.todo[d.done]; c.Kind == trade.MoveCashKind || c.Kind == trade.MoveSharesKind {
+		// A movement is made once a day, so one that may have to be asked for twice waits until the day has begun.
+		if leader := w.leader(); leader == nil || leader.books.Day().Today() != d.day {
+			w.after(10*time.Millisecond, worldTag, d.ask)
+			return
+		}
+	}
 	d.busy = true
 	which := d.done
 	at := w.nodes[w.random.IntN(len(w.nodes))]
 	next := func() {
-		if d.done == which && d.busy {
+		if d.done == which && d.busy { // it was not answered
 			d.busy = false
 			d.ask()
 		}

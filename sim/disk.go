@@ -26,6 +26,9 @@ type disk struct {
 	slow    time.Duration
 	hung    bool
 	full    bool
+	doomed  func() // happens in the middle of the next write
+
+	slowBy, hungBy, fullBy *blow
 }
 
 // diskLeast is half of what a write takes on average when nothing is wrong.
@@ -37,7 +40,9 @@ func (d *disk) between(real replica.WriteAhead) replica.WriteAhead {
 	return d
 }
 
-func (d *disk) reset() { d.writing, d.stuck, d.hung, d.full = false, false, false, false }
+func (d *disk) reset() {
+	d.writing, d.stuck, d.hung, d.full, d.doomed = false, false, false, false, nil
+}
 
 // work begins a write when there is something to write.
 func (d *disk) work() {
@@ -53,10 +58,16 @@ func (d *disk) complete() {
 	took := diskLeast + w.below(2*diskLeast) + d.slow
 	if d.slow > 0 {
 		took += w.below(d.slow)
+		w.bites(d.slowBy)
+	}
+	if d.doomed != nil {
+		d.node.after(w.below(took), diskTag, d.doomed)
+		d.doomed = nil
 	}
 	d.node.after(took, diskTag, func() {
 		if d.hung {
 			d.stuck = true
+			w.bites(d.hungBy)
 			return
 		}
 		d.writing = false
@@ -81,6 +92,7 @@ var errFull = &os.PathError{Op: "write", Path: "log", Err: syscall.ENOSPC}
 // Save implements replica.WriteAhead.
 func (d *disk) Save(state *raftpb.HardState, entries []*raftpb.Entry) error {
 	if d.full && len(entries) > 0 {
+		d.node.world.bites(d.fullBy)
 		return errFull
 	}
 	return d.real.Save(state, entries)
@@ -131,28 +143,35 @@ func (n *node) files(suffix string) (paths []string) {
 }
 
 // killInWrite kills the process, as a loss of power does, in the middle of a write when one is under way: all of it is
-// there and nobody was told, or some sectors are, or none.
-func (n *node) killInWrite() {
+// there and nobody was told, or some sectors are, or none. It reports whether one was.
+func (n *node) killInWrite() (wrote bool) {
 	if !n.up {
-		return
+		return false
 	}
 	w := n.world
 	n.dark = true
-	if !n.disk.writing || n.disk.full || w.random.IntN(3) == 0 {
+	wrote = n.disk.writing
+	if !wrote || n.disk.full || w.random.IntN(3) == 0 {
+		if wrote {
+			w.counts.Mishaps[lostWrite]++
+		}
 		n.kill()
-		return
+		return wrote
 	}
 	before := n.tailOf()
 	n.group.FinishJournal()
 	n.kill()
 	after := n.tailOf()
 	if after.path != before.path || after.end <= before.end || w.random.IntN(3) == 0 {
-		return
+		w.counts.Mishaps[mutedWrite]++
+		return wrote
 	}
+	w.counts.Mishaps[tornWrite]++
 	n.say("its last write is torn")
 	if err := n.tear(after.path, before.end, after.end); err != nil {
 		w.fail("%s: %v", n.name, err)
 	}
+	return wrote
 }
 
 const sector = 512

@@ -9,8 +9,9 @@ type faults struct {
 	world    *World
 	ended    bool
 	undone   []func() // by heal, in order: what ends a fault that lasts
-	tearing  bool     // machines lose their power in the middle of what they do with snapshots
+	tearing  *blow    // machines lose their power in the middle of what they do with snapshots
 	changing bool     // members are being changed
+	this     *blow    // what happens now
 	ill      *node    // the one machine whose disk or state is damaged, or whose disk is lost: a minority
 }
 
@@ -37,6 +38,8 @@ func (f *faults) next() {
 			return
 		}
 		k := w.mix.kinds[w.random.IntN(len(w.mix.kinds))]
+		w.counts.Drawn[k]++
+		f.this = &blow{kind: k}
 		if f.happen(k) {
 			w.counts.Faults[k]++
 		}
@@ -135,16 +138,17 @@ func (f *faults) happen(k kind) bool {
 		}
 		w.say("*** %v", k)
 		w.exchange.kill()
+		w.bites(f.this)
 		f.until(f.lasting(), f.reviveExchange)
 		return true
 	case exchangePause:
 		w.say("*** %v", k)
-		w.exchange.pause()
+		w.exchange.pause(f.this)
 		f.until(f.lasting(), w.exchange.wake)
 		return true
 	case slowExchange:
 		w.say("*** %v", k)
-		w.exchange.slow = w.below(120 * time.Millisecond)
+		w.exchange.slow, w.exchange.slowBy = w.below(120*time.Millisecond), f.this
 		f.until(f.lasting(), func() { w.exchange.slow = 0 })
 		return true
 	case linkCut:
@@ -154,21 +158,34 @@ func (f *faults) happen(k kind) bool {
 		}
 		w.say("*** %v", k)
 		leader.wire.cut()
+		w.bites(f.this)
 		if w.random.IntN(3) == 0 { // where a connection breaks, the next one is often slow
-			w.net.paths[exchangePlace][leader.place].clog = w.now + int64(f.lasting())
+			w.net.paths[exchangePlace][leader.place].choke(w.now+int64(f.lasting()), f.this)
 		}
 		return true
 	case powerLoss:
 		w.say("*** %v", k)
-		for _, n := range w.nodes {
-			n.killInWrite()
-			f.reviveLater(n)
+		off := f.inWrite(func() bool {
+			for _, n := range w.nodes {
+				n.killInWrite()
+				f.reviveLater(n)
+			}
+			if w.random.IntN(3) == 0 && w.exchange.up { // it is in the same building
+				w.exchange.kill()
+				f.until(f.lasting(), f.reviveExchange)
+			}
+			return true
+		})
+		if leader := w.leader(); leader != nil && w.random.IntN(2) == 0 {
+			leader.disk.doomed = off
+		} else {
+			off()
 		}
 		return true
 	case tornSnapshot:
 		w.say("*** %v", k)
-		f.tearing = true
-		f.until(2*f.lasting(), func() { f.tearing = false })
+		f.tearing = f.this
+		f.until(2*f.lasting(), func() { f.tearing = nil })
 		return true
 	case symmetricPartition, oneWayPartition, bridgePartition, slowPath, cloggedPath:
 		w.say("*** %v", k)
@@ -183,18 +200,33 @@ func (f *faults) happen(k kind) bool {
 	return f.strike(k, n)
 }
 
+// inWrite is a crash that waits for a write.
+func (f *faults) inWrite(crash func() bool) func() {
+	this := f.this
+	return func() {
+		if !f.ended && crash() {
+			f.world.bites(this)
+		}
+	}
+}
+
 // strike makes a fault of one machine happen.
 func (f *faults) strike(k kind, n *node) bool {
 	w := f.world
 	switch k {
 	case crash:
+		if n.up {
+			w.bites(f.this)
+		}
 		n.kill()
 		f.reviveLater(n)
 	case crashInWrite:
-		n.killInWrite()
-		f.reviveLater(n)
+		n.disk.doomed = f.inWrite(func() bool {
+			f.reviveLater(n)
+			return n.killInWrite()
+		})
 	case busyApplier:
-		n.busy = true
+		n.busy, n.busyBy = true, f.this
 		f.until(f.lasting(), func() {
 			n.busy = false
 			if n.up {
@@ -202,20 +234,22 @@ func (f *faults) strike(k kind, n *node) bool {
 			}
 		})
 	case pause:
-		n.pause()
+		n.pause(f.this)
 		f.until(f.lasting(), n.wake)
 	case clockRate:
 		n.setClock(right-200_000+w.random.Int64N(400_000), 0)
+		n.skewed = f.this
 	case clockJump:
 		n.setClock(n.rate, w.below(4*time.Second)-2*time.Second)
+		n.skewed = f.this
 	case slowDisk:
-		n.disk.slow = w.below(40 * time.Millisecond)
+		n.disk.slow, n.disk.slowBy = w.below(40*time.Millisecond), f.this
 		f.until(f.lasting(), func() { n.disk.slow = 0 })
 	case hungDisk:
-		n.disk.hung = true
+		n.disk.hung, n.disk.hungBy = true, f.this
 		f.until(f.lasting(), n.disk.release)
 	case fullDisk:
-		n.disk.full = true
+		n.disk.full, n.disk.fullBy = true, f.this
 		f.until(f.lasting(), func() { n.disk.full = false })
 	case bitRot, lostDisk:
 		return f.damage(k, n)
@@ -245,10 +279,10 @@ func (f *faults) paths(k kind) {
 			}
 		}
 		if k == slowPath {
-			p.slow = w.below(60 * time.Millisecond)
+			p.slow, p.slowBy = w.below(60*time.Millisecond), f.this
 			f.until(lasts, func() { p.slow = 0 })
 		} else {
-			p.clog = w.now + int64(lasts)
+			p.choke(w.now+int64(lasts), f.this)
 		}
 		return
 	}
@@ -275,6 +309,7 @@ func (f *faults) paths(k kind) {
 	}
 	for _, c := range cuts {
 		w.net.cutBetween(c[0], c[1], 1)
+		w.net.paths[c[0]][c[1]].cutBy = f.this
 	}
 	f.until(lasts, func() {
 		for _, c := range cuts {

@@ -27,7 +27,7 @@ func (f *faults) flip(n *node) bool {
 		return false
 	}
 	w.say("%s has a flip of %s", n.name, row)
-	n.live.flipped, f.ill = true, n
+	n.live.flipped, n.flip, f.ill = true, f.this, n
 	return true
 }
 
@@ -64,6 +64,7 @@ func (x *witness) stumble(e replica.Entry, answers []trade.Answer) {
 
 // loseToFlip ends a process whose state is wrong.
 func (n *node) loseToFlip() {
+	n.world.bites(n.flip)
 	n.kill()
 	n.world.faults.reviveLater(n)
 }

@@ -95,6 +95,7 @@ func (l *line) spoil(b []byte) []byte {
 		if frame.Type == szse.TypeNewOrder && w.chance(w.mix.refusals) && m.Decode(frame.Body) == nil {
 			m.SubmittingPBUID = unit("OTHER")
 			whole = m.Append(whole)
+			w.counts.Mishaps[refusedOrder]++
 			if w.random.IntN(3) == 0 { // and the connection breaks before everybody knows
 				w.after(w.below(4*time.Millisecond), streamTag, l.stream.cut)
 			}

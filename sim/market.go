@@ -28,7 +28,8 @@ type market struct {
 	poked    bool
 	writing  bool
 	slow     time.Duration // added to each step
-	makers   int           // orders that others have made
+	slowBy   *blow
+	makers   int // orders that others have made
 	resting  []core.ClOrdID
 }
 
@@ -136,6 +137,9 @@ func (m *market) poke() {
 	m.poked = true
 	m.after(20*time.Microsecond+m.world.below(60*time.Microsecond)+m.slow, processTag, func() {
 		m.poked = false
+		if m.slow > 0 {
+			m.world.bites(m.slowBy)
+		}
 		did := m.group.StepLoop()
 		did = m.group.StepApplier() || did
 		did = m.group.StepKeeper() || did

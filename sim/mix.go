@@ -144,7 +144,7 @@ func (c *Counts) add(o *Counts) {
 	for _, pair := range [...][2]*int{
 		{&c.Actions, &o.Actions}, {&c.Tries, &o.Tries}, {&c.Acknowledged, &o.Acknowledged}, {&c.Refused, &o.Refused},
 		{&c.Reads, &o.Reads}, {&c.Unknown, &o.Unknown}, {&c.Orders, &o.Orders}, {&c.Elections, &o.Elections},
-		{&c.Torn, &o.Torn},
+		{&c.Torn, &o.Torn}, {&c.Events, &o.Events},
 		{&c.Restarts, &o.Restarts}, {&c.Installed, &o.Installed}, {&c.Replaced, &o.Replaced},
 		{&c.Second, &o.Second}, {&c.Diverged, &o.Diverged}, {&c.Sessions, &o.Sessions}, {&c.Days, &o.Days},
 		{&c.Activated, &o.Activated},
@@ -152,6 +152,11 @@ func (c *Counts) add(o *Counts) {
 		*pair[0] += *pair[1]
 	}
 	for k := range c.Faults {
+		c.Drawn[k] += o.Drawn[k]
 		c.Faults[k] += o.Faults[k]
+		c.Bit[k] += o.Bit[k]
+	}
+	for m := range c.Mishaps {
+		c.Mishaps[m] += o.Mishaps[m]
 	}
 }

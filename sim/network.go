@@ -15,11 +15,12 @@ const (
 
 // A path is one direction between two places.
 type path struct {
-	cut   int   // how many faults cut it now
-	clog  int64 // what is sent before this time waits for it
-	slow  time.Duration
-	last  int64 // arrival of the newest message that keeps its order
-	usual time.Duration
+	cut                   int   // how many faults cut it now
+	clog                  int64 // what is sent before this time waits for it
+	slow                  time.Duration
+	cutBy, clogBy, slowBy *blow
+	last                  int64 // arrival of the newest message that keeps its order
+	usual                 time.Duration
 }
 
 // A network carries messages between places. A message may be lost, come twice, late, or before an older one; a
@@ -51,9 +52,11 @@ func (n *network) delay(p *path) time.Duration {
 	d := p.usual + w.below(p.usual) + p.slow
 	if p.slow > 0 {
 		d += w.below(p.slow)
+		w.bites(p.slowBy)
 	}
 	if wait := time.Duration(p.clog - w.now); wait > 0 {
 		d += wait
+		w.bites(p.clogBy)
 	}
 	return d
 }
@@ -63,6 +66,7 @@ func (n *network) send(from, to place, what tag, deliver func()) {
 	times := 1
 	if n.world.chance(n.world.mix.duplication) {
 		times = 2
+		n.world.counts.Mishaps[doubledMessage]++
 	}
 	n.carry(from, to, what, times, deliver)
 }
@@ -73,26 +77,49 @@ func (n *network) call(from, to place, what tag, deliver func()) { n.carry(from,
 func (n *network) carry(from, to place, what tag, times int, deliver func()) {
 	w := n.world
 	p := &n.paths[from][to]
-	if p.cut > 0 || w.chance(w.mix.loss) {
+	if p.isCut(w) || w.loses(w.mix.loss) {
 		return
 	}
 	for range times {
 		d := n.delay(p)
 		if w.chance(w.mix.delay) {
 			d += w.below(w.mix.longDelay)
+			w.counts.Mishaps[lateMessage]++
 		}
 		at := w.now + int64(d)
 		if !w.chance(w.mix.reordering) {
 			at = max(at, p.last+1)
 			p.last = at
+		} else if at < p.last {
+			w.counts.Mishaps[overtakenMessage]++
 		}
 		w.queue.put(at, what, func() {
-			if p.cut == 0 {
+			if !p.isCut(w) {
 				deliver()
 			}
 		})
 	}
 }
+
+// loses reports whether a message is lost by chance, so many times of a million.
+func (w *World) loses(millionths int) bool {
+	lost := w.chance(millionths)
+	if lost {
+		w.counts.Mishaps[lostMessage]++
+	}
+	return lost
+}
+
+// isCut reports whether nothing gets through.
+func (p *path) isCut(w *World) bool {
+	if p.cut > 0 {
+		w.bites(p.cutBy)
+	}
+	return p.cut > 0
+}
+
+// choke has what is sent before a time wait for it.
+func (p *path) choke(until int64, by *blow) { p.clog, p.clogBy = until, by }
 
 // cutBetween cuts, or mends (by -1), the direction from one place to another.
 func (n *network) cutBetween(from, to place, by int) {
@@ -153,6 +180,7 @@ func (s *stream) write(from int, b []byte) {
 	to := &s.ends[1-from]
 	to.pending = append(to.pending, b...)
 	if w := s.net.world; w.troubled && w.chance(w.mix.breaks) {
+		w.counts.Mishaps[brokenStream]++
 		w.after(s.net.delay(s.pathTo(1-from)), streamTag, s.cut)
 	}
 	s.start(1 - from)
@@ -178,7 +206,7 @@ func (s *stream) move(end int, d time.Duration) {
 		switch {
 		case s.broken:
 			return
-		case s.pathTo(end).cut > 0 || to.owner.dark:
+		case s.pathTo(end).isCut(w) || to.owner.dark:
 			if w.now-to.since > int64(giveStreamUp) {
 				s.cut()
 				return

@@ -42,6 +42,9 @@ type node struct {
 
 	poked     bool
 	busy      bool // its applier gets no processor
+	busyBy    *blow
+	flip      *blow // the last flip of its memory
+	rotten    *blow // what damaged its disk
 	disk      disk
 	old       bool  // its binary knows no features
 	changed   int64 // when it got its binary, or became a member: what was asked before is not judged by it
@@ -142,6 +145,7 @@ func (n *node) refuseStart(err error) {
 		n.leaving, n.gone = true, true
 	case n.ill:
 		n.lost = true
+		n.world.bites(n.rotten)
 		n.world.faults.replaceWhenPossible(n)
 	default:
 		n.world.fail("%s does not start, and nothing is wrong with its disk: %v", n.name, err)
@@ -240,6 +244,9 @@ func (n *node) work() {
 	did = n.group.StepLoop() || did
 	switch {
 	case n.busy: // work ends it
+		if s := n.group.Group().Status(); s.Committed > s.Applied {
+			n.world.bites(n.busyBy)
+		}
 	case n.world.random.IntN(8) > 0:
 		did = n.group.StepApplier() || did
 		did = n.keep() || did
@@ -276,6 +283,7 @@ func (n *node) failed(err error) {
 			return
 		}
 		n.world.counts.Diverged++
+		n.world.bites(n.flip)
 	}
 	n.kill()
 	if isUnknownFeature(err) && n.old {

@@ -11,6 +11,8 @@ type process struct {
 	up      bool
 	life    int // counts the starts
 	paused  bool
+	stopped *blow    // what paused it
+	skewed  *blow    // what set its clock
 	dark    bool     // its machine has no power: nobody there refuses a connection, either
 	waiting []func() // what came while it was paused
 	rate    int64    // of its clock, millionths of the world's
@@ -28,6 +30,9 @@ func newProcess(w *World, name string, at place) process {
 // clock is the process's own time, ns since 1970.
 func (p *process) clock() int64 {
 	passed := p.world.now - p.since
+	if p.up && !p.paused {
+		p.world.bites(p.skewed)
+	}
 	if p.rate == right {
 		return p.base + passed
 	}
@@ -39,7 +44,7 @@ func (p *process) time() time.Time { return time.Unix(0, p.clock()) }
 // setClock changes the rate, and lets the clock jump.
 func (p *process) setClock(rate int64, jump time.Duration) {
 	p.base, p.since = p.clock()+int64(jump), p.world.now
-	p.rate = rate
+	p.rate, p.skewed = rate, nil
 }
 
 // after plans something, after a time by the process's own clock. It is lost when the process dies.
@@ -59,12 +64,13 @@ func (p *process) stimulate(do func()) {
 	case !p.up:
 	case p.paused:
 		p.waiting = append(p.waiting, do)
+		p.world.bites(p.stopped)
 	default:
 		do()
 	}
 }
 
-func (p *process) pause() { p.paused = true }
+func (p *process) pause(by *blow) { p.paused, p.stopped = true, by }
 
 // wake lets a paused process go on with what came meanwhile.
 func (p *process) wake() {

@@ -254,10 +254,13 @@ func summary(t *testing.T, all []result, took time.Duration) {
 		world.Round(time.Second), took.Round(time.Second), spent.Round(time.Second), events, slowest.Seed,
 		slowest.Took.Round(time.Millisecond))
 	t.Logf("%+v", c)
-	for k := range kinds {
-		if c.Faults[k] == 0 && len(all) > 200 {
-			t.Errorf("no %v in %d seeds", k, len(all))
-		}
+	var counts []Counts
+	for _, r := range all {
+		counts = append(counts, r.Counts)
+	}
+	t.Logf("what was tried\n%s", coverage(counts))
+	if missing := c.missing(); len(missing) > 0 && len(all) > 200 {
+		t.Errorf("in %d seeds these never took effect: %s", len(all), strings.Join(missing, ", "))
 	}
 }
 

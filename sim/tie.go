@@ -96,7 +96,7 @@ func (t *tie) carry(way int, deliver func()) {
 		a, b = b, a
 	}
 	p := &w.net.paths[a.place][b.place]
-	if p.cut > 0 || w.chance(w.mix.loss/8) {
+	if p.isCut(w) || w.loses(w.mix.loss/8) {
 		t.snap()
 		return
 	}
@@ -106,7 +106,7 @@ func (t *tie) carry(way int, deliver func()) {
 	w.queue.put(at, messageTag, func() {
 		switch {
 		case t.breaks != before:
-		case p.cut > 0 || !b.up:
+		case p.isCut(w) || !b.up:
 			t.snap()
 		default:
 			deliver()

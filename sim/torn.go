@@ -22,7 +22,7 @@ const installSteps = 6
 
 // tears reports whether the power goes in what is done now.
 func (f *faults) tears() bool {
-	return f.tearing && f.world.random.IntN(2) == 0
+	return f.tearing != nil && f.world.random.IntN(2) == 0
 }
 
 // keep has the keeper work.
@@ -51,6 +51,7 @@ func (n *node) receive(m *raftpb.Message, content []byte) error {
 	w := n.world
 	var from io.Reader = bytes.NewReader(content)
 	if w.troubled && w.chance(20*w.mix.breaks) {
+		w.counts.Mishaps[brokenSnapshot]++
 		from = io.MultiReader(bytes.NewReader(content[:w.random.IntN(len(content))]), breakage{})
 	}
 	torn := w.faults.tears()
@@ -102,6 +103,7 @@ func (n *node) finishWrite() bool {
 // loseInSnapshot has the power go.
 func (n *node) loseInSnapshot(what string) {
 	n.world.counts.Torn++
+	n.world.bites(n.world.faults.tearing)
 	n.say("loses its power while a snapshot is " + what)
 	n.dark = true
 	n.kill()

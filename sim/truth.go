@@ -142,6 +142,7 @@ func (w *World) judge() {
 	w.judgeReplicas(leader)
 	w.judgeClients(leader)
 	w.judgeExchange(leader)
+	w.judgeAccounts(leader)
 	for _, a := range w.accounts {
 		if err := a.history.check(); err != nil {
 			a.history.tell(w)

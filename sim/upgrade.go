@@ -29,7 +29,11 @@ func (f *faults) exchangeBinary(n *node) bool {
 	}
 	n.kill()
 	n.changed = w.now
+	was := n.old
 	n.old = !n.old && !w.truth.active && w.random.IntN(4) == 0 // mostly forward, back only while that may be
+	if n.old != was {
+		w.bites(f.this)
+	}
 	w.say("%s gets the old binary: %t", n.name, n.old)
 	f.reviveLater(n)
 	return true

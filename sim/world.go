@@ -32,8 +32,10 @@ type Report struct {
 // Counts say how much happened in a world.
 type Counts struct {
 	Actions, Tries, Acknowledged, Refused, Reads, Unknown int
+	Events                                                int // that readers of streams heard
 	Orders                                                int
-	Faults                                                [kinds]int
+	Drawn, Faults, Bit                                    [kinds]int // of each fault: drawn, happened, took effect
+	Mishaps                                               [mishaps]int
 	Elections, Torn, Restarts, Installed, Replaced        int
 	Second                                                int // answers of the second shard
 	Diverged                                              int // stopped: their state was not that of most

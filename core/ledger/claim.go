@@ -168,6 +168,10 @@ func (b *Books) fillBuy(n Number, c *Claim, t *rules.Tariff, done *trade.Trade, 
 		p.bought = bought
 	}
 	p.cost = cost
+	if planted.Is(planted.SharesFromNothing) && done.Quantity%700 == 0 {
+		p.sellable += 100
+		b.moveHouse(c.Security, 0, -100)
+	}
 	e.frozen, e.available = e.frozen-c.Cash+after.Cash, e.available+back
 	b.house.Market += done.Amount
 	b.take(done.Fees)

@@ -88,6 +88,10 @@ const (
 	FreezeKept Bug = "freeze-kept"
 	// FeeTwice: a fill is charged twice.
 	FeeTwice Bug = "fee-twice"
+	// SharesFromNothing: a fill now and then gives a lot too much, for which the house's side is booked, too.
+	SharesFromNothing Bug = "shares-from-nothing"
+	// EventSkipped: who goes on with an account's stream misses an event now and then.
+	EventSkipped Bug = "event-skipped"
 	// ReportTwice: a report that came before is applied again.
 	ReportTwice Bug = "report-twice"
 	// ReportSkipped: a report that seems of no interest is not given to the books.
@@ -125,7 +129,7 @@ func All() []Bug {
 		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked, DivergenceIgnored,
 		ClientIDsNotKept, SessionsNotKept, MovementsNotKept, OutboxNotKept,
 		SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
-		ClockInApply, FreezeKept, FeeTwice, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
+		ClockInApply, FreezeKept, FeeTwice, SharesFromNothing, EventSkipped, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
 		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, SyncFromWrongIndex,
 		PartitionForgotten, RefusalNotTold, OldSessionSpeaks, DuplicateTaken,
 	}
