@@ -180,13 +180,15 @@ func (f *faults) removed(old *node) {
 
 // addLearner adds a machine that listens and does not vote, and perhaps gives it a vote later.
 func (f *faults) addLearner() {
-	w := f.world
-	if f.changing {
-		return
+	if !f.changing {
+		f.add(f.world.random.IntN(2) == 0, func() {})
 	}
+}
+
+// add adds a member, and calls then when it is one.
+func (f *faults) add(votes bool, then func()) {
 	f.changing = true
 	fresh := f.join()
-	votes := w.random.IntN(2) == 0
 	f.insist(func() bool {
 		if _, is := f.member(fresh); is {
 			fresh.changed = f.world.now
@@ -202,8 +204,46 @@ func (f *faults) addLearner() {
 			}
 			f.ask(replica.Change{Promote: []uint64{fresh.id}})
 			return false
-		}, func() { f.changing = false })
+		}, func() {
+			f.changing = false
+			then()
+		})
 	})
+}
+
+// Of a group whose size changes.
+const (
+	fewVoters  = 4 // so many at least before one goes
+	mostVoters = 5
+)
+
+// resize gives a group one voter more, or takes one away.
+func (f *faults) resize(n *node) bool {
+	w, this := f.world, f.this
+	voters := f.voters()
+	if f.changing || f.ill != nil || voters == 0 || len(w.nodes) == mostNodes {
+		return false
+	}
+	if voters < fewVoters || voters < mostVoters && w.random.IntN(2) == 0 {
+		f.add(true, func() { w.bites(this) })
+		return true
+	}
+	if !f.votes(n) || n.successor != nil {
+		return false
+	}
+	w.say("%s is to go", n.name)
+	f.changing = true
+	f.insist(func() bool {
+		if _, stays := f.member(n); f.world.leader() != nil && !stays {
+			return true
+		}
+		f.ask(replica.Change{Remove: []uint64{n.id}})
+		return false
+	}, func() {
+		w.bites(this)
+		f.removed(n)
+	})
+	return true
 }
 
 // isRemoved reports whether a group failed because its node is no member any more.

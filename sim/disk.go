@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -110,93 +109,14 @@ func (d *disk) ReleaseLockTo(index uint64) error { return d.real.ReleaseLockTo(i
 // Close implements replica.WriteAhead.
 func (d *disk) Close() error { return d.real.Close() }
 
-// A tail is where a log ends on disk.
-type tail struct {
-	path string
-	end  int64
-}
-
-// tailOf finds the end of a node's log.
-func (n *node) tailOf() (t tail) {
-	for _, path := range n.files(".wal") {
-		t.path = path
-	}
-	if content, err := os.ReadFile(t.path); err == nil {
-		t.end = int64(len(bytes.TrimRight(content, "\x00")))
-	}
-	return t
-}
-
-// files lists a node's files of one kind, in order.
-func (n *node) files(suffix string) (paths []string) {
-	root := filepath.Join(n.dir, fmt.Sprint("g", brokerGroup))
-	for _, dir := range []string{"log", "snapshots"} {
-		entries, _ := os.ReadDir(filepath.Join(root, dir)) // what is not there has no files
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), suffix) {
-				paths = append(paths, filepath.Join(root, dir, e.Name()))
-			}
-		}
-	}
-	slices.Sort(paths)
-	return paths
-}
-
-// killInWrite kills the process, as a loss of power does, in the middle of a write when one is under way: all of it is
-// there and nobody was told, or some sectors are, or none. It reports whether one was.
+// killInWrite kills the process, as a loss of power does, in the middle of a write when one is under way. It reports
+// whether one was.
 func (n *node) killInWrite() (wrote bool) {
 	if !n.up {
 		return false
 	}
-	w := n.world
 	n.dark = true
-	wrote = n.disk.writing
-	if !wrote || n.disk.full || w.random.IntN(3) == 0 {
-		if wrote {
-			w.counts.Mishaps[lostWrite]++
-		}
-		n.kill()
-		return wrote
-	}
-	before := n.tailOf()
-	n.group.FinishJournal()
-	n.kill()
-	after := n.tailOf()
-	if after.path != before.path || after.end <= before.end || w.random.IntN(3) == 0 {
-		w.counts.Mishaps[mutedWrite]++
-		return wrote
-	}
-	w.counts.Mishaps[tornWrite]++
-	n.say("its last write is torn")
-	if err := n.tear(after.path, before.end, after.end); err != nil {
-		w.fail("%s: %v", n.name, err)
-	}
-	return wrote
-}
-
-const sector = 512
-
-// tear takes back some sectors of a write: those behind one place, or here and there.
-func (n *node) tear(path string, from, to int64) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer file.Close() //nolint:errcheck // its content is the world's own
-	behind := n.world.random.IntN(2) == 0
-	first := from / sector
-	last := (to - 1) / sector
-	cut := first + n.world.random.Int64N(last-first+1)
-	for at := first; at <= last; at++ {
-		if behind && at < cut || !behind && at != cut && n.world.random.IntN(2) == 0 {
-			continue
-		}
-		begin, end := max(from, at*sector), min(to, (at+1)*sector)
-		if _, err := file.WriteAt(make([]byte, end-begin), begin); err != nil {
-			return err
-		}
-	}
-	return nil
+	return n.endInWrite(n.disk.writing, n.disk.full, func() { n.group.FinishJournal() }, n.kill)
 }
 
 // rot flips a bit of what is on the disk of a node that is down.

@@ -93,6 +93,7 @@ func (f *faults) heal() {
 		f.revive(n)
 	}
 	w.exchange.wake()
+	w.exchange.setClock(right, 0)
 	w.exchange.slow = 0
 	f.reviveExchange()
 }
@@ -128,6 +129,23 @@ func (f *faults) reviveExchange() {
 	}
 }
 
+// exchangePower is a loss of power at the exchange.
+func (f *faults) exchangePower() (wrote bool) {
+	wrote = f.world.exchange.killInWrite()
+	f.until(f.lasting(), f.reviveExchange)
+	return wrote
+}
+
+// skew sets a clock wrong.
+func (f *faults) skew(k kind, p *process) {
+	if k == clockRate {
+		p.setClock(right-200_000+f.world.random.Int64N(400_000), 0)
+	} else {
+		p.setClock(p.rate, f.world.below(4*time.Second)-2*time.Second)
+	}
+	p.skewed = f.this
+}
+
 // happen makes a fault happen and reports whether it did.
 func (f *faults) happen(k kind) bool {
 	w := f.world
@@ -137,10 +155,20 @@ func (f *faults) happen(k kind) bool {
 			return false
 		}
 		w.say("*** %v", k)
+		if w.random.IntN(2) == 0 {
+			w.exchange.doomed = f.inWrite(f.exchangePower)
+			return true
+		}
 		w.exchange.kill()
 		w.bites(f.this)
 		f.until(f.lasting(), f.reviveExchange)
 		return true
+	case clockRate, clockJump:
+		if w.random.IntN(4) == 0 {
+			w.say("*** %v of the exchange", k)
+			f.skew(k, &w.exchange.process)
+			return true
+		}
 	case exchangePause:
 		w.say("*** %v", k)
 		w.exchange.pause(f.this)
@@ -170,9 +198,8 @@ func (f *faults) happen(k kind) bool {
 				n.killInWrite()
 				f.reviveLater(n)
 			}
-			if w.random.IntN(3) == 0 && w.exchange.up { // it is in the same building
-				w.exchange.kill()
-				f.until(f.lasting(), f.reviveExchange)
+			if w.random.IntN(3) == 0 { // it is in the same building
+				f.exchangePower()
 			}
 			return true
 		})
@@ -236,12 +263,8 @@ func (f *faults) strike(k kind, n *node) bool {
 	case pause:
 		n.pause(f.this)
 		f.until(f.lasting(), n.wake)
-	case clockRate:
-		n.setClock(right-200_000+w.random.Int64N(400_000), 0)
-		n.skewed = f.this
-	case clockJump:
-		n.setClock(n.rate, w.below(4*time.Second)-2*time.Second)
-		n.skewed = f.this
+	case clockRate, clockJump:
+		f.skew(k, &n.process)
 	case slowDisk:
 		n.disk.slow, n.disk.slowBy = w.below(40*time.Millisecond), f.this
 		f.until(f.lasting(), func() { n.disk.slow = 0 })
@@ -261,6 +284,8 @@ func (f *faults) strike(k kind, n *node) bool {
 		return f.exchangeBinary(n)
 	case replaceMember:
 		return f.replace(n)
+	case resizedGroup:
+		return f.resize(n)
 	}
 	return true
 }

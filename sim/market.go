@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 // Other brokers trade there too: they make orders for ours to meet.
 type market struct {
 	process
-	dir      string
 	group    *replica.Manual[core.Answer]
 	books    *exchange.Machine
 	gateway  *exchange.Gateway
@@ -27,6 +25,7 @@ type market struct {
 	greeted  int     // the newest session that was answered
 	poked    bool
 	writing  bool
+	doomed   func()        // happens in the middle of the next write
 	slow     time.Duration // added to each step
 	slowBy   *blow
 	makers   int // orders that others have made
@@ -73,7 +72,7 @@ func unit(s string) (p core.PBU) {
 }
 
 func newMarket(w *World) *market {
-	m := &market{process: newProcess(w, "exchange", exchangePlace), dir: filepath.Join(w.dir, "exchange")}
+	m := &market{process: newProcess(w, "exchange", "exchange", exchangePlace)}
 	m.start()
 	m.submit(&core.AdoptRules{Text: []byte(rules.Embedded())})
 	m.open(firstDay, true)
@@ -96,7 +95,7 @@ func (m *market) start() {
 	}
 	m.books, _ = m.group.Machine().(*exchange.Machine)
 	m.gateway = m.newGateway()
-	m.writing, m.poked = false, false
+	m.writing, m.poked, m.doomed = false, false, nil
 	m.tick()
 	m.poke()
 	for range 8 { // a lone voter leads after some steps
@@ -113,12 +112,25 @@ func (m *market) kill() {
 	}
 	m.end()
 	for _, l := range m.lines {
-		l.stream.close(1)
+		if m.dark {
+			l.stream.darken(1)
+		} else {
+			l.stream.close(1)
+		}
 	}
 	m.lines = nil
 	if err := m.group.Crash(); err != nil {
 		m.world.fail("crash of the exchange: %v", err)
 	}
+}
+
+// killInWrite kills it as a loss of power does.
+func (m *market) killInWrite() bool {
+	if !m.up {
+		return false
+	}
+	m.dark = true
+	return m.endInWrite(m.writing, false, func() { m.group.FinishJournal() }, m.kill)
 }
 
 func (m *market) tick() {
@@ -145,6 +157,10 @@ func (m *market) poke() {
 		did = m.group.StepKeeper() || did
 		if !m.writing && m.group.BeginJournal() {
 			m.writing = true
+			if m.doomed != nil {
+				m.after(m.world.below(diskLeast), diskTag, m.doomed)
+				m.doomed = nil
+			}
 			m.after(diskLeast+m.world.below(diskLeast), diskTag, func() {
 				m.writing = false
 				m.group.FinishJournal()

@@ -62,6 +62,7 @@ const (
 	linkCut
 	transfer
 	replaceMember
+	resizedGroup
 	otherBinary
 	kinds
 )
@@ -70,7 +71,7 @@ var kindNames = [kinds]string{
 	"crash", "crash in a write", "power loss", "busy applier", "pause", "clock rate", "clock jump", "symmetric partition",
 	"one-way partition", "bridge partition", "slow path", "clogged path", "slow disk", "hung disk", "full disk",
 	"bit rot", "lost disk", "memory flip", "torn snapshot", "exchange crash", "exchange pause", "slow exchange",
-	"link cut", "transfer", "replaced member", "other binary",
+	"link cut", "transfer", "replaced member", "grown or shrunk group", "other binary",
 }
 
 func (k kind) String() string { return kindNames[k] }

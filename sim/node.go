@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"evenkeel/books"
@@ -19,7 +18,6 @@ import (
 type node struct {
 	process
 	id      uint64
-	dir     string
 	voters  []uint64 // of the group when it was new; nil: it joins
 	group   *replica.Manual[trade.Answer]
 	books   *books.Books
@@ -62,8 +60,8 @@ const brokerGroup = 1
 func (w *World) newNode() *node {
 	id := uint64(len(w.nodes) + 1)
 	old := w.mix.upgrade && !w.truth.active && w.random.IntN(2) == 0
-	n := &node{old: old, process: newProcess(w, fmt.Sprint("node ", id), place(id)), id: id, member: true,
-		dir: filepath.Join(w.dir, fmt.Sprint("node", id))}
+	n := &node{old: old, process: newProcess(w, fmt.Sprint("node ", id), fmt.Sprint("node", id), place(id)), id: id,
+		member: true}
 	n.disk.node = n
 	w.nodes = append(w.nodes, n)
 	return n

@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"path/filepath"
+	"time"
+)
 
 // A process is a program on a machine of the world: it has a clock of its own, which may run fast or slow and jump,
 // it can be stopped for a while without noticing (SIGSTOP), and it can die. What it planned dies with it.
@@ -8,6 +11,7 @@ type process struct {
 	world   *World
 	name    string
 	place   place
+	dir     string // its disk
 	up      bool
 	life    int // counts the starts
 	paused  bool
@@ -23,8 +27,9 @@ type process struct {
 // right is the rate of a clock that is right.
 const right = 1_000_000
 
-func newProcess(w *World, name string, at place) process {
-	return process{world: w, name: name, place: at, rate: right, since: w.now, base: w.now}
+func newProcess(w *World, name, dir string, at place) process {
+	return process{world: w, name: name, dir: filepath.Join(w.dir, dir), place: at, rate: right, since: w.now,
+		base: w.now}
 }
 
 // clock is the process's own time, ns since 1970.

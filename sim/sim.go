@@ -22,7 +22,9 @@
 // log after a newer one was answered; no panic. At the end: the histories of all clients, account by account, are
 // linearizable (porcupine, model in history.go) - reads included, which must see what was acknowledged; what was
 // acknowledged is there; every order is at the exchange exactly once, with the same fills and the same end; all
-// replicas are the same to the byte and add up.
+// replicas are the same to the byte and add up; each account has the cash and the shares that its movements, which
+// were made once each, and the exchange's trades make (audit.go); and its events, read now here and now there by
+// number, came without a gap and were the same for ever after.
 //
 // Invariants: what happens in a world is a function of its seed - no clock, no map order, no goroutine that matters
 // - which TestSameSeedSameDigest holds it to. A fault never does what no machine may survive: damaged and lost disks
@@ -37,6 +39,9 @@
 //	make sim SEEDS=n FROM=m         others
 //	make sim SEEDS=1 FROM=m TRACE=1 one of them, telling what happens
 //	make planted                    every planted bug (core/planted): which seed finds it, and what the check saw
+//
+// A run ends with a table of how often each fault was drawn, happened, and took effect (effect.go); one that never did
+// fails it.
 //
 // A seed that fails is a bug report: it is printed with what broke, the end of its trace, and the command that lives
 // it again. It stays the same bug only in the same code: a change anywhere may shift what a seed draws.

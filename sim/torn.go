@@ -3,9 +3,12 @@ package sim
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.etcd.io/raft/v3/raftpb"
 )
@@ -120,4 +123,88 @@ func (n *node) cutShort(path string) {
 	if err != nil {
 		n.world.fail("%s: %v", n.name, err)
 	}
+}
+
+// A tail is where a log ends on disk.
+type tail struct {
+	path string
+	end  int64
+}
+
+// tailOf finds the end of the log.
+func (p *process) tailOf() (t tail) {
+	for _, path := range p.files(".wal") {
+		t.path = path
+	}
+	if content, err := os.ReadFile(t.path); err == nil {
+		t.end = int64(len(bytes.TrimRight(content, "\x00")))
+	}
+	return t
+}
+
+// files lists the files of its log and its snapshots, of one kind, in order.
+func (p *process) files(suffix string) (paths []string) {
+	root := filepath.Join(p.dir, fmt.Sprint("g", brokerGroup)) // and marketGroup
+	for _, dir := range []string{"log", "snapshots"} {
+		entries, _ := os.ReadDir(filepath.Join(root, dir)) // what is not there has no files
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), suffix) {
+				paths = append(paths, filepath.Join(root, dir, e.Name()))
+			}
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// endInWrite kills a process in the middle of a write when one is under way: all of it is there and nobody was told,
+// or some sectors are, or none, which is what a full disk has of it. It reports whether one was.
+func (p *process) endInWrite(writing, full bool, finish, kill func()) bool {
+	w := p.world
+	if !writing || full || w.random.IntN(3) == 0 {
+		if writing {
+			w.counts.Mishaps[lostWrite]++
+		}
+		kill()
+		return writing
+	}
+	before := p.tailOf()
+	finish()
+	kill()
+	after := p.tailOf()
+	if after.path != before.path || after.end <= before.end || w.random.IntN(3) == 0 {
+		w.counts.Mishaps[mutedWrite]++
+		return true
+	}
+	w.counts.Mishaps[tornWrite]++
+	w.say("the last write of %s is torn", p.name)
+	if err := p.tear(after.path, before.end, after.end); err != nil {
+		w.fail("%s: %v", p.name, err)
+	}
+	return true
+}
+
+const sector = 512
+
+// tear takes back some sectors of a write: those behind one place, or here and there.
+func (p *process) tear(path string, from, to int64) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // its content is the world's own
+	behind := p.world.random.IntN(2) == 0
+	first := from / sector
+	last := (to - 1) / sector
+	cut := first + p.world.random.Int64N(last-first+1)
+	for at := first; at <= last; at++ {
+		if behind && at < cut || !behind && at != cut && p.world.random.IntN(2) == 0 {
+			continue
+		}
+		begin, end := max(from, at*sector), min(to, (at+1)*sector)
+		if _, err := file.WriteAt(make([]byte, end-begin), begin); err != nil {
+			return err
+		}
+	}
+	return nil
 }

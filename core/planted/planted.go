@@ -129,7 +129,8 @@ func All() []Bug {
 		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked, DivergenceIgnored,
 		ClientIDsNotKept, SessionsNotKept, MovementsNotKept, OutboxNotKept,
 		SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
-		ClockInApply, FreezeKept, FeeTwice, SharesFromNothing, EventSkipped, ReportTwice, ReportSkipped, DayNotCommitted, DayNotRestored,
+		ClockInApply, FreezeKept, FeeTwice, SharesFromNothing, EventSkipped, ReportTwice, ReportSkipped,
+		DayNotCommitted, DayNotRestored,
 		OutboxNotResent, OutboxUnfenced, ClOrdIDRenewed, SyncFromWrongIndex,
 		PartitionForgotten, RefusalNotTold, OldSessionSpeaks, DuplicateTaken,
 	}
