@@ -21,6 +21,7 @@ core/digest    0
 web            0
 paper          0
 capacity       0
+waiting        0
 statement      1  core/money
 capacity/study 1  capacity paper
 core/planted   0
@@ -45,7 +46,7 @@ feed           3  core/money core/trade szse
 intake         3  auth core/trade records replica
 exchange       6  core/book core/exchange core/money core/planted core/rules core/trade replica szse
 api            7  auth capacity core/money core/risk core/rules core/trade feed intake records statement szse
-                  + core/broker replica
+                  waiting + core/broker replica
 node           8  api auth books capacity core/broker core/money core/must core/rules core/trade exchange feed gate
                   intake peer records relay replica szse venue web
 .              9  capacity capacity/study core/money core/planted core/trade drill drill/cable drill/contest drill/disk

@@ -35,6 +35,7 @@ import (
 	"evenkeel/feed"
 	"evenkeel/intake"
 	"evenkeel/records"
+	"evenkeel/waiting"
 )
 
 // Limits of the front door. Zero members mean the default.
@@ -48,6 +49,7 @@ type Limits struct {
 	StreamAuth    time.Duration // 10 s: how long a WebSocket may stay unauthenticated
 	Symbols       int           // 10,000: symbols of one request or subscription
 	Session       time.Duration // 24 h: life of a login
+	Waiting       waiting.Limits
 	Pace          time.Duration // 1 s: how long a new event stream is held when its key opens them too fast
 	Request       time.Duration // 20 s: the longest that a request other than a stream may take
 	KeepAlive     time.Duration // 15 s: a silent event stream sends a comment so often
@@ -144,6 +146,7 @@ type Server struct {
 	board         phaseBoard
 	orders        boardOrders
 	finder        finder
+	room          *waiting.Room
 }
 
 // New returns a server. It starts nothing.
@@ -166,6 +169,7 @@ func New(p Parts) *Server {
 		seed:  maphash.MakeSeed(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.room = newRoom(s)
 	s.measures = newMeasures(s, p.Gauges)
 	s.mux = s.routes()
 	return s

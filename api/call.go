@@ -36,6 +36,7 @@ type call struct {
 	stale   bool          // the views may lack what other nodes have acknowledged
 	placed  *trade.Order  // by this request, where the views lack it
 	hidden  bool          // the views lack what this very request has done
+	knock   knock         // of a login
 	usual   *intake.Usual // what such requests take
 	turn    intake.Turn   // to be worked on; its end lets the next in
 	heavy   bool          // the turn is one of the few for heavy questions
@@ -210,9 +211,14 @@ func (s *Server) admit(c *call) error {
 	if err := c.readBody(); err != nil {
 		return err
 	}
+	if c.route.waits() {
+		if err := s.knock(c); err != nil {
+			return err
+		}
+	}
 	turn, err := s.Door.Queue.Enter(c.r.Context(), c.route.class, s.asker(c), c.usual)
 	c.turn = turn
-	return err
+	return c.turnedBack(err)
 }
 
 // entitled checks who asks.
@@ -313,7 +319,7 @@ func (c *call) class() intake.Class {
 
 // logged writes faults of ours to the log; refusals are the client's matter.
 func (s *Server) logged(c *call, f *fault) *fault {
-	if f.Status >= 500 && f.Reason != noRoom { // those are many, and counted
+	if f.Status >= 500 && f.Reason != noRoom && f.Reason != loginWaits { // those are many, and counted
 		s.Log.Warn("request failed", "request", c.id, "method", c.r.Method, "path", c.r.URL.Path, "reason", f.Reason,
 			"error", f.cause)
 	}

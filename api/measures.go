@@ -45,7 +45,7 @@ func newMeasures(s *Server, more []prometheus.Collector) *measures {
 		all.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
 			func() float64 { return float64(value()) }))
 	}
-	all.MustRegister(doorMeasures{s.Door})
+	all.MustRegister(doorMeasures{s.Door}, roomMeasures{s.room})
 	gauge("evenkeel_logins_waiting", "Password hashes being computed or waited for.", nil, s.Passwords.Waiting)
 	gauge("evenkeel_accounts", "Accounts.", nil, s.Directory.Accounts)
 	gauge("evenkeel_feed_readers", "Readers of market data.", nil, s.Market.Readers)

@@ -26,19 +26,11 @@ const sessionCookie = "evenkeel_session"
 
 // postLogin is POST /api/v1/login.
 func postLogin(s *Server, c *call) (int, any, error) {
-	if s.origins.Check(c.r) != nil { // another site must not log its visitors in, to an account of its own
-		return 0, nil, say(crossOrigin)
-	}
-	f, err := readForm(c.r)
-	if err != nil {
-		return 0, nil, err
-	}
-	login, password, label := f.text("login"), f.text("password"), f.text("label")
+	f, login := c.knock.form, c.knock.name
+	password, label := f.text("password"), f.text("label")
 	switch {
 	case f.err != nil:
 		return 0, nil, f.err
-	case login == "":
-		return 0, nil, say(missingField, "login")
 	case password == "":
 		return 0, nil, say(missingField, "password")
 	case len(label) > trade.MaxLabel:
@@ -52,8 +44,9 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	}
 	account, err := s.Passwords.Login(c.r.Context(), s.Directory, login, password)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, c.turnedBack(err)
 	}
+	c.knock.pass.Spend()
 	p, err := s.proofs(account)
 	switch {
 	case err != nil:
@@ -91,6 +84,7 @@ func (s *Server) openLogin(c *call, account trade.AccountID, label, token string
 	if !fromPage(c.r) {
 		body["token"] = token
 	}
+	s.keepDevice(c, account, body)
 	return http.StatusOK, body, nil
 }
 
@@ -120,8 +114,12 @@ func (s *Server) setCookie(c *call, token string, expires time.Time) {
 }
 
 func (s *Server) setCookieNamed(c *call, name, token string, expires time.Time) {
+	s.setCookieAt(c, "/", name, token, expires)
+}
+
+func (s *Server) setCookieAt(c *call, path, name, token string, expires time.Time) {
 	//nolint:gosec // Secure is set wherever TLS is; the demo on loopback has none
-	cookie := http.Cookie{Name: name, Value: token, Path: "/", Expires: expires, HttpOnly: true,
+	cookie := http.Cookie{Name: name, Value: token, Path: path, Expires: expires, HttpOnly: true,
 		Secure: s.SecureCookies || c.r.TLS != nil, SameSite: http.SameSiteStrictMode}
 	if token == "" {
 		cookie.MaxAge = -1
@@ -438,7 +436,7 @@ func getReasons(_ *Server, c *call) (int, any, error) {
 }
 
 // nativeRoutes are the native API.
-var nativeRoutes = concat(boardRoutes, chartRoutes, secondRoutes, passkeyRoutes, opsRoutes, []route{
+var nativeRoutes = concat(boardRoutes, chartRoutes, loginRoutes, secondRoutes, passkeyRoutes, opsRoutes, []route{
 	{"POST /api/v1/login", anyone, intake.Heavy, postLogin, false},
 	{"POST /api/v1/logout", holder, intake.Manage, postLogout, false},
 	{"GET /api/v1/sessions", reader, intake.Query, getSessions, false},

@@ -46,6 +46,8 @@ const (
 	rateLimited      = "RATE_LIMITED"
 	noRoom           = "NO_ROOM"
 	tooManyLogins    = "TOO_MANY_LOGINS"
+	loginWaits       = "LOGIN_WAITS"
+	ticketOver       = "TICKET_OVER"
 	tooManyStreams   = "TOO_MANY_STREAMS"
 	passwordLength   = "PASSWORD_LENGTH"
 	outcomeUnknown   = "OUTCOME_UNKNOWN"
@@ -98,6 +100,9 @@ var edgeTexts = map[string]text{
 	noRoom:         {"", 503_10001, "the house is full: come back in %d s", "系统繁忙,请在 %d 秒后重试"},
 	tooManyLogins:  {"", 429_10001, "too many logins: come back in %d s", "登录过于频繁,请在 %d 秒后重试"},
 	tooManyStreams: {"", 429_10002, "this account has too many streams open", "该账户打开的推送连接过多"},
+	loginWaits: {"", 503_10009, "many are logging in: you have a place in line, come back in %d s",
+		"登录人数较多,您已在排队,请在 %d 秒后再来"},
+	ticketOver:     {"", 422_10018, "this place in line is over: log in again", "该排队号已失效,请重新登录"},
 	passwordLength: {"", 422_10011, "a password has %d to %d bytes", "密码长度应为 %d 至 %d 字节"},
 	// Not 504: the published Python client repeats a POST then, and what has no client_order_id would be done twice.
 	outcomeUnknown: {"", 500_10010,

@@ -378,6 +378,23 @@ func (q *Queue) foreseen(c Class) time.Duration {
 	return each * time.Duration(q.lines[c].all.size+1) / time.Duration(p.size())
 }
 
+// Outlook says how long a newcomer of a heavy class would wait, and how much of the workers' time one takes. Both are
+// 0 until some were worked on.
+func (q *Queue) Outlook(c Class) (wait, each time.Duration) {
+	if q.limits.Off {
+		return 0, 0
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p := &q.pools[poolOf[c]]
+	wait = q.foreseen(c)
+	each = wait / time.Duration(q.lines[c].all.size+1)
+	if q.lines[c].all.size == 0 && p.place(c) {
+		wait = 0
+	}
+	return wait, each
+}
+
 // makeRoom refuses the oldest of the lowest class that waits, if that is not above c.
 func (q *Queue) makeRoom(c Class, now time.Duration) bool {
 	for lower := Class(0); lower <= c; lower++ {
