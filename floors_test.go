@@ -70,7 +70,7 @@ test/drill     9  + drill/report
 test/house     9  + test/rig
 test/kill      9  + core/broker core/exchange core/money core/trade exchange replica szse
 test/runbook   9
-test/screen    9
+test/screen    9  + test/rig
 test/sdk       9  + test/rig
 test/surge     9  + test/rig
 `

@@ -55,11 +55,13 @@ func postLogin(s *Server, c *call) (int, any, error) {
 		return s.askSecond(c, account, label, &p)
 	}
 	token, _ := auth.NewToken()
-	return s.openLogin(c, account, label, token)
+	return s.openLogin(c, account, label, token, false)
 }
 
-// openLogin opens a login for who has proved enough, with a token that was never used.
-func (s *Server) openLogin(c *call, account trade.AccountID, label, token string) (int, any, error) {
+// openLogin opens a login for who has proved enough, with a token that was never used; ofCode: the token follows from
+// a code that counts once. A random token that the books know already came from here: on its way to the leader the
+// command was sent again.
+func (s *Server) openLogin(c *call, account trade.AccountID, label, token string, ofCode bool) (int, any, error) {
 	hash := auth.HashToken(token)
 	expires := s.Clock().Add(s.Limits.Session)
 	command := trade.Command{Kind: trade.OpenSessionKind, OpenSession: trade.OpenSession{Account: account,
@@ -73,7 +75,7 @@ func (s *Server) openLogin(c *call, account trade.AccountID, label, token string
 		return 0, nil, err
 	case answer.Reason != trade.Accepted:
 		return 0, nil, refused(answer.Reason, answer.Numbers)
-	case answer.Replayed:
+	case answer.Replayed && ofCode:
 		return 0, nil, say(codeUsed)
 	}
 	s.setCookie(c, token, expires)

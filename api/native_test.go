@@ -356,3 +356,16 @@ func TestFullHouse(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.raw)
 	}
 }
+
+// TestLoginSentAgain: a login whose command was sent again, as when a leader died, is a login.
+func TestLoginSentAgain(t *testing.T) {
+	h := openHouse(t)
+	h.open("twice", trade.MayRead)
+	h.mu.Lock()
+	h.twice = true
+	h.mu.Unlock()
+	in := h.send("POST", "/api/v1/login", `{"login":"twice","password":"`+password+`"}`)
+	if in.status != 200 || in.cookie(sessionCookie) == "" {
+		t.Errorf("%d %s", in.status, in.raw)
+	}
+}

@@ -147,7 +147,7 @@ func postLoginSecond(s *Server, c *call) (int, any, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		return s.openLogin(c, step.Account, step.Label, used.Once)
+		return s.openLogin(c, step.Account, step.Label, used.Once, true)
 	}
 	p, used, err := s.prove(sealer, step.Account, code)
 	if err != nil {
@@ -159,7 +159,7 @@ func postLoginSecond(s *Server, c *call) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	return s.openLogin(c, step.Account, step.Label, used.Once)
+	return s.openLogin(c, step.Account, step.Label, used.Once, true)
 }
 
 // prove holds a code against the proofs of an account, a few times only.

@@ -1,6 +1,7 @@
 // What a spec is given: a page of a fresh browser context of one size and language, and the means that specs share.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { until } from './houses.mjs'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const patience = 40_000 // of every wait: the machines of tests are slow and shared
@@ -17,10 +18,11 @@ export const wheres = [
 ]
 
 export class Desk {
-  /** page: Playwright's. account: { login, password, key_id, secret }, one for each of `wheres`. where, phone, language. */
+  /** page: Playwright's. account: { login, password, key_id, secret }, one for each of `wheres`; spare: another one. where, phone, language. */
   constructor(browser, house, where, number) {
     Object.assign(this, { browser, house, where, phone: where.phone, language: where.language })
-    this.account = house.accounts[number % house.accounts.length]
+    this.account = house.accounts[number]
+    this.spare = house.accounts[number + wheres.length]
     this.said = []
     this.allowed = []
   }
@@ -76,14 +78,8 @@ export class Desk {
   }
 
   /** Waits until `look` gives something true, and returns it. */
-  async until(what, look) {
-    const limit = Date.now() + patience
-    for (;;) {
-      const found = await look()
-      if (found) return found
-      if (Date.now() > limit) throw new Error(`waited in vain for ${what}`)
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+  until(what, look) {
+    return until(what, look, patience)
   }
 
   /** Holds that axe finds nothing on the page as it is. */

@@ -4,9 +4,9 @@ import { span } from '@/lib/time'
 import { Button, Icon } from '@/ui'
 
 /** Why an order was refused: the rule, the numbers, and the nearest value that would pass, to be taken with a click. */
-export function Refused({ refusal, onNearest, onClose }: { refusal: Refusal; onNearest: (value: string) => void; onClose: () => void }) {
+export function Refused({ refusal, nearest, onNearest, onClose }: { refusal: Refusal; nearest?: string; onNearest: (value: string) => void; onClose: () => void }) {
   const { t, i18n } = useTranslation('ticket')
-  const { given, bound, nearest } = refusal.details
+  const { given, bound } = refusal.details
   const words = refusal.words(i18n.language)
   const told = given !== undefined && words.includes(given) // the sentence has the numbers already
   const zh = i18n.language === 'zh' ? 'zh' : 'en'

@@ -105,7 +105,8 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
     change({ price: step(wish.price, tick, by, cn?.limit_down, cn?.limit_up) })
   }
   const take = (r: Remark | undefined, value: string) => change(r?.key === 'quantityInvalid' || r?.key === 'tooMany' ? { quantity: value } : { price: value })
-  const ofQuantity = refusal !== undefined && /QUANTITY|LOT|SELLABLE|CASH|AMOUNT/.test(refusal.reason)
+  const ofMoney = refusal !== undefined && /CASH|AMOUNT/.test(refusal.reason) // the nearest value is an amount: here it is the shares that it buys
+  const ofQuantity = refusal !== undefined && (ofMoney || /QUANTITY|LOT|SELLABLE/.test(refusal.reason))
   const words = (r: Remark) => t(`remark.${r.key}`, 'percent' in r ? { percent: r.percent } : { nearest: r.nearest })
   const types = every.filter((type) => cn?.order_types.includes(type) ?? type === 'LIMIT')
   const buy = wish.side === 'buy'
@@ -167,7 +168,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
           ))}
         </ul>
       ) : null}
-      {refusal ? <Refused refusal={refusal} onClose={() => setRefusal(undefined)} onNearest={(value) => change(ofQuantity ? { quantity: value } : { price: value })} /> : null}
+      {refusal ? <Refused refusal={refusal} nearest={ofMoney ? most : refusal.details.nearest} onClose={() => setRefusal(undefined)} onNearest={(value) => change(ofQuantity ? { quantity: value } : { price: value })} /> : null}
       {stale && symbol ? <p className="text-stale">{t('stalePrice')}</p> : null}
       {phase?.orders === 'held' ? <p className="text-muted">{t('held')}</p> : null}
       {shut ? <p className="text-warn">{t('shut')}</p> : null}

@@ -18,7 +18,7 @@ beforeEach(() => {
     return server(init.method!, url)
   })
 })
-afterEach(() => { vi.useRealTimers(); vi.unstubAllGlobals() })
+afterEach(() => { vi.useRealTimers(); vi.unstubAllGlobals(); vi.restoreAllMocks() })
 
 test('an order that is taken is sent once', async () => {
   server = () => answer(201, { id: '1', status: 'PENDING_NEW' })
@@ -41,6 +41,17 @@ test('an order whose answer is lost is asked for by its id, and never sent again
   await vi.advanceTimersByTimeAsync(5000)
   expect(sents.get()[0]).toMatchObject({ state: 'taken', order: { id: '7' } })
   expect(asked).toEqual(['POST', 'GET', 'GET', 'GET'])
+})
+
+test('when the connection is back, what has no answer is asked for at once', async () => {
+  const told: (() => void)[] = []
+  vi.spyOn(live, 'comeback').mockImplementation((listener) => { told.push(listener); return () => {} })
+  server = (method) => { if (method === 'POST') throw new TypeError('network'); return answer(200, { id: '7' }) }
+  await send(wish)
+  expect(sents.get()[0]!.state).toBe('asking')
+  told[0]!()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(sents.get()[0]!.state).toBe('taken')
 })
 
 test('only after the server cannot have it any more is it missing; then it goes out under the same id', async () => {

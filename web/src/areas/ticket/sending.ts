@@ -68,10 +68,19 @@ function taken(id: string, order: Schemas['Order'], took?: number): void {
   change(id, { state: 'taken', order, refusal: undefined, ...(waits(before) ? { took: took ?? Date.now() - before.at } : {}) })
 }
 
+/** Waits so long, or until the connection is back: then the answer can be had, and the screen has to be right at once. */
+function patience(ms: number): Promise<void> {
+  return new Promise((then) => {
+    const over = () => { clearTimeout(timer); deaf(); then() }
+    const timer = setTimeout(over, ms)
+    const deaf = live.comeback(over)
+  })
+}
+
 /** Asks what became of an order until it is known. */
 async function inquire(id: string): Promise<void> {
   for (let n = 0; find(id)?.state === 'asking'; n++) {
-    await new Promise((then) => setTimeout(then, between[Math.min(n, between.length - 1)]))
+    await patience(between[Math.min(n, between.length - 1)]!)
     const one = find(id)
     if (one?.state !== 'asking') return
     const late = Date.now() - one.at > certain // before it is asked: what comes later cannot have been missed
