@@ -11,6 +11,7 @@ import { reduce } from './png.mjs'
 
 const out = process.env.PICTURES ?? new URL('../../docs/screens/', import.meta.url).pathname
 const most = 150_000 // bytes of one
+const speed = 60 // of the market's clock in the morning
 const day = ['--sessions', 'real', '--start', '2026-11-25T09:10:00+08:00', '--seed', '7']
 const sizes = {
   desktop: { viewport: { width: 1440, height: 900 } },
@@ -39,6 +40,7 @@ async function morning(home) {
     if (Date.now() - opened > 120_000) throw new Error('the market does not open')
     await pause(250)
   }
+  const open = await clocks(home)
   const order = (symbol, side, qty, limit_price) => api(home, investor, 'POST', '/v2/orders', { symbol, side, qty: String(qty), type: 'limit', time_in_force: 'day', client_order_id: crypto.randomUUID(), limit_price })
   const { quotes } = await api(home, investor, 'GET', '/v2/stocks/quotes/latest?symbols=600519.SH,600036.SH,000858.SZ,300750.SZ,600000.SH')
   const touch = (symbol, side, by) => ((side === 'buy' ? quotes[symbol].ap : quotes[symbol].bp) * by).toFixed(2)
@@ -53,6 +55,7 @@ async function morning(home) {
   await order('300750.SZ', 'buy', 100, touch('300750.SZ', 'buy', 0.985))
   await order('600036.SH', 'buy', 1200, touch('600036.SH', 'buy', 0.985))
   await pause(20_000)
+  return { opened: open, halted: await clocks(home) }
 }
 
 const staff = { login: 'staff', password: 'a page for those who work here' }
@@ -102,7 +105,9 @@ const pages = [
 ]
 
 async function tab(page, name) {
-  await page.getByRole('tab', { name: new RegExp(`^${name}`) }).last().click()
+  const found = page.getByRole('tab', { name: new RegExp(`^${name}`) }).last()
+  await found.click()
+  await found.evaluate((element) => element.scrollIntoView({ block: 'start' }))
   await pause(400)
 }
 
@@ -116,14 +121,18 @@ async function write(page, say, quantity = '600') {
 }
 
 /**
- * Shows the broker's own stamps, which are the wall's, on the clock of the market: what is within hours of the wall's
- * now is moved by what lies between the two. A house whose exchange keeps the wall's time has but one clock.
+ * Shows the broker's own stamps, which are the wall's, on the clock of the market. A house whose exchange keeps the
+ * wall's time has but one clock.
  */
-async function oneClock(page, context, by) {
-  const moved = (text) => text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (stamp) => {
-    const at = Date.parse(stamp)
-    return Math.abs(at - Date.now()) < 3 * 3600_000 ? new Date(at + by).toISOString() : stamp
-  })
+async function oneClock(page, context, home) {
+  const { opened, halted, again } = home.clocks // each: { wall, market }
+  const moved = (text) => text
+    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (stamp) => {
+      const at = Date.parse(stamp)
+      if (Math.abs(at - Date.now()) > 3 * 3600_000 || Math.abs(at - again.market) < 3 * 3600_000) return stamp
+      return new Date(at > halted.wall ? at - again.wall + again.market : opened.market + (at - opened.wall) * speed).toISOString()
+    })
+    .replaceAll(`"${dayOf(Date.now())}"`, `"${dayOf(again.market)}"`)
   await context.route(/\/(api|v2)\//, async (route) => {
     const answer = await route.fetch().catch(() => undefined)
     if (!answer) return route.abort().catch(() => {})
@@ -137,6 +146,26 @@ async function oneClock(page, context, by) {
   })
 }
 
+const dayOf = (at) => new Date(at + 8 * 3600_000).toISOString().slice(0, 10) // Shanghai's
+
+/** The wall's time and the market's, at once. */
+async function clocks(home) {
+  const { quotes } = await api(home, home.accounts[0], 'GET', '/v2/stocks/quotes/latest?symbols=600519.SH,600036.SH,601318.SH')
+  return { wall: Date.now(), market: Math.max(...Object.values(quotes).map((quote) => Date.parse(quote.t))) }
+}
+
+const sessions = new Map()
+
+/** The cookie of somebody's login, the same for all pictures: each would else be one more of the devices listed. */
+async function cookies(context, account, name) {
+  if (!sessions.has(name)) {
+    const answer = await context.request.post('/api/v1/login', { data: { login: account.login, password: account.password } })
+    if (!answer.ok()) throw new Error(`login: ${answer.status()} ${await answer.text()}`)
+    sessions.set(name, await context.cookies())
+  }
+  await context.addCookies(sessions.get(name))
+}
+
 async function shoot(browser, home, one, size, language, theme) {
   const phone = size === 'phone'
   const name = `${one.name}-${size}-${language}${theme === 'light' ? '-light' : ''}`
@@ -145,13 +174,10 @@ async function shoot(browser, home, one, size, language, theme) {
   try {
     await context.addInitScript((kept) => { if (!localStorage.getItem('evenkeel.preferences')) localStorage.setItem('evenkeel.preferences', kept) },
       JSON.stringify({ state: { language, theme, areas: { 'help.toured': true } } }))
-    const who = { nobody: undefined, staff }[one.who ?? 'x'] ?? (one.who === 'nobody' ? undefined : home.accounts[0])
-    if (who) {
-      const answer = await context.request.post('/api/v1/login', { data: { login: who.login, password: who.password } })
-      if (!answer.ok()) throw new Error(`login: ${answer.status()} ${await answer.text()}`)
-    }
+    const who = { nobody: undefined, staff, investor: home.accounts[0] }[one.who ?? 'investor']
+    if (who) await cookies(context, who, one.unlocks ? one.name + size : `${who.login} ${size}`)
     const page = await context.newPage()
-    if (one.who !== 'staff') await oneClock(page, context, home.apart)
+    if (one.who !== 'staff') await oneClock(page, context, home)
     await page.goto(one.path)
     if (who) await page.locator('[data-link=live]').waitFor({ state: 'attached' })
     if (one.ready) await page.locator(one.ready).first().waitFor()
@@ -173,29 +199,29 @@ async function shoot(browser, home, one, size, language, theme) {
 }
 
 mkdirSync(out, { recursive: true })
-let home = await house({ flow: 1500, args: [...day, '--speed', '60'] })
+let home = await house({ flow: 1500, args: [...day, '--speed', String(speed)] })
 let failed = 0
 try {
   execFileSync(binary, ['account', 'open', staff.login, '--permissions', 'operate,read', '--data', home.data], { input: `${staff.password}\n`, stdio: ['pipe', 'ignore', 'inherit'] })
-  await morning(home)
+  const known = await morning(home)
   await home.halt()
   home = await house({ flow: 60, folder: home.folder, args: day })
   await pause(5000) // prices come alive again
-  const { quotes } = await api(home, home.accounts[0], 'GET', '/v2/stocks/quotes/latest?symbols=600036.SH')
-  home.apart = Date.parse(quotes['600036.SH'].t) - Date.now()
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage', '--font-render-hinting=none'] })
+  Object.assign(home, { http: home.http.replace('127.0.0.1', 'localhost'), clocks: { ...known, again: await clocks(home) } }) // a name, for passkeys
+  const launch = (lang) => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', env: { ...process.env, LANGUAGE: lang }, args: ['--no-sandbox', '--disable-dev-shm-usage', '--font-render-hinting=none', `--lang=${lang}`] })
+  const browsers = { zh: await launch('zh-CN'), en: await launch('en-GB') } // fields of dates speak the browser's language
   try {
     for (const one of pages.filter((p) => only.length === 0 || only.some((name) => p.name.startsWith(name)))) for (const size of ['desktop', 'phone']) {
       const ways = [['zh', 'dark'], ...(one.alsoLight ? [['zh', 'light']] : []), ...(one.alsoEnglish ? [['en', 'dark']] : [])]
       for (const [language, theme] of ways) {
-        await shoot(browser, home, one, size, language, theme).catch((error) => {
+        await shoot(browsers[language], home, one, size, language, theme).catch((error) => {
           failed++
           console.error(`${one.name} ${size} ${language} ${theme}: ${String(error.message).split('\n')[0]}`)
         })
       }
     }
   } finally {
-    await browser.close()
+    await Promise.all(Object.values(browsers).map((browser) => browser.close()))
   }
 } finally {
   await home.stop()

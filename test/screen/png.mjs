@@ -47,13 +47,14 @@ function read(png) {
   return { width, height, pixels }
 }
 
-/** The colours that stand for all: the most frequent, but none so near to one before that nobody tells them apart. */
+/** The colours that stand for all: the most frequent ones, and of the others such as lie apart from all chosen before. */
 function palette(counts) {
   const all = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([colour]) => colour)
   if (all.length <= most) return all
-  for (let apart = 6; ; apart += 3) {
-    const chosen = []
-    for (const colour of all) {
+  const first = all.slice(0, most * 0.75)
+  for (let apart = 8; ; apart += 4) {
+    const chosen = [...first]
+    for (const colour of all.slice(first.length)) {
       if (chosen.every((other) => distance(colour, other) > apart * apart)) chosen.push(colour)
       if (chosen.length > most) break
     }

@@ -51,6 +51,13 @@ export function percent(ratio: string | Decimal, places = 2): string {
   return text(round({ units: value.units * 100n, scale: value.scale }, places)) + '%'
 }
 
+/** An average of prices, to a tenth of a cent; exact where one points at it. */
+export function Average({ value, className }: { value?: string | null; className?: string }) {
+  const price = parse(value)
+  if (!price) return <span className={cx('num text-faint', className)}>{none}</span>
+  return <span className={cx('num', className)} title={value ?? undefined}>{price.scale > 3 ? text(round(price, 3)) : value}</span>
+}
+
 /** A number of shares, grouped; compact: 1.2万 or 12.3K. */
 export const Quantity = memo(function Quantity({ value, short, className }: { value?: string | number | null; short?: boolean; className?: string }) {
   const language = useLanguage()

@@ -86,7 +86,7 @@ export function CashHistory() {
   const columns: Column<Activity>[] = [
     { key: 'time', header: t('time'), width: 'minmax(96px, 160px)', cell: (a) => <span className="num text-muted">{at(a)}</span> },
     { key: 'kind', header: t('kind'), width: 'minmax(80px, 1fr)', cell: (a) => t(`kinds.${a.activity_type}`) },
-    { key: 'text', header: t('reference'), width: 'minmax(80px, 2fr)', wide: true, cell: (a) => <span className="truncate text-muted">{a.description}</span> },
+    { key: 'text', header: t('reference'), width: 'minmax(80px, 2fr)', wide: true, cell: (a) => <span className="truncate text-muted">{a.activity_type === 'FEE' ? t('feeOf') : a.description}</span> },
     { key: 'amount', header: t('amount'), width: 'minmax(110px, 1fr)', align: 'right', cell: (a) => <Money value={a.net_amount} signed /> },
   ]
   const saved = () => save('cash.csv', csv([t('time'), t('kind'), t('reference'), t('amount')], rows.map((a) => [at(a), t(`kinds.${a.activity_type}`), a.description, a.net_amount])))

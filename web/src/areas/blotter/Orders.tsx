@@ -2,7 +2,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { call, Refusal } from '@/api/client'
 import { clock, day } from '@/lib/time'
-import { Button, Dialog, EmptyState, Failed, Quantity, Skeleton, Table, toast, toastError, type Column } from '@/ui'
+import { Average, Button, Dialog, EmptyState, Failed, Money, Quantity, Skeleton, Table, toast, toastError, type Column } from '@/ui'
 import { useOrders, type Order } from './data'
 import { isDone, learn } from './follow'
 import { NameCell } from './Positions'
@@ -71,9 +71,9 @@ export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: r
     { key: 'name', header: t('col.name'), width: 'minmax(88px, 1.3fr)', cell: (o) => <NameCell name={o.cn.name} symbol={o.symbol} /> },
     { key: 'side', header: t('col.side'), width: '46px', cell: (o) => <Side side={o.side} /> },
     { key: 'type', header: t('col.type'), width: 'minmax(96px, 1fr)', wide: true, cell: (o) => <span className="truncate">{t(`type.${o.cn.market_type ?? 'LIMIT'}`)}</span> },
-    { key: 'price', header: t('col.priceQuantity'), width: 'minmax(70px, 1fr)', align: 'right', cell: (o) => <span className="leading-tight"><span className="num block">{o.limit_price ?? t('market')}</span><span className="num block text-[11px] text-muted">{o.filled_qty}/{o.qty}</span></span> },
-    { key: 'average', header: t('col.fillPrice'), width: 'minmax(80px, .9fr)', align: 'right', wide: true, cell: (o) => <span className="num">{o.filled_avg_price ?? '–'}</span> },
-    { key: 'frozen', header: t('col.frozenCash'), width: 'minmax(96px, 1fr)', align: 'right', wide: true, cell: (o) => (o.side === 'buy' ? <span className="num">{o.cn.frozen_cash}</span> : <Quantity value={o.cn.frozen_qty} />) },
+    { key: 'price', header: t('col.priceQuantity'), width: 'minmax(92px, 1fr)', align: 'right', cell: (o) => <span className="leading-tight"><span className="num block">{o.limit_price ?? t('market')}</span><span className="num block text-[11px] text-muted"><Quantity value={o.filled_qty} /> / <Quantity value={o.qty} /></span></span> },
+    { key: 'average', header: t('col.fillPrice'), width: 'minmax(80px, .9fr)', align: 'right', wide: true, cell: (o) => <Average value={o.filled_avg_price} /> },
+    { key: 'frozen', header: t('col.frozenCash'), width: 'minmax(96px, 1fr)', align: 'right', wide: true, cell: (o) => (o.side === 'buy' ? <Money value={o.cn.frozen_cash} /> : <Quantity value={o.cn.frozen_qty} />) },
     { key: 'status', header: t('col.status'), width: 'minmax(64px, 1.2fr)', cell: (o) => <span className="min-w-0 leading-tight" title={why(o) ?? undefined}><span className="block truncate">{t(`status.${o.status}`)}</span>{why(o) ? <span className="block truncate text-[11px] text-danger">{why(o)}</span> : null}</span> },
     { key: 'cancel', header: onAll ? <button type="button" className="text-danger hover:underline" disabled={!list.some(cancellable)} onClick={onAll}>{t('cancel.allShort')}</button> : <span className="sr-only">{t('cancel.short')}</span>, width: '76px', align: 'right',
       cell: (o) => (cancellable(o) ? <Button size="small" busy={cancels.busy.has(o.id)} aria-label={t('cancel.one', { name: o.cn.name, price: o.limit_price ?? t('market') })} onClick={(e) => { e.stopPropagation(); cancels.one(o) }}>{t('cancel.short')}</Button> : null) },

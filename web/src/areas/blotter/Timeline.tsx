@@ -6,7 +6,7 @@ import { useTick } from '@/live/hooks'
 import { live } from '@/live/live'
 import { clockMs, full, span } from '@/lib/time'
 import { cx } from '@/lib/cx'
-import { Button, Dialog, Money, Quantity } from '@/ui'
+import { Average, Button, Dialog, Money, Quantity } from '@/ui'
 import { activities, type Order } from './data'
 import { steps } from './timeline'
 
@@ -37,7 +37,7 @@ export function Timeline({ order, onClose, onCancel }: { order: Order; onClose: 
         ))}
       </ol>
       <dl className="mt-3 grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1 border-t border-line pt-3 [&>dd]:text-right [&>dt]:text-muted">
-        <dt>{t('col.filled')}</dt><dd><Quantity value={order.filled_qty} />{order.filled_avg_price ? <span className="num"> @ {order.filled_avg_price}</span> : null}</dd>
+        <dt>{t('col.filled')}</dt><dd><Quantity value={order.filled_qty} />{order.filled_avg_price ? <> @ <Average value={order.filled_avg_price} /></> : null}</dd>
         <dt>{t('col.amount')}</dt><dd><Money value={order.cn.filled_amount} /></dd>
         <dt>{t('col.fees')}</dt><dd><Money value={order.cn.fees.total} /></dd>
         <dt>{t('col.placed')}</dt><dd className="num">{full(order.created_at)}</dd>

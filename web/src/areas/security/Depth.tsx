@@ -34,8 +34,8 @@ export function Depth({ symbol, onPrice }: { symbol: string; onPrice: (price: st
   const count = Array.from({ length: n }, (_, i) => i)
   return (
     <section aria-label={t('depth')}>
-      <header className="flex items-center justify-between gap-2 px-3 py-1">
-        <h2 className="font-medium">{t('depth')}</h2>
+      <header className="flex items-center justify-between gap-2 px-3 py-1 max-phone:justify-end">
+        <h2 className="font-medium max-phone:sr-only">{t('depth')}</h2>
         <Segments label={t('levels')} value={levels} onChange={setLevels} options={[{ key: '5', label: t('five') }, { key: '10', label: t('ten') }]} />
       </header>
       {auction ? (

@@ -8,7 +8,7 @@ import { useAge, useQuote } from '@/live/hooks'
 import { compare, parse } from '@/lib/decimal'
 import { usePhone } from '@/lib/media'
 import { useHabit } from '@/lib/preferences'
-import { Age, Button, Change, Failed, Percent, Price, Segments, Skeleton, Tabs, type Tab } from '@/ui'
+import { Age, Button, Change, Failed, Money, Percent, Price, Quantity, Segments, Skeleton, Tabs, type Tab } from '@/ui'
 import { Star } from '../watch/Groups'
 import { intent } from '../ticket/intent'
 import { Ticket } from '../ticket/Ticket'
@@ -102,6 +102,15 @@ function Head({ symbol, name, flags, onTrade, phone }: { symbol: string; name: s
         {flags.filter(Boolean).map((flag) => <span key={flag} className={`${small} bg-warn-soft text-warn`}>{flag}</span>)}
         <Age symbol={symbol} />
       </div>
+      <dl className="num grid grid-flow-col grid-rows-2 gap-x-6 gap-y-0.5 text-[12px] phone:ml-4 max-phone:w-full max-phone:grid-rows-3 max-phone:gap-x-4 max-wide:phone:hidden [&_dd]:ml-2 [&_dt]:text-muted [&>div]:flex [&>div]:items-baseline [&>div]:justify-between">
+        {(['open', 'previous_close', 'high', 'low'] as const).map((key) => (
+          <div key={key}><dt>{t(key === 'previous_close' ? 'previousClose' : key)}</dt><dd><Price value={quote?.[key]} than={key === 'previous_close' ? undefined : quote?.previous_close} stale={stale} /></dd></div>
+        ))}
+        <div><dt>{t('volume')}</dt><dd><Quantity value={quote?.volume} short /></dd></div>
+        <div><dt>{t('turnover')}</dt><dd><Money value={quote?.turnover} short /></dd></div>
+        <div className="max-phone:hidden"><dt>{t('limitUp')}</dt><dd>{quote?.limit_up ? <Price value={quote.limit_up} than={quote.previous_close} /> : <span className="text-faint">{t('noLimit')}</span>}</dd></div>
+        <div className="max-phone:hidden"><dt>{t('limitDown')}</dt><dd>{quote?.limit_down ? <Price value={quote.limit_down} than={quote.previous_close} /> : <span className="text-faint">{t('noLimit')}</span>}</dd></div>
+      </dl>
       {phone ? null : <div className="ml-auto flex gap-2"><Button look="buy" onClick={() => onTrade('buy')}>{t('buy')}</Button><Button look="sell" onClick={() => onTrade('sell')}>{t('sell')}</Button></div>}
     </header>
   )

@@ -3,6 +3,8 @@ import type { Refusal } from '@/api/client'
 import { span } from '@/lib/time'
 import { Button, Icon } from '@/ui'
 
+const show = (element: HTMLElement | null) => element?.scrollIntoView({ block: 'nearest' }) // on a phone it may be below
+
 /** Why an order was refused: the rule, the numbers, and the nearest value that would pass, to be taken with a click. */
 export function Refused({ refusal, nearest, onNearest, onClose }: { refusal: Refusal; nearest?: string; onNearest: (value: string) => void; onClose: () => void }) {
   const { t, i18n } = useTranslation('ticket')
@@ -11,7 +13,7 @@ export function Refused({ refusal, nearest, onNearest, onClose }: { refusal: Ref
   const told = given !== undefined && words.includes(given) // the sentence has the numbers already
   const zh = i18n.language === 'zh' ? 'zh' : 'en'
   return (
-    <div role="alert" data-reason={refusal.reason} className="rounded-control border border-danger/40 bg-danger-soft p-2 text-danger">
+    <div ref={show} role="alert" data-reason={refusal.reason} className="rounded-control border border-danger/40 bg-danger-soft p-2 text-danger">
       <div className="flex items-start gap-2"><Icon name="warn" size={16} className="mt-0.5 shrink-0" /><p className="min-w-0 flex-1 font-medium">{words}</p>
         <button type="button" aria-label={t('action.close')} className="touch" onClick={onClose}><Icon name="close" size={14} /></button></div>
       {!told && (given || bound) ? <dl className="num mt-1 flex flex-wrap gap-x-4 pl-6">

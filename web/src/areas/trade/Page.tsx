@@ -50,7 +50,7 @@ export default function Page({ params }: { params: Record<string, string | undef
     { key: 'trades', label: t('tab.trades', { ns: 'blotter' }), content: <Trades /> },
   ]
   const money = (
-    <dl className="num flex min-w-0 gap-x-5 gap-y-1 max-phone:grid max-phone:grid-cols-3 max-phone:gap-x-2 [&_dt]:text-[11px] [&_dt]:text-muted">
+    <dl className="num flex min-w-0 gap-x-5 gap-y-1 max-phone:grid max-phone:grid-cols-3 max-phone:gap-x-3 max-phone:text-[13px] [&_dt]:text-[11px] [&_dt]:text-muted">
       <div><dt>{t('equity')}</dt><dd className="font-semibold"><Money value={sums?.equity} /></dd></div>
       <div><dt>{t('available')}</dt><dd><Money value={balance?.available} /></dd></div>
       <div><dt>{t('profit')}</dt><dd><Money value={sums?.profit} signed /></dd></div>
