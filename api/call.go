@@ -65,12 +65,22 @@ type route struct {
 	stream  bool // takes over the connection
 }
 
+// protected are the headers of every answer: it is data, which no browser runs, frames, keeps or tells others of.
+var protected = [...][2]string{
+	{"X-Content-Type-Options", "nosniff"},
+	{"Cache-Control", "no-store"},
+	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+	{"Cross-Origin-Resource-Policy", "same-origin"},
+	{"Referrer-Policy", "no-referrer"},
+}
+
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, id: requestID()}
 	w.Header().Set("X-Request-Id", c.id)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
+	for _, line := range protected {
+		w.Header().Set(line[0], line[1])
+	}
 	c.native = r.Header.Get("X-Enum-Profile") == "native"
 	c.chinese = strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "zh")
 	began := time.Now()

@@ -225,6 +225,22 @@ func TestLoginDoor(t *testing.T) {
 	}
 }
 
+// No answer, given or refused, is anything that a browser would run, frame, keep or guess a kind for.
+func TestEveryAnswerIsData(t *testing.T) {
+	h := openHouse(t)
+	for _, asked := range [][2]string{{"GET", "/healthz"}, {"GET", "/api/v1/demo"}, {"GET", "/v2/account"},
+		{"POST", "/v2/clock"}, {"GET", "/api/v1/nowhere"}} {
+		r := h.send(asked[0], asked[1], "")
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Resource-Policy": "same-origin"} {
+			if got := r.header.Get(name); got != want {
+				t.Errorf("%s %s: %d with %s %q, want %q", asked[0], asked[1], r.status, name, got, want)
+			}
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	why := []string{}
 	h := openHouse(t, func(p *Parts) { p.Ready = func() []string { return why } })

@@ -25,6 +25,14 @@ self.addEventListener('fetch', (event) => {
   else if (url.pathname.startsWith('/icons/') || url.pathname === '/boot.js') event.respondWith(fresh(request))
 })
 
+// What a page fetched before this worker saw its requests; it is in the browser's own cache, so that it costs nothing.
+self.addEventListener('message', (event) => {
+  const paths = (event.data?.keep ?? []).filter((path) => typeof path === 'string' && /^\/(assets|icons)\/[\w.-]+$|^\/boot\.js$/.test(path))
+  event.waitUntil(caches.open(shell).then((cache) => Promise.all(paths.map(async (path) => {
+    if (!(await cache.match(path))) await cache.add(path)
+  }))).catch(() => {})) // what is missing then is fetched when it is asked for
+})
+
 async function page(request) {
   const cache = await caches.open(shell)
   try {

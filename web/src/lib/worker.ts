@@ -13,4 +13,11 @@ export function startWorker(): void {
   }
   const url = (types?.createPolicy('evenkeel', rules) ?? rules).createScriptURL('/sw.js')
   navigator.serviceWorker.register(url).catch(() => {}) // a plain page without it works as well
+  void navigator.serviceWorker.ready.then((registration) => registration.active?.postMessage({ keep: fetched() }))
+}
+
+/** What this page fetched of the app before the worker saw its requests: without it the app would not open offline. */
+function fetched(): string[] {
+  return performance.getEntriesByType('resource').map((entry) => new URL(entry.name))
+    .filter((url) => url.origin === location.origin && /^\/(assets|icons)\/|^\/boot\.js$/.test(url.pathname)).map((url) => url.pathname)
 }

@@ -1,5 +1,5 @@
 import { QueryClientProvider } from '@tanstack/react-query'
-import { Component, Suspense, useEffect, type ReactNode } from 'react'
+import { Component, Suspense, useEffect, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
 import { findSession, useSession } from '@/api/session'
@@ -8,6 +8,7 @@ import { areas } from '@/areas/area'
 import { live } from '@/live/live'
 import { Button, EmptyState, Failed, Skeleton, Toasts } from '@/ui'
 import { useIdleLock } from './idle'
+import { Alone } from './Alone'
 import { Locked } from './Locked'
 import { Shell } from './Shell'
 
@@ -24,12 +25,17 @@ const routes = areas.flatMap((area) => area.routes)
 
 function Session() {
   const session = useSession()
+  const [alone, setAlone] = useState<number>() // since when the server cannot be asked who this is
   useEffect(() => {
     if (session.state !== 'unknown') return
     let timer: ReturnType<typeof setTimeout>
-    const look = () => void findSession().catch(() => { timer = setTimeout(look, 1500) }) // the server is not there yet
+    const look = () => {
+      clearTimeout(timer)
+      void findSession().catch(() => { setAlone((since) => since ?? Date.now()); timer = setTimeout(look, 1500) }) // the server is not there yet
+    }
     look()
-    return () => clearTimeout(timer)
+    addEventListener('online', look)
+    return () => { clearTimeout(timer); removeEventListener('online', look); setAlone(undefined) }
   }, [session.state])
   const inside = session.state === 'somebody'
   useEffect(() => {
@@ -39,7 +45,7 @@ function Session() {
     return () => { over(); live.stop() }
   }, [inside])
   const [path] = useLocation()
-  if (session.state === 'unknown') return <main className="h-full"><Skeleton lines={6} /></main>
+  if (session.state === 'unknown') return alone === undefined ? <main className="h-full"><Skeleton lines={6} /></main> : <Alone since={alone} />
   if (session.state === 'locked') return <Locked login={session.login} />
   const open = routes.filter((r) => r.open).map((r) => <Route key={r.path} path={r.path}>{(params) => <Page><r.page params={params} /></Page>}</Route>)
   if (!inside) return <Switch>{open}<Route><Redirect to={`/login?next=${encodeURIComponent(path)}`} replace /></Route></Switch>

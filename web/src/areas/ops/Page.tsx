@@ -81,7 +81,7 @@ function Charts({ series }: { series: Point[] }) {
   const most = Math.max(60, series.length)
   const perSecond = t('perSecond')
   return (
-    <section aria-label={t('charts')} className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,260px),1fr))] gap-3 max-phone:gap-2">
+    <section aria-label={t('charts')} className="grid grid-cols-4 gap-3 max-[1100px]:grid-cols-2 max-phone:gap-2">
       <Chart most={most} title={t('chart.requests')} unit={perSecond} lines={[{ name: t('chart.all'), values: of('requests') }, { name: t('chart.refused'), values: of('refused'), tone: 'danger' }]} />
       <Chart most={most} title={t('chart.orders')} unit="ms" lines={[{ name: 'p50', values: of('p50') }, { name: 'p99', values: of('p99'), tone: 'warn' }]} />
       <Chart most={most} title={t('chart.reads')} unit="ms" lines={[{ name: 'p99', values: of('reads99') }]} />
