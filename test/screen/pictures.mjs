@@ -62,46 +62,46 @@ const staff = { login: 'staff', password: 'a page for those who work here' }
 
 /** The pages: name, path, and what is done there before the picture. who: nobody, investor (default) or staff. */
 const pages = [
-  { name: 'login', path: '/login', who: 'nobody', ready: '[name=username]', alsoLight: true, alsoEnglish: true },
-  { name: 'board', path: '/market', alsoLight: true, alsoEnglish: true },
-  { name: 'search', path: '/market', act: async (page) => { await page.keyboard.press('6'); await page.getByRole('combobox').fill('zgp'); await page.getByRole('option').first().waitFor() } },
-  { name: 'security', path: '/security/600519.SH', ready: '[data-chart=minutes] canvas', alsoLight: true, alsoEnglish: true },
-  { name: 'candles', path: '/security/600519.SH', act: async (page, say) => {
+  { name: 'login', title: 'Login', path: '/login', who: 'nobody', ready: '[name=username]', alsoLight: true, alsoEnglish: true },
+  { name: 'board', title: 'Market', path: '/market', alsoLight: true, alsoEnglish: true },
+  { name: 'search', title: 'Search by code, name or pinyin', path: '/market', act: async (page) => { await page.keyboard.press('6'); await page.getByRole('combobox').fill('zgp'); await page.getByRole('option').first().waitFor() } },
+  { name: 'security', title: 'A security: the day by minutes, depth, trades', path: '/security/600519.SH', ready: '[data-chart=minutes] canvas', alsoLight: true, alsoEnglish: true },
+  { name: 'candles', title: 'A security: candles with averages, volume and MACD', path: '/security/600519.SH', act: async (page, say) => {
     await page.getByRole('button', { name: say('日K', 'D'), exact: true }).click()
     await page.waitForFunction(() => Number(document.querySelector('[data-chart=day]')?.dataset.points) > 0)
   } },
-  { name: 'depth-ten', path: '/security/600036.SH', act: async (page, say) => {
+  { name: 'depth-ten', title: 'Ten levels', path: '/security/600036.SH', act: async (page, say) => {
     await page.getByRole('button', { name: say('十档', '10'), exact: true }).click()
     await page.locator('[data-level=bid10]').scrollIntoViewIfNeeded()
   } },
-  { name: 'tape', path: '/security/600036.SH', act: async (page, say) => { await page.getByRole('tab', { name: say('逐笔成交', 'Trades') }).click(); await page.locator('[data-tick]').first().waitFor() } },
-  { name: 'facts', path: '/security/300750.SZ', act: async (page, say) => { await page.getByRole('tab', { name: say('资料', 'Facts') }).click(); await page.getByText(say('买入单位', 'Buy lot')).waitFor() } },
-  { name: 'trade', path: '/trade/600036.SH', alsoLight: true, alsoEnglish: true, act: (page, say) => write(page, say) },
-  { name: 'confirm', path: '/trade/600036.SH', alsoEnglish: true, act: async (page, say) => { await write(page, say); await page.keyboard.press('Enter'); await page.getByRole('dialog').waitFor() } },
-  { name: 'refused', path: '/trade/600036.SH', act: async (page, say) => {
+  { name: 'tape', title: 'Trades as they come', path: '/security/600036.SH', act: async (page, say) => { await page.getByRole('tab', { name: say('逐笔成交', 'Trades') }).click(); await page.locator('[data-tick]').first().waitFor() } },
+  { name: 'facts', title: 'What is known of a security', path: '/security/300750.SZ', act: async (page, say) => { await page.getByRole('tab', { name: say('资料', 'Facts') }).click(); await page.getByText(say('买入单位', 'Buy lot')).waitFor() } },
+  { name: 'trade', title: 'The ticket, with fees and freeze to the cent', path: '/trade/600036.SH', alsoLight: true, alsoEnglish: true, act: (page, say) => write(page, say) },
+  { name: 'confirm', title: 'Before an order leaves', path: '/trade/600036.SH', alsoEnglish: true, act: async (page, say) => { await write(page, say); await page.keyboard.press('Enter'); await page.getByRole('dialog').waitFor() } },
+  { name: 'refused', title: 'Why an order was refused, and the nearest value that passes', path: '/trade/600036.SH', act: async (page, say) => {
     await write(page, say, '99999900')
     await page.keyboard.press('Enter')
     await page.getByRole('dialog').waitFor()
     await page.keyboard.press('Enter')
     await page.locator('[data-reason], [role=alert]').first().waitFor()
   } },
-  { name: 'positions', path: '/trade/600036.SH', act: (page, say) => tab(page, say('持仓', 'Positions')) },
-  { name: 'timeline', path: '/trade/600036.SH', act: async (page, say) => {
+  { name: 'positions', title: 'Positions', path: '/trade/600036.SH', act: (page, say) => tab(page, say('持仓', 'Positions')) },
+  { name: 'timeline', title: 'The life of an order', path: '/trade/600036.SH', act: async (page, say) => {
     await tab(page, say('全部委托', 'All orders'))
     await page.getByRole('row').filter({ hasText: say('已成交', 'Filled') }).first().click()
     await page.locator('[data-step=filled]').waitFor()
   } },
-  { name: 'orders', path: '/trade/600036.SH', act: (page, say) => tab(page, say('全部委托', 'All orders')) },
-  { name: 'account', path: '/account', alsoLight: true, alsoEnglish: true },
-  { name: 'account-orders', path: '/account', act: (page, say) => tab(page, say('历史委托', 'Orders')) },
-  { name: 'account-cash', path: '/account', act: (page, say) => tab(page, say('资金流水', 'Cash')) },
-  { name: 'statements', path: '/account', act: (page, say) => tab(page, say('对账单', 'Statements')) },
-  { name: 'settings', path: '/settings', alsoLight: true, alsoEnglish: true },
-  { name: 'help', path: '/help', alsoEnglish: true },
-  { name: 'locked', path: '/market', act: async (page, say) => { await page.getByRole('button', { name: say('锁定', 'Lock'), exact: false }).first().click(); await page.locator('input[type=password]').waitFor() }, unlocks: true },
-  { name: 'offline', path: '/trade/600036.SH', act: async (page, say, context) => { await write(page, say); await context.setOffline(true); await page.locator('[data-link=offline]').waitFor({ state: 'attached' }); await pause(1500) } },
-  { name: 'not-found', path: '/nowhere' },
-  { name: 'ops', path: '/ops', who: 'staff', alsoEnglish: true, act: () => pause(12_000) },
+  { name: 'orders', title: 'All orders of the day', path: '/trade/600036.SH', act: (page, say) => tab(page, say('全部委托', 'All orders')) },
+  { name: 'account', title: 'Account', path: '/account', alsoLight: true, alsoEnglish: true },
+  { name: 'account-orders', title: 'History of orders', path: '/account', act: (page, say) => tab(page, say('历史委托', 'Orders')) },
+  { name: 'account-cash', title: 'History of cash', path: '/account', act: (page, say) => tab(page, say('资金流水', 'Cash')) },
+  { name: 'statements', title: 'Monthly statements', path: '/account', act: (page, say) => tab(page, say('对账单', 'Statements')) },
+  { name: 'settings', title: 'Settings: second proof, devices, password, keys', path: '/settings', alsoLight: true, alsoEnglish: true },
+  { name: 'help', title: 'Help', path: '/help', alsoEnglish: true },
+  { name: 'locked', title: 'The idle lock', path: '/market', act: async (page, say) => { await page.getByRole('button', { name: say('锁定', 'Lock'), exact: false }).first().click(); await page.locator('input[type=password]').waitFor() }, unlocks: true },
+  { name: 'offline', title: 'Without a network: a draft, and nothing that pretends to be fresh', path: '/trade/600036.SH', act: async (page, say, context) => { await write(page, say); await context.setOffline(true); await page.locator('[data-link=offline]').waitFor({ state: 'attached' }); await pause(1500) } },
+  { name: 'not-found', title: 'No such page', path: '/nowhere' },
+  { name: 'ops', title: "The operators' page", path: '/ops', who: 'staff', alsoEnglish: true, act: () => pause(12_000) },
 ]
 
 async function tab(page, name) {
@@ -226,4 +226,21 @@ try {
 } finally {
   await home.stop()
 }
+if (only.length === 0) writeFileSync(join(out, 'README.md'), index())
 process.exitCode = failed > 0 ? 1 : 0
+
+/** The page that shows them all; what no longer has a page goes. */
+function index() {
+  for (const file of readdirSync(out)) if (file.endsWith('.png') && !made.some((m) => file === `${m.name}.png`)) rmSync(join(out, file))
+  const lines = ['# The screen, in pictures', '', 'Made by `make screens` from a demo house: desktop (1440x900) and phone (390x844), Chinese and English, dark and light.', '']
+  for (const one of pages) {
+    const mine = made.filter((m) => m.page === one.name)
+    if (mine.length === 0) continue
+    lines.push(`## ${one.title}`, '')
+    for (const size of Object.keys(sizes)) {
+      const row = mine.filter((m) => m.size === size)
+      if (row.length > 0) lines.push(row.map((m) => `<img src="${m.name}.png" alt="${one.title}, ${m.size}, ${m.language === 'zh' ? 'Chinese' : 'English'}, ${m.theme}" width="${size === 'phone' ? 200 : 420}">`).join('\n'), '')
+    }
+  }
+  return lines.join('\n').trimEnd() + '\n'
+}
