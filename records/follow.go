@@ -233,15 +233,20 @@ func (f *follower) compare(ctx context.Context, db *sql.DB, index uint64, writes
 	entries, _ := tail.After(max(f.checked, tail.first()), historyBatch)
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
+	there, checked := comparison{database: &f.history.database, asker: db}, f.checked
 	for _, e := range entries {
 		if e.Index > index {
 			break
 		}
-		if err := e.Events(func(encoded []byte) error { return f.history.database.holds(ctx, db, encoded) }); err != nil {
-			return false, fmt.Errorf("entry %d: %w", e.Index, err)
+		if err := e.Events(func(encoded []byte) error { return there.add(ctx, encoded) }); err != nil {
+			return false, fmt.Errorf("entries %d to %d: %w", checked+1, e.Index, err)
 		}
-		f.checked = e.Index
+		checked = e.Index
 	}
+	if err := there.end(ctx); err != nil {
+		return false, fmt.Errorf("entries up to %d: %w", checked, err)
+	}
+	f.checked = checked
 	if at >= index && (len(entries) == 0 || entries[len(entries)-1].Index >= index) {
 		f.checked = index
 		return true, nil
@@ -260,9 +265,13 @@ func (f *follower) catchUp(ctx context.Context, db *sql.DB) error {
 	began := f.index.Load()
 	var batch []Entry
 	size, last := 0, began
+	there := comparison{database: &f.history.database, asker: db}
 	err := f.source.Replay(ctx, began-min(began, historyOverlap), func(e Entry) error {
 		if e.Index <= began {
-			return e.Events(func(encoded []byte) error { return f.history.database.holds(ctx, db, encoded) })
+			return e.Events(func(encoded []byte) error { return there.add(ctx, encoded) })
+		}
+		if err := there.end(ctx); err != nil {
+			return err
 		}
 		last = e.Index
 		if len(e.events) > 0 {
@@ -277,6 +286,9 @@ func (f *follower) catchUp(ctx context.Context, db *sql.DB) error {
 		batch, size = batch[:0], 0
 		return err
 	})
+	if err == nil {
+		err = there.end(ctx)
+	}
 	if err == nil && last > f.index.Load() {
 		err = f.write(ctx, db, batch, last)
 	}

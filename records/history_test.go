@@ -320,6 +320,71 @@ func TestHistoryOfAnotherLog(t *testing.T) {
 	})
 }
 
+// TestComparison finds the one event of many that is missing in SQL, or another one, wherever it stands among those
+// that are asked for together.
+func TestComparison(t *testing.T) {
+	onBoth(t, func(t *testing.T, o HistoryOptions) {
+		h := newHouse(27, 3)
+		h.run(days[:1], 500)
+		tail := NewTail()
+		tail.Begin(h.index)
+		f := follow(t, o, tail, h.replay)
+		f.reach(t, h)
+		f.stop()
+		var events [][]byte
+		for _, l := range h.entries {
+			if err := l.encoded().Events(func(b []byte) error { events = append(events, b); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(events) < 2*rowsOfStatement+1 {
+			t.Fatal("too few events:", len(events))
+		}
+		events = events[:2*rowsOfStatement+1]
+		compare := func() error {
+			d, err := databaseOf(o.URL, o.Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := d.open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close() //nolint:errcheck // only read
+			c := comparison{database: &d, asker: db}
+			for _, b := range events {
+				if err := c.add(t.Context(), b); err != nil {
+					return err
+				}
+			}
+			return c.end(t.Context())
+		}
+		if err := compare(); err != nil {
+			t.Error(err)
+		}
+		for _, at := range []int{0, rowsOfStatement - 1, rowsOfStatement, 2 * rowsOfStatement} {
+			var e trade.Event
+			whole := events[at]
+			if err := trade.DecodeEvent(whole, &e); err != nil {
+				t.Fatal(err)
+			}
+			for what, change := range map[string]func(){"is another one": func() { e.Time++ },
+				"is missing": func() { e.Number += 1 << 40 }} {
+				was := e
+				change()
+				var err error
+				if events[at], err = trade.AppendEvent(nil, &e); err != nil {
+					t.Fatal(err)
+				}
+				if err := compare(); !errors.Is(err, ErrHistoryForeign) || !strings.Contains(err.Error(), what) {
+					t.Errorf("event %d of %d %s: %v", at, len(events), what, err)
+				}
+				e, events[at] = was, whole
+			}
+		}
+	})
+}
+
 // written is a log that a test reads.
 type written struct {
 	mu    sync.Mutex
