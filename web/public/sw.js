@@ -5,7 +5,7 @@ const shell = 'evenkeel-shell-1'
 const most = 200 // assets kept; older ones go first
 
 self.addEventListener('install', (event) => {
-  event.waitUntil(caches.open(shell).then((cache) => cache.add('/')).then(() => self.skipWaiting()))
+  event.waitUntil(caches.open(shell).then((cache) => cache.add(new Request('/', { headers: { Accept: 'text/html' } }))).then(() => self.skipWaiting()))
 })
 
 self.addEventListener('activate', (event) => {

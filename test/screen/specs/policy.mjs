@@ -37,11 +37,8 @@ export default async (desk) => {
     style.textContent = 'body { opacity: .123 }'
     document.head.append(style)
     if (getComputedStyle(document.body).opacity === '0.123') got.push('style')
-    const picture = document.createElement('div')
-    picture.setAttribute('onclick', 'window.ran = true')
-    document.body.append(picture)
-    picture.click()
-    if (window.ran) got.push('onclick')
+    const box = document.createElement('div')
+    no('onclick', () => { box.setAttribute('onclick', 'window.ran = true') })
     await fetch('https://elsewhere.example/').then(() => got.push('fetch'), () => {})
     return got
   })

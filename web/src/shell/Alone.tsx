@@ -9,12 +9,15 @@ export function Alone({ since }: { since: number }) {
   const now = useTick()
   const age = span(now - since, i18n.language === 'zh' ? 'zh' : 'en')
   return (
-    <main role="status" data-alone={navigator.onLine ? 'server' : 'network'} className="flex min-h-full flex-col items-center justify-center">
+    <main data-alone={navigator.onLine ? 'server' : 'network'} className="flex min-h-full flex-col items-center justify-center">
+      <h1 className="sr-only">{t('app')}</h1>
       <img src="/icons/icon.svg" alt="" width={56} height={56} />
-      <EmptyState icon="offline" title={t(navigator.onLine ? 'alone.server' : 'alone.network')}>
-        <p>{t('alone.text')}</p>
-        <p className="num mt-2 text-faint">{t('alone.since', { age })}</p>
-      </EmptyState>
+      <div role="status">
+        <EmptyState icon="offline" title={t(navigator.onLine ? 'alone.server' : 'alone.network')}>
+          <p>{t('alone.text')}</p>
+        </EmptyState>
+      </div>
+      <p className="num text-faint">{t('alone.since', { age })}</p>
     </main>
   )
 }
