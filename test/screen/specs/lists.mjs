@@ -10,7 +10,7 @@ export default async (desk) => {
   await desk.accessible('a new group')
   await page.keyboard.press('Enter')
   await page.waitForURL('**/market/*')
-  const field = page.getByRole('combobox', { name: desk.say('添加:代码、名称或拼音', 'Add: code, name or pinyin') })
+  const field = page.getByRole('combobox', { name: desk.say('添加：代码、名称或拼音', 'Add: code, name or pinyin') })
   for (const [typed, symbol] of [['600000', '600000.SH'], ['payh', '000001.SZ'], ['茅台', '600519.SH']]) {
     await field.fill(typed)
     await page.getByRole('option').filter({ hasText: symbol }).waitFor()

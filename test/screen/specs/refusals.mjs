@@ -42,7 +42,8 @@ export default async (desk) => {
     await desk.until(next.reason, async () => { if (await dialog.isVisible()) await page.keyboard.press('Enter'); return box.isVisible() })
     const text = await box.innerText()
     const words = desk.say(next.message_zh, next.message_en)
-    if (!text.includes(words)) throw new Error(`${next.reason} is told as ${text}`)
+    const plain = (said) => said.normalize('NFKC').replace(/([,;:?!]) /g, '$1') // Chinese is set with wide punctuation
+    if (!plain(text).includes(plain(words))) throw new Error(`${next.reason} is told as ${text}`)
     await box.getByRole('button', { name: desk.say('关闭', 'Close') }).click()
   }
 }

@@ -86,7 +86,7 @@ export default async (desk) => {
   const draft = page.locator('[data-sent=draft]')
   await send('200', async () => (await draft.count()) === 1)
   await send('300', async () => (await draft.count()) === 2)
-  await draft.first().getByText(desk.say(/草稿,写于 \d\d:\d\d:\d\d/, /Draft of \d\d:\d\d:\d\d/)).waitFor()
+  await draft.first().getByText(desk.say(/草稿，写于 \d\d:\d\d:\d\d/, /Draft of \d\d:\d\d:\d\d/)).waitFor()
   if (!(await draft.first().getByRole('button', { name: desk.say('现在发出', 'Send now') }).isDisabled())) throw new Error('a draft can be sent without a network')
   await desk.picture('drafts')
   await desk.accessible('drafts')

@@ -1,3 +1,4 @@
+import { typeset } from '@/lib/typeset'
 import type { components, paths } from './schema'
 
 // The one way to the REST API: typed by openapi.yaml, with the session's cookie, in the house's own words for what went
@@ -48,7 +49,7 @@ export class Refusal extends Error {
     return this.reason === 'NETWORK' || this.reason === 'TIMEOUT' || this.reason === 'OUTCOME_UNKNOWN'
   }
   words(language: string): string {
-    return language.startsWith('zh') ? this.zh : this.en
+    return language.startsWith('zh') ? typeset(this.zh) : this.en
   }
 }
 

@@ -2,6 +2,7 @@ import i18next, { type BackendModule } from 'i18next'
 import { initReactI18next } from 'react-i18next'
 import { preferences, type Language } from '@/lib/preferences'
 import { Store, useStore } from '@/lib/store'
+import { typesetAll } from '@/lib/typeset'
 
 // One file per language and area: src/i18n/{zh,en}.json is the namespace "common", src/areas/<name>/{zh,en}.json the
 // namespace <name>. Each is a chunk of its own, fetched when first asked for.
@@ -13,7 +14,7 @@ const backend: BackendModule = {
   read(language, namespace, callback) {
     const load = files[namespace === 'common' ? `./${language}.json` : `../areas/${namespace}/${language}.json`]
     if (!load) return callback(new Error(`no texts for ${namespace} in ${language}`), false)
-    load().then((file) => callback(null, file.default), (error: Error) => callback(error, false))
+    load().then((file) => callback(null, language === 'zh' ? typesetAll(file.default) : file.default), (error: Error) => callback(error, false))
   },
 }
 

@@ -3,6 +3,7 @@ import { live } from '@/live/live'
 import { useStatus, useTick } from '@/live/hooks'
 import { clock, countdown } from '@/lib/time'
 import { cx } from '@/lib/cx'
+import { typeset } from '@/lib/typeset'
 
 /** Where each exchange stands in its day, how long that lasts, and the market's clock. */
 export function Phases() {
@@ -20,7 +21,7 @@ export function Phases() {
         <span key={p.market} className="flex items-center gap-1.5">
           <span className={cx('size-2 rounded-full', p.open ? 'bg-good' : 'bg-faint')} aria-hidden="true" />
           {same ? null : <span className="text-muted">{t(`venue.${p.market}`)}</span>}
-          <span>{i18n.language === 'zh' ? p.text_zh : p.text_en}</span>
+          <span>{i18n.language === 'zh' ? typeset(p.text_zh) : p.text_en}</span>
           {p.until ? <span className="num text-muted" title={t('phase.untilChange')}>{countdown(Date.parse(p.until) - now)}</span> : null}
         </span>
       ))}

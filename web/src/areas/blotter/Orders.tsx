@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next'
 import { call, Refusal } from '@/api/client'
 import { clock, day } from '@/lib/time'
 import { Average, Button, Dialog, EmptyState, Failed, Money, Quantity, Skeleton, Table, toast, toastError, type Column } from '@/ui'
-import { useOrders, type Order } from './data'
+import { useOrders, whyOf, type Order } from './data'
 import { isDone, learn } from './follow'
 import { NameCell } from './Positions'
 import { Timeline } from './Timeline'
@@ -65,7 +65,7 @@ export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: r
   if (!rows && orders.isPending) return <Skeleton lines={4} />
   if (!rows && orders.isError && !orders.data) return <Failed error={orders.error} onRetry={() => void orders.refetch()} />
   const list = rows ?? orders.data ?? []
-  const why = (o: Order) => (i18n.language === 'zh' ? o.cn.reason_text_zh : o.cn.reason_text)
+  const why = (o: Order) => whyOf(o, i18n.language)
   const columns: Column<Order>[] = [
     { key: 'time', header: t('col.time'), width: '78px', wide: true, cell: (o) => <When at={o.created_at} dated={rows !== undefined} /> },
     { key: 'name', header: t('col.name'), width: 'minmax(88px, 1.3fr)', cell: (o) => <NameCell name={o.cn.name} symbol={o.symbol} /> },

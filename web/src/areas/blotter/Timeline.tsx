@@ -7,7 +7,7 @@ import { live } from '@/live/live'
 import { clockMs, full, span } from '@/lib/time'
 import { cx } from '@/lib/cx'
 import { Average, Button, Dialog, Money, Quantity } from '@/ui'
-import { activities, type Order } from './data'
+import { activities, whyOf, type Order } from './data'
 import { steps } from './timeline'
 
 /** The life of one order, step by step, and what it cost. */
@@ -21,7 +21,7 @@ export function Timeline({ order, onClose, onCancel }: { order: Order; onClose: 
   useTick(1000)
   const zh = i18n.language === 'zh' ? 'zh' : 'en'
   const list = steps(order, fills.data ?? [], sent ? sent.at + live.skew : undefined)
-  const why = zh === 'zh' ? order.cn.reason_text_zh : order.cn.reason_text
+  const why = whyOf(order, zh)
   return (
     <Dialog open onClose={onClose} title={<>{t(`side.${order.side}`)} {order.cn.name} <span className="num text-muted">{order.symbol}</span></>}
       actions={<>{onCancel ? <Button look="danger" onClick={onCancel}>{t('cancel.this')}</Button> : null}<Button onClick={onClose}>{t('action.close')}</Button></>}>

@@ -3,10 +3,15 @@ import { useMemo } from 'react'
 import { call, callFresh, callOther, type Schemas } from '@/api/client'
 import { useQuotesOf } from '@/live/hooks'
 import { live, type Quote } from '@/live/live'
+import { typeset } from '@/lib/typeset'
 import { useTick } from '@/live/hooks'
 import { decimal, divide, multiply, parse, subtract, text, round, add, type Decimal } from '@/lib/decimal'
 
 export type Order = Schemas['Order']
+
+/** Why an order came to nothing, in the language that is read. */
+export const whyOf = (order: Order, language: string): string | undefined => (language === 'zh' ? order.cn.reason_text_zh && typeset(order.cn.reason_text_zh) : order.cn.reason_text) ?? undefined
+
 export type Position = Schemas['Position']
 export type Account = Schemas['Account']
 

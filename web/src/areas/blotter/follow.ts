@@ -3,6 +3,7 @@ import type { Schemas } from '@/api/client'
 import { i18n, texts } from '@/i18n'
 import { live, type AccountEvent } from '@/live/live'
 import { toast } from '@/ui/Toast'
+import { whyOf } from './data'
 
 // The account's events change what the cache holds at once, and have everything asked for again when they pause: a list
 // that was on its way when the event came would else put back what is over, and stay so. Fills and
@@ -58,7 +59,7 @@ async function say(event: AccountEvent): Promise<void> {
   const t = i18n.getFixedT(null, 'blotter')
   const what = { side: t(`side.${order.side}`), name: order.cn.name, symbol: order.symbol }
   if (event.kind === 'ORDER_TRADED' && event.trade) toast('good', t('said.filled', { ...what, quantity: event.trade.quantity, price: event.trade.price }), t('said.filledOf', { filled: order.filled_qty, of: order.qty }))
-  if (event.kind === 'ORDER_REJECTED') toast('danger', t('said.rejected', what), (i18n.language === 'zh' ? order.cn.reason_text_zh : order.cn.reason_text) ?? undefined)
+  if (event.kind === 'ORDER_REJECTED') toast('danger', t('said.rejected', what), whyOf(order, i18n.language))
   if (event.kind === 'CANCEL_REFUSED') toast('warn', t('said.cancelRefused', what))
 }
 
