@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-const binary = process.env.EVENKEEL_BINARY
+export const binary = process.env.EVENKEEL_BINARY ?? new URL('../../bin/evenkeel', import.meta.url).pathname
 const root = process.env.EVENKEEL_SCRATCH
 const startLimit = 120_000 // from the start of a process to readiness
 const stopLimit = 30_000 // from SIGTERM to the end
@@ -27,7 +27,7 @@ export async function until(what, look, patience) {
 const given = new Set()
 
 /** A port that is free and stays so: below those that the system gives away by itself, and none twice. */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 10_000)
     if (given.has(port)) continue
@@ -43,7 +43,7 @@ const running = new Set()
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL') }) // a house that did not come up
 
 /** One process of the binary, that may be killed and begun again. */
-class Process {
+export class Process {
   constructor(args) {
     this.args = args
     this.said = ''
@@ -78,7 +78,7 @@ class Process {
 }
 
 /** A node: a process that serves the API. */
-class Node extends Process {
+export class Node extends Process {
   constructor(data, port, args) {
     super(['serve', '--data', data, '--listen', `127.0.0.1:${port}`, '--listen-tls', '', ...args])
     Object.assign(this, { data, port, http: `http://127.0.0.1:${port}` })

@@ -2,11 +2,10 @@
 // name begins so. The house is one of its own: its day runs from before the call auction to the middle of the morning,
 // sixty times as fast as the wall's, with the same players each time; there it is halted, and comes back at the wall's
 // pace for the pictures. What one sees is alike each time, not equal to the last digit.
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import { binary, house } from './house.mjs'
+import { house } from './house.mjs'
 import { reduce } from './png.mjs'
 
 const out = process.env.PICTURES ?? new URL('../../docs/screens/', import.meta.url).pathname
@@ -202,7 +201,7 @@ mkdirSync(out, { recursive: true })
 let home = await house({ flow: 1500, args: [...day, '--speed', String(speed)] })
 let failed = 0
 try {
-  execFileSync(binary, ['account', 'open', staff.login, '--permissions', 'operate,read', '--data', home.data], { input: `${staff.password}\n`, stdio: ['pipe', 'ignore', 'inherit'] })
+  await home.desk(`${staff.password}\n`, 'open', staff.login, '--permissions', 'operate,read')
   const known = await morning(home)
   await home.halt()
   home = await house({ flow: 60, folder: home.folder, args: day })
