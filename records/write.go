@@ -207,7 +207,7 @@ type asker interface {
 }
 
 // A comparison checks that events are in the database as they are in the log, many with one question: asked one by
-// one they took half of all processor time of a node's first second. Errors: ErrHistoryForeign.
+// one they took half of what a node that came back computed in its first 350 ms. Errors: ErrHistoryForeign.
 type comparison struct {
 	database *database
 	asker    asker
