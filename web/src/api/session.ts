@@ -58,9 +58,9 @@ async function begin(): Promise<void> {
   await findSession()
 }
 
-/** Logs in; where the account has a second proof, the step that is left comes back. */
-export async function logIn(login: string, password: string): Promise<Step | undefined> {
-  const answer = await call('post', '/api/v1/login', { body: { login, password } as never })
+/** Logs in, in its turn by the ticket; where the account has a second proof, the step that is left comes back. */
+export async function logIn(login: string, password: string, ticket?: string): Promise<Step | undefined> {
+  const answer = await call('post', '/api/v1/login', { body: { login, password, ticket } as never })
   if ('step' in answer) return answer
   await begin()
   return undefined

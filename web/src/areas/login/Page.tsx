@@ -1,4 +1,4 @@
-import { useState, type FormEvent } from 'react'
+import { useEffect, useState, type FormEvent } from 'react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { useLocation, useSearch } from 'wouter'
@@ -7,26 +7,37 @@ import { declined, passkeysHere } from '@/api/passkeys'
 import { logIn, logInPasskey, logInSecond, useSession, type Step } from '@/api/session'
 import { Appearance } from '@/shell/Appearance'
 import { Button, Field, Icon } from '@/ui'
+import { askPlace, keepLine, keptLine, lineOf, placeOf, type Line } from './line'
+import { Waiting } from './Waiting'
 
 interface Demo { demo: boolean; accounts: { login: string; password: string }[] }
+
+const idle = 30_000 // between two looks while a password is typed in its turn
+const away = 5 // seconds, when nobody answers
 
 export default function Login() {
   const { t, i18n } = useTranslation('login')
   const session = useSession()
   const [, go] = useLocation()
   const next = new URLSearchParams(useSearch()).get('next') ?? '/market'
-  const [login, setLogin] = useState('')
+  const [line, setLine] = useState(() => keptLine())
+  const [held, setHeld] = useState<string>() // the password of who waits
+  const [login, setLogin] = useState(line?.login ?? '')
   const [password, setPassword] = useState('')
   const [step, setStep] = useState<Step>()
   const [code, setCode] = useState('')
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
   const demo = useQuery({ queryKey: ['demo'], queryFn: () => callOther<Demo>('get', '/api/v1/demo'), staleTime: Infinity })
-  const enter = async (name: string, secret: string) => {
+  const stand = (next: Line | undefined) => { keepLine(next); setLine(next) }
+  const leave = () => { stand(undefined); setHeld(undefined); setPassword('') }
+  const enter = async (name: string, secret: string, mine = line?.login === name ? line : undefined) => {
     setBusy(true)
     setError(undefined)
     try {
-      const left = await logIn(name, secret)
+      const left = await logIn(name, secret, mine?.place.ticket)
+      stand(undefined)
+      setHeld(undefined)
       if (left) {
         setStep(left)
         setBusy(false)
@@ -34,10 +45,39 @@ export default function Login() {
       }
       go(inner(next), { replace: true })
     } catch (wrong) {
-      setError(wrong)
       setBusy(false)
+      const place = placeOf(wrong)
+      if (place) {
+        stand(lineOf(name, place, mine))
+        setHeld(secret)
+        setLogin(name)
+        setPassword('')
+      } else if (mine && held !== undefined && passing(wrong)) {
+        stand(delayed(mine, wrong))
+      } else {
+        setHeld(undefined)
+        setError(wrong)
+      }
     }
   }
+  const look = async (mine: Line) => {
+    try {
+      const place = mine.place.called ? mine.place : await askPlace(mine.place.ticket)
+      if (place.called && held !== undefined) await enter(mine.login, held, { ...mine, place })
+      else stand(lineOf(mine.login, mine.place.called ? await askPlace(place.ticket) : place, mine))
+    } catch (wrong) {
+      if (passing(wrong)) stand(delayed(mine, wrong))
+      else if (held !== undefined) await enter(mine.login, held) // the ticket is over: a new place
+      else { leave(); setError(wrong) }
+    }
+  }
+  useEffect(() => {
+    if (!line || busy) return
+    const wait = line.place.called && held === undefined ? idle : line.place.return_seconds * 1000
+    const timer = setTimeout(() => void look(line), Math.max(0, line.told + wait - Date.now()))
+    return () => clearTimeout(timer)
+  }, [line, held, busy])
+  const turn = line?.place.called && held === undefined && line.login === login
   const prove = async (event: FormEvent) => {
     event.preventDefault()
     if (!step) return
@@ -85,15 +125,18 @@ export default function Login() {
           <Button type="submit" look="primary" size="large" busy={busy}>{t('enter')}</Button>
           <Button look="ghost" onClick={() => { setStep(undefined); setError(undefined); setPassword('') }}>{t('backToPassword')}</Button>
         </form>
+        ) : line && (held !== undefined || !line.place.called) ? (
+        <Waiting line={line} byItself={held !== undefined} onLeave={leave} />
         ) : (
         <form onSubmit={submit} className="flex flex-col gap-3">
-          <Field label={t('login')} name="username" autoComplete="username" autoCapitalize="none" spellCheck={false} autoFocus required value={login} onChange={(e) => setLogin(e.target.value)} className="h-11" />
-          <Field label={t('password')} name="password" type="password" autoComplete="current-password" required value={password} onChange={(e) => setPassword(e.target.value)} className="h-11" />
+          {turn ? <p role="status" className="rounded-control bg-good-soft px-3 py-2 text-good">{t('turn')}</p> : null}
+          <Field label={t('login')} name="username" autoComplete="username" autoCapitalize="none" spellCheck={false} autoFocus={!turn} required value={login} onChange={(e) => setLogin(e.target.value)} className="h-11" />
+          <Field label={t('password')} name="password" type="password" autoComplete="current-password" autoFocus={turn} required value={password} onChange={(e) => setPassword(e.target.value)} className="h-11" />
           {said}
           <Button type="submit" look="primary" size="large" busy={busy}>{t('enter')}</Button>
         </form>
         )}
-        {!step && demo.data && demo.data.accounts.length > 0 ? (
+        {!step && !line && demo.data && demo.data.accounts.length > 0 ? (
           <section className="mt-6 border-t border-line pt-4">
             <h2 className="mb-1 font-semibold">{t('demo')}</h2>
             <p className="mb-3 text-muted">{t('demoText')}</p>
@@ -106,6 +149,16 @@ export default function Login() {
       <div className="w-full max-w-[400px] px-2"><Appearance /></div>
     </main>
   )
+}
+
+/** Whether an error says nothing about a place in line: it is asked for again. */
+function passing(wrong: unknown): boolean {
+  return wrong instanceof Refusal && (wrong.unknown || wrong.status === 429 || wrong.status >= 500)
+}
+
+function delayed(line: Line, wrong: unknown): Line {
+  const after = wrong instanceof Refusal ? wrong.after : undefined
+  return { ...line, place: { ...line.place, return_seconds: (after ?? away) + (Date.now() - line.told) / 1000 } }
 }
 
 /** Where to go after a login: a page of ours, never an address that somebody else put into the link. */
