@@ -26,6 +26,8 @@ type disk struct {
 	hung    bool
 	full    bool
 	doomed  func() // happens in the middle of the next write
+	first   uint64 // lowest entry written by a process that dies in that
+	last    uint64 // entry written last: the log ends there, and what a deposed leader had behind it is gone
 
 	slowBy, hungBy, fullBy *blow
 }
@@ -40,7 +42,7 @@ func (d *disk) between(real replica.WriteAhead) replica.WriteAhead {
 }
 
 func (d *disk) reset() {
-	d.writing, d.stuck, d.hung, d.full, d.doomed = false, false, false, false, nil
+	*d = disk{node: d.node, slow: d.slow, slowBy: d.slowBy}
 }
 
 // work begins a write when there is something to write.
@@ -94,6 +96,12 @@ func (d *disk) Save(state *raftpb.HardState, entries []*raftpb.Entry) error {
 		d.node.world.bites(d.fullBy)
 		return errFull
 	}
+	if n := len(entries); n > 0 {
+		d.last = entries[n-1].GetIndex()
+		if first := entries[0].GetIndex(); d.first == 0 || first < d.first {
+			d.first = first
+		}
+	}
 	return d.real.Save(state, entries)
 }
 
@@ -116,7 +124,12 @@ func (n *node) killInWrite() (wrote bool) {
 		return false
 	}
 	n.dark = true
-	return n.endInWrite(n.disk.writing, n.disk.full, func() { n.group.FinishJournal() }, n.kill)
+	n.disk.first = 0
+	wrote, torn := n.endInWrite(n.disk.writing, n.disk.full, func() { n.group.FinishJournal() }, n.kill)
+	if torn && n.disk.first > 0 {
+		n.durable = min(n.durable, n.disk.first-1)
+	}
+	return wrote
 }
 
 // rot flips a bit of what is on the disk of a node that is down.

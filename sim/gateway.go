@@ -78,10 +78,21 @@ func (m *market) accept(s *stream) {
 	l.work()
 }
 
+// refuses reports whether the exchange refuses an order for good. What it takes, or refuses, once it does each time
+// that the order is sent again: else the link would hear that an order is refused which trades.
+func (m *market) refuses(id core.ClOrdID) bool {
+	refused, seen := m.refused[id]
+	if !seen {
+		refused = m.world.troubled && m.world.chance(m.world.mix.refusals)
+		m.refused[id] = refused
+	}
+	return refused
+}
+
 // spoil makes the exchange refuse an order for good, now and then: as one of another unit.
 func (l *line) spoil(b []byte) []byte {
 	w := l.market.world
-	if !w.troubled || w.mix.refusals == 0 {
+	if w.mix.refusals == 0 {
 		return b
 	}
 	l.stream.torn = append(l.stream.torn, b...)
@@ -92,7 +103,7 @@ func (l *line) spoil(b []byte) []byte {
 			return whole
 		}
 		var m szse.NewOrder
-		if frame.Type == szse.TypeNewOrder && w.chance(w.mix.refusals) && m.Decode(frame.Body) == nil {
+		if frame.Type == szse.TypeNewOrder && m.Decode(frame.Body) == nil && l.market.refuses(m.ClOrdID) {
 			m.SubmittingPBUID = unit("OTHER")
 			whole = m.Append(whole)
 			w.counts.Mishaps[refusedOrder]++

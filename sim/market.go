@@ -19,10 +19,11 @@ type market struct {
 	group    *replica.Manual[core.Answer]
 	books    *exchange.Machine
 	gateway  *exchange.Gateway
-	lines    []*line // open, in the order in which they came
-	hearing  *line   // the one that is listened to now
-	accepted int     // connections ever
-	greeted  int     // the newest session that was answered
+	lines    []*line               // open, in the order in which they came
+	refused  map[core.ClOrdID]bool // of each order that came, whether it is refused for good
+	hearing  *line                 // the one that is listened to now
+	accepted int                   // connections ever
+	greeted  int                   // the newest session that was answered
 	poked    bool
 	writing  bool
 	doomed   func()        // happens in the middle of the next write
@@ -72,7 +73,7 @@ func unit(s string) (p core.PBU) {
 }
 
 func newMarket(w *World) *market {
-	m := &market{process: newProcess(w, "exchange", "exchange", exchangePlace)}
+	m := &market{process: newProcess(w, "exchange", "exchange", exchangePlace), refused: map[core.ClOrdID]bool{}}
 	m.start()
 	m.submit(&core.AdoptRules{Text: []byte(rules.Embedded())})
 	m.open(firstDay, true)
@@ -130,7 +131,8 @@ func (m *market) killInWrite() bool {
 		return false
 	}
 	m.dark = true
-	return m.endInWrite(m.writing, false, func() { m.group.FinishJournal() }, m.kill)
+	wrote, _ := m.endInWrite(m.writing, false, func() { m.group.FinishJournal() }, m.kill)
+	return wrote
 }
 
 func (m *market) tick() {

@@ -203,6 +203,9 @@ func (n *node) kill() {
 	n.poked, n.busy = false, false
 	n.crashBranch()
 	n.durable = n.group.Group().Status().Durable
+	if n.disk.last > 0 {
+		n.durable = min(n.durable, n.disk.last)
+	}
 	if err := n.group.Crash(); err != nil {
 		n.world.fail("%s: crash: %v", n.name, err)
 	}

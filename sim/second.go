@@ -88,7 +88,7 @@ func (n *node) crashBranch() {
 	if err := n.branch.group.Crash(); err != nil {
 		w.fail("%s: crash of the second shard: %v", n.name, err)
 	}
-	n.branch.group = nil
+	n.branch.group, n.branch.lead = nil, replica.Leadership{} // or its client would go on asking the dead
 }
 
 // workBranch has its owners work, and reports whether there was anything to do.

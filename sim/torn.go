@@ -158,15 +158,16 @@ func (p *process) files(suffix string) (paths []string) {
 }
 
 // endInWrite kills a process in the middle of a write when one is under way: all of it is there and nobody was told,
-// or some sectors are, or none, which is what a full disk has of it. It reports whether one was.
-func (p *process) endInWrite(writing, full bool, finish, kill func()) bool {
+// or some sectors are, or none, which is what a full disk has of it. It reports whether one was, and whether it is
+// torn.
+func (p *process) endInWrite(writing, full bool, finish, kill func()) (wrote, torn bool) {
 	w := p.world
 	if !writing || full || w.random.IntN(3) == 0 {
 		if writing {
 			w.counts.Mishaps[lostWrite]++
 		}
 		kill()
-		return writing
+		return writing, false
 	}
 	before := p.tailOf()
 	finish()
@@ -174,14 +175,14 @@ func (p *process) endInWrite(writing, full bool, finish, kill func()) bool {
 	after := p.tailOf()
 	if after.path != before.path || after.end <= before.end || w.random.IntN(3) == 0 {
 		w.counts.Mishaps[mutedWrite]++
-		return true
+		return true, false
 	}
 	w.counts.Mishaps[tornWrite]++
 	w.say("the last write of %s is torn", p.name)
 	if err := p.tear(after.path, before.end, after.end); err != nil {
 		w.fail("%s: %v", p.name, err)
 	}
-	return true
+	return true, true
 }
 
 const sector = 512
