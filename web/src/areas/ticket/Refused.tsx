@@ -22,7 +22,7 @@ export function Refused({ refusal, nearest, onNearest, onClose }: { refusal: Ref
       </dl> : null}
       {nearest && nearest !== '0' && nearest !== given ? <p className="mt-1 pl-6"><Button size="small" onClick={() => onNearest(nearest)}>{t('takeNearest', { value: nearest })}</Button></p> : null}
       {refusal.after ? <p className="mt-1 pl-6">{t('refusal.retry', { age: span(refusal.after * 1000, zh) })}</p> : null}
-      <p className="mt-1 pl-6 text-[11px] opacity-80">{refusal.reason}</p>
+      <p className="mt-1 pl-6 text-[11px]">{refusal.reason}</p>
     </div>
   )
 }

@@ -21,6 +21,11 @@ test('a step stays on the tick and within the limits', () => {
   expect(step('', '0.01', 1)).toBe('')
 })
 
+test('a security without rules today has no tick, and breaks nothing', () => {
+  expect(keys({}, { tick: '0.00' })).toEqual(keys({}))
+  expect(step('10.00', '0.00', 1)).toBe('10.00')
+})
+
 test('what is typed becomes a number', () => {
   expect(typed('\uff11\uff12\u3002\uff15', false)).toBe('12.5')
   expect(typed('1.2.3', false)).toBe('1.23')

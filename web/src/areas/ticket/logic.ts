@@ -45,7 +45,9 @@ export function step(price: string, tick: string, by: number, low?: string | nul
   return text(round(to, size.scale))
 }
 
+/** The price, or the next on the tick; a security without rules today has a tick of 0, on which every price is. */
 function onTick(price: Decimal, tick: Decimal, up: boolean): Decimal {
+  if (tick.units === 0n) return price
   const scale = Math.max(price.scale, tick.scale)
   const [p, t] = [price.units * 10n ** BigInt(scale - price.scale), tick.units * 10n ** BigInt(scale - tick.scale)]
   const rest = p % t
