@@ -71,9 +71,10 @@ export class Process {
   async stop() {
     if (!this.child || this.over) return
     this.child.kill('SIGTERM')
-    const end = await Promise.race([this.ended, pause(stopLimit)])
-    if (!end) await this.kill()
-    if (end?.code !== 0) throw new Error(`${this.args[0]} ended with ${JSON.stringify(end ?? 'no answer to SIGTERM')}:\n${this.said}`)
+    const late = setTimeout(() => this.child.kill('SIGKILL'), stopLimit)
+    const end = await this.ended
+    clearTimeout(late) // a timer that is left keeps the program alive
+    if (end.code !== 0) throw new Error(`${this.args[0]} ended with ${end.code ?? end.signal} after SIGTERM:\n${this.said}`)
   }
 }
 
