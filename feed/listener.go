@@ -30,11 +30,8 @@ type Listener struct {
 func (m *Market) Listen() (*Listener, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
-		return nil, ErrClosed
-	}
-	if len(m.readers)+m.listeners >= MaxReaders {
-		return nil, ErrTooManyReaders
+	if err := m.room(); err != nil {
+		return nil, err
 	}
 	m.listeners++
 	return &Listener{market: m, changed: make(chan struct{}, 1)}, nil

@@ -63,6 +63,17 @@ type snapshot struct {
 // replaceable kinds tell how things stand, not what happened.
 var replaceable = [updateKinds]bool{QuoteUpdate: true, DepthUpdate: true, LimitUpdate: true, ImbalanceUpdate: true}
 
+// room says why nobody more can be told; under the market's lock.
+func (m *Market) room() error {
+	switch {
+	case m.closed:
+		return ErrClosed
+	case len(m.readers)+m.listeners >= MaxReaders:
+		return ErrTooManyReaders
+	}
+	return nil
+}
+
 // Subscribe makes a reader; it must be closed with Leave.
 func (m *Market) Subscribe() (*Reader, error) { return m.subscribe(false) }
 
@@ -73,11 +84,8 @@ func (m *Market) SubscribeLatest() (*Reader, error) { return m.subscribe(true) }
 func (m *Market) subscribe(latest bool) (*Reader, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
-		return nil, ErrClosed
-	}
-	if len(m.readers)+m.listeners >= MaxReaders {
-		return nil, ErrTooManyReaders
+	if err := m.room(); err != nil {
+		return nil, err
 	}
 	r := &Reader{market: m, latest: latest, news: make(chan struct{}, 1)}
 	if latest {
