@@ -1,7 +1,6 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { useEffect, useId, useState, type KeyboardEvent, type Ref } from 'react'
+import { useId, useState, type KeyboardEvent, type Ref } from 'react'
 import { useTranslation } from 'react-i18next'
-import { call } from '@/api/client'
+import { useSearch } from '@/api/search'
 import { cx } from '@/lib/cx'
 
 /** A code, a name or pinyin: the likeliest securities are offered below. */
@@ -9,21 +8,11 @@ export function SymbolField({ symbol, name, hint, onChoose, ref }: { symbol: str
   const { t } = useTranslation('ticket')
   const id = useId()
   const [text, setText] = useState<string>() // undefined: nobody types
-  const [at, setAt] = useState(0)
-  const asked = text?.trim() ?? ''
-  const found = useQuery({
-    queryKey: ['search', asked, 8], enabled: asked !== '', staleTime: 60_000, placeholderData: keepPreviousData,
-    queryFn: ({ signal }) => call('get', '/api/v1/search', { query: { q: asked, limit: 8 }, signal }),
-  })
-  const list = asked === '' ? [] : (found.data?.securities ?? [])
-  useEffect(() => setAt(0), [asked])
-  const choose = (s: string) => { setText(undefined); onChoose(s) }
+  const choose = (chosen: string) => { setText(undefined); onChoose(chosen) }
+  const search = useSearch(text ?? '', 8, choose)
   const key = (event: KeyboardEvent) => {
-    if (event.key === 'ArrowDown' && list.length > 0) setAt(Math.min(list.length - 1, at + 1))
-    else if (event.key === 'ArrowUp' && list.length > 0) setAt(Math.max(0, at - 1))
-    else if (event.key === 'Enter' && list[at]) choose(list[at].symbol)
-    else if (event.key === 'Escape' && text !== undefined) setText(undefined)
-    else return
+    if (event.key === 'Escape' && text !== undefined) setText(undefined)
+    else if (!search.key(event)) return
     event.preventDefault()
     event.stopPropagation()
   }
@@ -31,17 +20,17 @@ export function SymbolField({ symbol, name, hint, onChoose, ref }: { symbol: str
     <div className="relative">
       <label htmlFor={id} className="sr-only">{hint ?? t('symbol')}</label>
       <input ref={ref} id={id} value={text ?? (symbol ? `${symbol}  ${name ?? ''}` : '')} placeholder={hint ?? t('symbolHint')} autoComplete="off" spellCheck={false} role="combobox"
-        aria-expanded={list.length > 0} aria-controls={`${id}-list`} aria-activedescendant={list[at] ? `${id}-${at}` : undefined}
+        aria-expanded={search.list.length > 0} aria-controls={`${id}-list`} aria-activedescendant={search.list[search.marked] ? `${id}-${search.marked}` : undefined}
         onFocus={(e) => e.currentTarget.select()} onChange={(e) => setText(e.target.value)} onKeyDown={key} onBlur={() => setTimeout(() => setText(undefined), 150)}
         className="touch num h-9 w-full rounded-control border border-edge bg-surface px-2.5 text-[14px] font-medium placeholder:font-normal placeholder:text-faint" />
-      <ul id={`${id}-list`} role="listbox" aria-label={hint ?? t('symbol')} className={cx('absolute inset-x-0 top-full z-30 mt-1 max-h-80 overflow-y-auto rounded-card border border-line bg-raised p-1 shadow-[var(--shadow)]', (asked === '' || (list.length === 0 && !found.isSuccess)) && 'hidden')}>
-        {list.map((s, i) => (
-          <li key={s.symbol} id={`${id}-${i}`} role="option" aria-selected={i === at} onPointerDown={(e) => { e.preventDefault(); choose(s.symbol) }} onPointerMove={() => setAt(i)}
-            className={cx('touch flex cursor-pointer items-center gap-2 rounded-control px-2 py-1', i === at && 'bg-accent-soft')}>
+      <ul id={`${id}-list`} role="listbox" aria-label={hint ?? t('symbol')} className={cx('absolute inset-x-0 top-full z-30 mt-1 max-h-80 overflow-y-auto rounded-card border border-line bg-raised p-1 shadow-[var(--shadow)]', search.list.length === 0 && !search.answered && 'hidden')}>
+        {search.list.map((s, i) => (
+          <li key={s.symbol} id={`${id}-${i}`} role="option" aria-selected={i === search.marked} onPointerDown={(e) => { e.preventDefault(); choose(s.symbol) }} onPointerMove={() => search.mark(i)}
+            className={cx('touch flex cursor-pointer items-center gap-2 rounded-control px-2 py-1', search.answered ? i === search.marked && 'bg-accent-soft' : 'opacity-60')}>
             <span className="num w-[84px] text-muted">{s.symbol}</span><span className="flex-1 truncate">{s.name}</span>
           </li>
         ))}
-        {list.length === 0 ? <li role="presentation" className="p-2 text-muted">{t('symbolNone')}</li> : null}
+        {search.list.length === 0 ? <li role="presentation" className="p-2 text-muted">{t('symbolNone')}</li> : null}
       </ul>
     </div>
   )
