@@ -13,11 +13,14 @@ export function startWorker(): void {
   }
   const url = (types?.createPolicy('evenkeel', rules) ?? rules).createScriptURL('/sw.js')
   navigator.serviceWorker.register(url).catch(() => {}) // a plain page without it works as well
-  void navigator.serviceWorker.ready.then((registration) => registration.active?.postMessage({ keep: fetched() }))
+  void navigator.serviceWorker.ready.then((registration) => {
+    new PerformanceObserver((list) => keep(registration, list.getEntries())).observe({ type: 'resource', buffered: true })
+  })
 }
 
-/** What this page fetched of the app before the worker saw its requests: without it the app would not open offline. */
-function fetched(): string[] {
-  return performance.getEntriesByType('resource').map((entry) => new URL(entry.name))
-    .filter((url) => url.origin === location.origin && /^\/(assets|icons)\/|^\/boot\.js$/.test(url.pathname)).map((url) => url.pathname)
+/** Has the worker keep what the page fetched past it, before it saw requests: the app would not open offline without. */
+function keep(registration: ServiceWorkerRegistration, entries: PerformanceEntryList): void {
+  const ours = entries.map((entry) => new URL(entry.name))
+    .filter((url) => url.origin === location.origin && /^\/(assets|icons)\/|^\/boot\.js$/.test(url.pathname))
+  if (ours.length > 0) registration.active?.postMessage({ keep: ours.map((url) => url.pathname) })
 }
