@@ -50,13 +50,14 @@ api            7  auth capacity core/money core/risk core/rules core/trade feed 
 node           8  api auth books capacity core/broker core/money core/must core/rules core/trade exchange feed gate
                   intake peer records relay replica szse venue web
 .              9  capacity capacity/study core/money core/planted core/trade drill drill/cable drill/contest drill/disk
-                  exchange gate load node peer replica surge venue
+                  exchange gate load node peer replica surge venue width
 drill/cable    0
 drill/disk     0
 drill/load     0
 gate           0
 load           1  paper
 surge          2  load
+width          2  load
 drill/report   1  paper
 drill/contest  7  books core/money core/rules core/trade peer relay replica
 drill          7  core/broker core/exchange core/money core/planted core/trade drill/cable drill/disk drill/load
@@ -73,6 +74,7 @@ test/runbook   9
 test/screen    9  + test/rig
 test/sdk       9  + test/rig
 test/surge     9  + test/rig
+test/width     9  + test/rig
 `
 
 // A room is one line of the table.

@@ -37,6 +37,7 @@ func commands() []command {
 		{"load", "drive a server with a crowd's requests: waits by class, refusals, failures, truth", runLoad},
 		{"surge", "show what the door does at ten times what a server carries, beside one without", runSurge},
 		{"attack", "attack a server of its own in seven ways, and see what an honest client is told", runAttack},
+		{"width", "show how many clients market data reaches at once, beside a plain broadcast", runWidth},
 		{"capacity", "find how much a server carries, against its recorded peaks; or model a fleet", runCapacity},
 		{"bench", "measure order to acknowledgement over REST, at a fixed rate", bench},
 		{"version", "print the version", func(_ context.Context, args []string, out io.Writer) error {

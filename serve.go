@@ -150,6 +150,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.Uint64Var(&c.Node, "node", 0, "this node's id (default: as its certificate says; alone: 1)")
 	f.BoolVar(&c.Join, "join", false, "this node comes to a cluster that runs, which `evenkeel node add` tells of it")
 	f.BoolVar(&c.NoQueue, "no-queue", false, "for measurements: take all requests at once, as a server without a door")
+	f.IntVar(&c.Streams, "streams", 0, "open at once; 0: 4096")
 	proxies := gateFlags(f, &c.Gate)
 	clock.add(f)
 	logger := logFlag(f)

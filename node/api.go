@@ -25,7 +25,7 @@ func (n *Node) api() *api.Server {
 		Fresh: api.Fresh{Account: n.freshOf, All: n.freshAll}, House: n.house, Ops: staff{n},
 		Ready: n.unready, Demo: n.config.Demo, Sealer: n.sealer,
 		DemoLogins: n.demoLogins, Capacity: func() capacity.Report { return n.peaks.Report(time.Now()) },
-		Version: n.config.Version, Gauges: n.gauges(), Log: n.log,
+		Version: n.config.Version, Gauges: n.gauges(), Log: n.log, Limits: api.Limits{Streams: n.config.Streams},
 	})
 }
 

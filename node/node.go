@@ -87,6 +87,7 @@ type Config struct {
 	Demo    bool        // demo accounts, deposits by the investor himself
 	DemoN   int         // how many demo accounts
 	Gate    gate.Limits // of connections
+	Streams int         // open at once; 0: 4,096
 	NoQueue bool        // all requests are taken at once: only to measure what the queue is for
 	Version string
 	Log     *slog.Logger
