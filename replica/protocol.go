@@ -19,10 +19,14 @@ func protocolConfig(node uint64, memory *logMemory, applied uint64, limits Limit
 	if planted.Is(planted.StaleReadOfDeposed) {
 		reads = raft.ReadOnlyLeaseBased
 	}
+	elections := electionTicks
+	if planted.Is(planted.SlowElection) {
+		elections *= 10
+	}
 	return &raft.Config{
 		ReadOnlyOption:            reads,
 		ID:                        node,
-		ElectionTick:              electionTicks,
+		ElectionTick:              elections,
 		HeartbeatTick:             heartbeatTicks,
 		Storage:                   memory,
 		Applied:                   applied,

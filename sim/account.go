@@ -190,6 +190,7 @@ func (h *hand) heardCommand(d *doing, a *trade.Answer) {
 	case a.Reason == trade.UnknownOrder && d.target != 0 && !w.desk.turned:
 		w.fail("account %d: %s: the order was acknowledged, and is unknown", h.account.number, d)
 	}
+	w.served()
 	if !e.done && d.tries > 1 {
 		e = effect{} // an earlier try may still be carried out
 	}

@@ -11,7 +11,9 @@ type faults struct {
 	undone   []func() // by heal, in order: what ends a fault that lasts
 	tearing  *blow    // machines lose their power in the middle of what they do with snapshots
 	changing bool     // members are being changed
-	this     *blow    // what happens now
+	this     *blow    // what happens now, or happened last
+	running  int      // faults that have an end and have not ended
+	clogged  int64    // until then a path is
 	ill      *node    // the one machine whose disk or state is damaged, or whose disk is lost: a minority
 }
 
@@ -37,6 +39,10 @@ func (f *faults) next() {
 		if f.ended {
 			return
 		}
+		if w.mix.lone && !f.whole() {
+			f.next()
+			return
+		}
 		k := w.mix.kinds[w.random.IntN(len(w.mix.kinds))]
 		w.counts.Drawn[k]++
 		f.this = &blow{kind: k}
@@ -58,9 +64,11 @@ func (f *faults) lasting() time.Duration {
 // until ends something after a while, or when the world heals.
 func (f *faults) until(d time.Duration, end func()) {
 	over := false
+	f.running++
 	once := func() {
 		if !over {
 			over = true
+			f.running--
 			end()
 		}
 	}
@@ -308,6 +316,7 @@ func (f *faults) paths(k kind) {
 			f.until(lasts, func() { p.slow = 0 })
 		} else {
 			p.choke(w.now+int64(lasts), f.this)
+			f.clogged = max(f.clogged, p.clog)
 		}
 		return
 	}
@@ -315,6 +324,9 @@ func (f *faults) paths(k kind) {
 	var side [places]int
 	for p := range side {
 		side[p] = w.random.IntN(2)
+	}
+	if w.mix.lone {
+		w.alone(&side)
 	}
 	bridge := place(-1)
 	if k == bridgePartition {

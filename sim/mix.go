@@ -12,6 +12,7 @@ type Mix struct {
 	nodes     int // voters at the beginning
 	learner   bool
 	second    bool // the house has a second shard (second.go)
+	lone      bool // one fault at a time (lone.go)
 	upgrade   bool // nodes begin with an old binary
 	accounts  int
 	think     time.Duration // between two operations of an investor, on average
@@ -119,8 +120,11 @@ func draw(w *World) Mix {
 			m.kinds = append(m.kinds, k)
 		}
 	}
-	if w.random.IntN(8) == 0 {
+	switch w.random.IntN(16) {
+	case 0, 1:
 		m.withSecond()
+	case 2:
+		m.withLone()
 	}
 	return m
 }
@@ -131,11 +135,11 @@ func (m *Mix) String() string {
 	for _, k := range m.kinds {
 		names = append(names, k.String())
 	}
-	return fmt.Sprintf("%d nodes (learner %t, upgrade %t, second shard %t), %d accounts, think %v, trouble %v, "+
-		"%d partitions, day turns %t, snapshots every %v, drop log %t, memory %d; of a million messages lost %d, twice %d, "+
-		"out of order %d, late %d (up to %v); of a million writes to the exchange broken %d, orders refused %d; "+
-		"every %v one of: %s",
-		m.nodes, m.learner, m.upgrade, m.second, m.accounts, m.think, m.trouble, m.partition, m.rolls, m.snapshots,
+	return fmt.Sprintf("%d nodes (learner %t, upgrade %t, second shard %t, lone faults %t), %d accounts, think %v, "+
+		"trouble %v, %d partitions, day turns %t, snapshots every %v, drop log %t, memory %d; of a million messages "+
+		"lost %d, twice %d, out of order %d, late %d (up to %v); of a million writes to the exchange broken %d, "+
+		"orders refused %d; every %v one of: %s",
+		m.nodes, m.learner, m.upgrade, m.second, m.lone, m.accounts, m.think, m.trouble, m.partition, m.rolls, m.snapshots,
 		m.dropLog, m.memory, m.loss, m.duplication, m.reordering, m.delay, m.longDelay, m.breaks, m.refusals, m.every,
 		strings.Join(names, ", "))
 }
@@ -152,6 +156,7 @@ func (c *Counts) add(o *Counts) {
 	} {
 		*pair[0] += *pair[1]
 	}
+	c.Gap = max(c.Gap, o.Gap)
 	for k := range c.Faults {
 		c.Drawn[k] += o.Drawn[k]
 		c.Faults[k] += o.Faults[k]

@@ -31,7 +31,8 @@
 // strike one node of those that there are, which is a minority, and its id is never used again; a flip in memory
 // strikes one at a time too, which must be found, and never one that leads (flip.go).
 //
-// One world of eight has a second shard, which must not notice the first one's troubles (second.go).
+// One world of eight has a second shard, which must not notice the first one's troubles (second.go). In one of sixteen
+// one thing is wrong at a time, and somebody must be answered each second (lone.go).
 //
 // How to use it:
 //

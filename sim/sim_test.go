@@ -258,6 +258,7 @@ func summary(t *testing.T, all []result, took time.Duration) {
 	for _, r := range all {
 		counts = append(counts, r.Counts)
 	}
+	t.Logf("one fault at a time, somebody was answered at least every %v", c.Gap.Round(time.Millisecond))
 	t.Logf("what was tried\n%s", coverage(counts))
 	if missing := c.missing(); len(missing) > 0 && len(all) > 200 {
 		t.Errorf("in %d seeds these never took effect: %s", len(all), strings.Join(missing, ", "))

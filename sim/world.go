@@ -32,7 +32,8 @@ type Report struct {
 // Counts say how much happened in a world.
 type Counts struct {
 	Actions, Tries, Acknowledged, Refused, Reads, Unknown int
-	Events                                                int // that readers of streams heard
+	Events                                                int           // that readers of streams heard
+	Gap                                                   time.Duration // longest without an answer, of lone faults
 	Orders                                                int
 	Drawn, Faults, Bit                                    [kinds]int // of each fault: drawn, happened, took effect
 	Mishaps                                               [mishaps]int
@@ -63,8 +64,9 @@ type World struct {
 	truth     truth
 	faults    faults
 	teller    teller
-	troubled  bool // faults happen
-	investing bool // investors begin new actions
+	troubled  bool  // faults happen
+	investing bool  // investors begin new actions
+	answered  int64 // when somebody was, last
 }
 
 // began is when every world begins: 10:00 in Shanghai on a Monday that is a trading day.
@@ -224,7 +226,7 @@ func (w *World) live() {
 		return
 	}
 	w.say("--- open")
-	w.investing, w.troubled = true, true
+	w.investing, w.troubled, w.answered = true, true, w.now
 	for _, a := range w.accounts {
 		a.begin()
 	}
@@ -232,6 +234,7 @@ func (w *World) live() {
 	w.teller.begin()
 	w.faults.begin()
 	w.run(w.now+int64(w.mix.trouble), nil)
+	w.served()
 	w.say("--- healing")
 	w.troubled = false
 	w.faults.heal()

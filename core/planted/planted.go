@@ -62,6 +62,8 @@ const (
 	TransferLosesQueue Bug = "transfer-loses-queue"
 	// FeatureUnasked: a feature is activated whatever the binaries of the members know.
 	FeatureUnasked Bug = "feature-unasked"
+	// SlowElection: who hears no leader waits ten times as long.
+	SlowElection Bug = "slow-election"
 	// DivergenceIgnored: a node whose state is not that of most members goes on.
 	DivergenceIgnored Bug = "divergence-ignored"
 
@@ -126,7 +128,8 @@ func All() []Bug {
 		AcknowledgeBeforeSync, AnswerBeforeQuorum, VoteForgotten, TermForgotten, DamageTakenForEnd,
 		CorruptionAccepted, CommitAheadOfLog, AppliedTwice, AnswerOnStepDown, AnswerToWrongCommand,
 		ApplyMessageDropped, TimeRunsBack, StaleRead, StaleReadOfDeposed, ReadBeforeApply, SnapshotNotTaken,
-		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked, DivergenceIgnored,
+		SnapshotLacksMembers, DropLogTooEarly, TransferLosesQueue, FeatureUnasked,
+		SlowElection, DivergenceIgnored,
 		ClientIDsNotKept, SessionsNotKept, MovementsNotKept, OutboxNotKept,
 		SettledEarly, ClientIDsIgnored, ReferenceIgnored, MapOrder,
 		ClockInApply, FreezeKept, FeeTwice, SharesFromNothing, EventSkipped, ReportTwice, ReportSkipped,
