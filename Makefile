@@ -22,8 +22,8 @@ bench: ## the benchmarks, each beside its reference
 	@scripts/setup.sh run && scripts/bench.sh $(ARGS)
 surge: ## what the door does at ten times what a server carries, beside a server without: a table, JSON in OUT (bin/surge)
 	@scripts/setup.sh run && go build -o bin/evenkeel . && bin/evenkeel surge --out $${OUT:-bin/surge} $(ARGS)
-attack: ## slow and fast attacks of seven kinds on a server of its own, beside an honest client: a table, JSON in OUT (bin/attack)
-	@scripts/setup.sh run && go build -o bin/evenkeel . && bin/evenkeel attack --out $${OUT:-bin/attack} $(ARGS)
+attack: ## attacks of seven kinds, and those of slowhttptest and h2load, on a server of its own, beside an honest client: a table, JSON in OUT (bin/attack)
+	@scripts/setup.sh test && go build -o bin/evenkeel . && bin/evenkeel attack --out $${OUT:-bin/attack} $(ARGS)
 width: ## how many clients market data reaches at once, beside a plain broadcast: a table, JSON in OUT (bin/width)
 	@scripts/setup.sh run && go build -o bin/evenkeel . && bin/evenkeel width --out $${OUT:-bin/width} $(ARGS)
 race: ## every package under the race detector

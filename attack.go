@@ -13,8 +13,8 @@ import (
 )
 
 const attackUsage = `Attack a server of its own on this machine, each kind from another loopback address: slow headers,
-slow bodies, ranges, slow reading, TLS handshakes, HTTP/2 rapid reset, WebSockets; and see what an honest client is
-told meanwhile. Nothing but that server is ever attacked.
+slow bodies, ranges, slow reading, TLS handshakes, HTTP/2 rapid reset, WebSockets, and where they are installed what
+slowhttptest and h2load do; and see what an honest client is told meanwhile. Nothing but that server is ever attacked.
 
   evenkeel attack
   evenkeel attack --attackers 1000 --seconds 20 --out report     attack.json and attack.txt there

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -368,27 +369,54 @@ func (c *call) fail(f *fault) {
 		h.Set("X-Ratelimit-Remaining", "0")
 		h.Set("X-Ratelimit-Reset", strconv.FormatInt(time.Now().Unix(), 10))
 	}
-	c.write(f.Status, f.body(c.id, c.chinese))
+	c.write(f.Status, f.entity(c.id, c.chinese))
 }
 
-// body is the refusal as JSON.
-func (f *fault) body(request string, chinese bool) map[string]any {
-	body := map[string]any{
-		"code": f.Code, "message": f.English, "message_en": f.English, "message_zh": f.Chinese, "reason": f.Reason,
-		"request_id": request, "docs": "/api/v1/reasons/" + f.Reason,
-	}
+// faultBody is a refusal as JSON, its members in alphabetical order. Where many are refused it is most of the work, and
+// a map would be twice as much.
+type faultBody struct {
+	Bound   string `json:"bound,omitempty"`
+	Code    int    `json:"code"`
+	Docs    string `json:"docs"`
+	Given   string `json:"given,omitempty"`
+	Message string `json:"message"`
+	English string `json:"message_en"`
+	Chinese string `json:"message_zh"`
+	Nearest string `json:"nearest,omitempty"`
+	Reason  string `json:"reason"`
+	Request string `json:"request_id"`
+}
+
+func (f *fault) body(request string, chinese bool) *faultBody {
+	body := &faultBody{Bound: f.Bound, Code: f.Code, Docs: "/api/v1/reasons/" + f.Reason, Given: f.Given,
+		Message: f.English, English: f.English, Chinese: f.Chinese, Nearest: f.Nearest, Reason: f.Reason, Request: request}
 	if chinese {
-		body["message"] = f.Chinese
-	}
-	for name, v := range map[string]string{"given": f.Given, "bound": f.Bound, "nearest": f.Nearest} {
-		if v != "" {
-			body[name] = v
-		}
-	}
-	for name, v := range f.Extra {
-		body[name] = v
+		body.Message = f.Chinese
 	}
 	return body
+}
+
+// entity is the refusal as it is encoded.
+func (f *fault) entity(request string, chinese bool) any {
+	body := f.body(request, chinese)
+	if len(f.Extra) > 0 {
+		return f.wider(body)
+	}
+	return body
+}
+
+// wider adds the further members of a refusal.
+func (f *fault) wider(body *faultBody) map[string]any {
+	encoded, err := json.Marshal(body)
+	all := map[string]any{}
+	if err == nil {
+		err = json.Unmarshal(encoded, &all)
+	}
+	if err != nil {
+		panic(err) // it is texts and a number
+	}
+	maps.Copy(all, f.Extra)
+	return all
 }
 
 func requestID() string {

@@ -110,7 +110,7 @@ func deletePositions(s *Server, c *call) (int, any, error) {
 		}
 		if err != nil {
 			refusal := faultOf(err)
-			one.Status, one.Body = refusal.Status, refusal.body(c.id, c.chinese)
+			one.Status, one.Body = refusal.Status, refusal.entity(c.id, c.chinese)
 		}
 		list = append(list, one)
 	}

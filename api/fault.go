@@ -101,15 +101,16 @@ func inUnit(u trade.Unit, v int64) string {
 
 // faultOf turns any error into a fault. It is the one place of this front door where errors become status codes.
 func faultOf(err error) *fault {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f
+	}
+	if busy, ok := errors.AsType[*intake.BusyError](err); ok {
+		return busyFault(busy)
+	}
 	var f *fault
-	var busy *intake.BusyError
 	var later *auth.LaterError
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &f):
-		return f
-	case errors.As(err, &busy):
-		return busyFault(busy)
 	case errors.As(err, &later):
 		f = say(tooManyLogins, seconds(later.After))
 		f.After = later.After

@@ -420,7 +420,7 @@ func (s *Server) cancelAll(c *call, only trade.SecurityID) []outcome {
 			line := outcome{ID: orderID(rows[i].ID), Status: http.StatusOK}
 			if err := s.cancel(c, rows[i].ID); err != nil {
 				refusal := faultOf(err)
-				line.Status, line.Body = refusal.Status, refusal.body(c.id, c.chinese)
+				line.Status, line.Body = refusal.Status, refusal.entity(c.id, c.chinese)
 			}
 			list = append(list, line)
 		}

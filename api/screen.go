@@ -98,9 +98,7 @@ func streamScreen(s *Server, c *call) (int, any, error) {
 	defer place.end()
 	reader, err := s.Market.SubscribeLatest()
 	if err != nil {
-		f := say(noRoom, seconds(streamsFull))
-		f.After = streamsFull
-		return 0, nil, f
+		return 0, nil, noStream(noRoom)
 	}
 	v := &screenSession{s: s, c: c, reader: reader, quotes: map[string]bool{}, depth: map[string]bool{},
 		ticks: map[string]tapeFrom{}}
@@ -309,7 +307,7 @@ func (v *screenSession) giveEvents(ctx context.Context, after uint64, ended chan
 // refuse says why something cannot be had.
 func (v *screenSession) refuse(ctx context.Context, op string, err error) error {
 	f := faultOf(err)
-	body := f.body(v.c.id, v.c.chinese)
+	body := f.wider(f.body(v.c.id, v.c.chinese))
 	body["t"] = "error"
 	if op != "" {
 		body["op"] = clip(op)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -103,13 +104,9 @@ func (p *seat) sit(account trade.AccountID) error {
 		}
 		all.strangers = append(all.strangers, p)
 	case all.taken >= limits.Streams:
-		f := say(noRoom, seconds(streamsFull))
-		f.After = streamsFull
-		return f
+		return noStream(noRoom)
 	case all.accounts[account] >= limits.PerAccount:
-		f := say(tooManyStreams)
-		f.After = streamsFull
-		return f
+		return noStream(tooManyStreams)
 	default:
 		all.taken++
 		all.accounts[account]++
@@ -118,8 +115,22 @@ func (p *seat) sit(account trade.AccountID) error {
 	return nil
 }
 
-// streamsFull is when to come back for a stream.
+// streamsFull is when to come back for a stream, at the earliest; it may be told to wait twice as long, so that those
+// who are turned away together do not come together.
 const streamsFull = 10 * time.Second
+
+// noStream refuses a stream.
+func noStream(reason string) *fault {
+	after := streamsFull + rand.N(streamsFull/time.Second+1)*time.Second
+	var f *fault
+	if reason == noRoom { // only this one says the time in words, too
+		f = say(reason, seconds(after))
+	} else {
+		f = say(reason)
+	}
+	f.After = after
+	return f
+}
 
 // rise leaves the place, if there still is one.
 func (p *seat) rise() {

@@ -56,7 +56,7 @@ func streamTape(s *Server, c *call) (int, any, error) {
 	}
 	reader, err := s.Market.Subscribe()
 	if err != nil {
-		return 0, nil, say(noRoom, seconds(streamsFull))
+		return 0, nil, noStream(noRoom)
 	}
 	defer s.Market.Leave(reader)
 	var interest feed.Interest

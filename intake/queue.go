@@ -75,12 +75,17 @@ var kept = [classes]int{Manage: 10, Quote: 10, Query: 10, Order: 4, Cancel: 4}
 // smallest is the pool of which every class is kept a place.
 const smallest = 4
 
+// passes is how often a class that waits may be passed over by higher ones of its pool before it has a turn: of a pool
+// that is too small to keep places, and full of questions of accounts, quotes would get none at all. 0: always.
+var passes = [classes]int{Manage: 15, Quote: 7}
+
 type pool struct {
 	limit
 	under  int // under way
 	of     [classes]int
 	took   [classes]time.Duration // a sliding mean; of heavy work only
 	lately Class                  // that had the last turn
+	passed [classes]int           // turns that higher classes have had while this one waited
 	pace   pace                   // at which turns are given out when the processors are full
 }
 
@@ -103,11 +108,18 @@ func (p *pool) place(c Class) bool {
 	return free > 0
 }
 
-// take counts a turn.
-func (p *pool) take(c Class) {
+// take counts a turn of a class.
+func (q *Queue) take(c Class) {
+	p := &q.pools[poolOf[c]]
 	p.under++
 	p.of[c]++
 	p.lately = c
+	p.passed[c] = 0
+	for lower := range c {
+		if passes[lower] > 0 && poolOf[lower] == poolOf[c] && q.lines[lower].all.size > 0 {
+			p.passed[lower]++
+		}
+	}
 	if paced(c) {
 		p.pace.spend()
 	}
@@ -115,8 +127,9 @@ func (p *pool) take(c Class) {
 
 // Queue is the line in front of all work that a client asks for. A request is worked on at once while its pool has a
 // place and nobody with more right waits; else it waits, and the highest class goes first. In a full queue the oldest
-// request of the lowest class makes room. Orders and cancels go in the order in which they came; questions newest
-// first, since the oldest asker has gone already or will have soon. Inside a class accounts take turns.
+// request of the lowest class makes room. A class of questions is passed over only so often (passes). Orders and
+// cancels go in the order in which they came; questions newest first, since the oldest asker has gone already or will
+// have soon. Inside a class accounts take turns.
 //
 // Heavy work is slow and its workers few, so how long a newcomer would wait is known: who would wait longer than the
 // patience is refused at once. Its classes take turns, since neither may starve the other.
@@ -194,7 +207,7 @@ func (q *Queue) Enter(ctx context.Context, c Class, key uint64, usual *Usual) (T
 	q.look(now)
 	p := &q.pools[poolOf[c]]
 	if q.next(poolOf[c], c) && p.place(c) {
-		p.take(c)
+		q.take(c)
 		q.counts[c].Straight++
 		q.rates[c].count(now, 1, 0)
 		q.mu.Unlock()
@@ -324,12 +337,23 @@ func (q *Queue) next(name poolName, c Class) bool {
 			return false
 		}
 	}
-	return true
+	due, ok := q.due(name)
+	return !ok || due >= c
+}
+
+// due is a class that waits and has been passed over as often as it may be; ok is false when there is none.
+func (q *Queue) due(name poolName) (c Class, ok bool) {
+	p := &q.pools[name]
+	for c, most := range passes {
+		if c := Class(c); most > 0 && poolOf[c] == name && p.passed[c] >= most && q.lines[c].all.size > 0 && p.place(c) {
+			return c, true
+		}
+	}
+	return 0, false
 }
 
 // dispatch hands the pool's free places out, to the highest class first.
 func (q *Queue) dispatch(name poolName, now time.Duration) {
-	p := &q.pools[name]
 	for class, ok := q.whose(name); ok; class, ok = q.whose(name) {
 		e := q.lines[class].take()
 		q.waiting--
@@ -338,7 +362,7 @@ func (q *Queue) dispatch(name poolName, now time.Duration) {
 			q.tell(e, gone)
 			continue
 		}
-		p.take(class)
+		q.take(class)
 		q.counts[class].Waited++
 		q.counts[class].Wait += now - e.since
 		q.rates[class].count(now, 1, 0)
@@ -346,9 +370,12 @@ func (q *Queue) dispatch(name poolName, now time.Duration) {
 	}
 }
 
-// whose turn it is in a pool: the highest class that waits and has a place, of heavy work one that did not have the
-// last turn.
+// whose turn it is in a pool: a class that was passed over too often, else the highest that waits and has a place, of
+// heavy work one that did not have the last turn.
 func (q *Queue) whose(name poolName) (class Class, ok bool) {
+	if class, ok = q.due(name); ok {
+		return class, true
+	}
 	p := &q.pools[name]
 	for c := int(classes) - 1; c >= 0; c-- {
 		other := Class(c)
@@ -479,13 +506,13 @@ var longestAfter = [classes]time.Duration{Heavy: 30 * time.Second, Report: 30 * 
 	Cancel: time.Second, Inside: time.Second}
 
 // refuse says when to come back: after a second, and a random time over which all that are being refused now come back
-// no faster than twice as slowly as they are answered.
+// no faster than twice as slowly as they are answered. It is whole seconds, since Retry-After can say nothing else, and
+// rounding what is not would bring those together that are to be apart.
 func (q *Queue) refuse(c Class, now time.Duration) error {
 	q.rates[c].count(now, 0, 1)
 	answered, refused := q.rates[c].lately(now)
-	spread := time.Duration(2 * refused / max(answered, 1) * float64(time.Second))
-	spread = min(max(spread, time.Second), longestAfter[c])
-	return &BusyError{Class: c, Short: NoRoom, After: time.Second + rand.N(spread)}
+	spread := min(max(2*refused/max(answered, 1), 1), longestAfter[c].Seconds())
+	return &BusyError{Class: c, Short: NoRoom, After: time.Second * time.Duration(1+rand.N(int64(spread)+1))}
 }
 
 // rates counts what a class was answered and refused in this second and the one before.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing: `setup.sh run` for running (a Go toolchain, Node.js and what builds the web app),
 # `setup.sh test` for the tests as well (a C compiler for the race detector, a PostgreSQL server, Chromium and a Chinese
-# font, nftables for drills, the published Node SDKs, the linter of the API's description). Says nothing when all is there.
+# font, slowhttptest and h2load for attacks, nftables for drills, the published Node SDKs, the linter of the API's
+# description). Says nothing when all is there.
 # Runs as root or with sudo on Debian and its kin; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,6 +29,8 @@ if [ "$for_what" != run ]; then
 	have gcc || missing+=(gcc libc6-dev)
 	have_postgres || missing+=(postgresql)
 	have chromium || missing+=(chromium)
+	have slowhttptest || missing+=(slowhttptest)
+	have h2load || missing+=(nghttp2-client)
 	[ -n "$(fc-list :lang=zh 2>/dev/null | head -1)" ] || missing+=(fontconfig fonts-wqy-microhei)
 	# Drills cut networks and fail disks; without root they leave those out, and need neither.
 	[ "$(id -u)" -ne 0 ] || have nft || [ -x /usr/sbin/nft ] || missing+=(nftables)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,24 +51,41 @@ type target struct {
 	plain, secure string
 	trust         *tls.Config
 	made, lost    atomic.Int64
+	failed        atomic.Pointer[error] // of a published program
 }
 
-// kind is one kind of attack: what one attacker does on and on, until ctx ends.
+// kind is one kind of attack: what n attackers do until ctx ends.
 type kind struct {
-	name string
-	act  func(ctx context.Context, t *target, from net.IP)
-	n    int // of each hundred attackers
+	name  string
+	storm func(ctx context.Context, t *target, from net.IP, n int)
+	n     int // of each hundred attackers
+}
+
+// each lets every attacker do the same, on and on.
+func each(act func(ctx context.Context, t *target, from net.IP)) func(context.Context, *target, net.IP, int) {
+	return func(ctx context.Context, t *target, from net.IP, n int) {
+		var all sync.WaitGroup
+		for range n {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					act(ctx, t, from)
+					pause(ctx, 5*time.Millisecond)
+				}
+			})
+		}
+		all.Wait()
+	}
 }
 
 var kinds = []kind{
-	{"nothing", func(context.Context, *target, net.IP) {}, 0},
-	{"slow headers", slowHeaders, 100},
-	{"slow body", slowBody, 100},
-	{"ranges", ranges, 5},
-	{"slow read", slowRead, 50},
-	{"TLS handshakes", handshakes, 10},
-	{"HTTP/2 rapid reset", rapidReset, 2},
-	{"WebSockets", webSockets, 50},
+	{"nothing", each(func(context.Context, *target, net.IP) {}), 0},
+	{"slow headers", each(slowHeaders), 100},
+	{"slow body", each(slowBody), 100},
+	{"ranges", each(ranges), 5},
+	{"slow read", each(slowRead), 50},
+	{"TLS handshakes", each(handshakes), 10},
+	{"HTTP/2 rapid reset", each(rapidReset), 2},
+	{"WebSockets", each(webSockets), 50},
 }
 
 // RunAttacks attacks a server of its own in every way, each from another loopback address, and asks it meanwhile what
@@ -90,7 +108,11 @@ func RunAttacks(ctx context.Context, c Config, attackers int) (result *AttackRes
 		return nil, err
 	}
 	result = &AttackResult{Machine: load.Machine()}
-	for i, k := range kinds {
+	published, missing := installed()
+	for _, program := range missing {
+		c.Say("%s is not installed: its attacks are left out", program)
+	}
+	for i, k := range slices.Concat(kinds, published) {
 		a, err := s.under(ctx, t, k, net.IPv4(127, 0, 1, byte(1+i)), (attackers*k.n+99)/100, c.Seconds)
 		if err != nil {
 			return result, fmt.Errorf("%s: %w", k.name, err)
@@ -134,20 +156,16 @@ func (s *server) under(
 	acting, stop := context.WithTimeout(ctx, lasts+headway+30*time.Second)
 	defer stop()
 	var all sync.WaitGroup
-	for range n {
-		all.Go(func() {
-			for acting.Err() == nil {
-				k.act(acting, t, from)
-				pause(acting, 5*time.Millisecond)
-			}
-		})
-	}
+	all.Go(func() { k.storm(acting, t, from, n) })
 	honest := plan{URL: s.url, Accounts: s.accounts, Mix: load.Mix{load.Order: 2, load.Cancel: 1, load.Query: 2},
 		Rate: probeRate, Shape: "flat", Lasts: lasts, Warm: headway, Connections: 16, Seed: 1}
 	told, err := s.loose(ctx, honest, 0)
 	stop()
 	all.Wait()
 	a := Attack{Kind: k.name, From: from.String(), Made: t.made.Load(), Lost: t.lost.Load()}
+	if failed := t.failed.Load(); err == nil && failed != nil {
+		err = *failed
+	}
 	if err != nil {
 		return a, err
 	}
