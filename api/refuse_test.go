@@ -125,7 +125,7 @@ func refuse(t testing.TB) []func() {
 }
 
 // mostAllocations of a refusal: what is built anew for each is its header and what the request carries with it.
-const mostAllocations = 30
+const mostAllocations = 40
 
 func TestRefusalAllocations(t *testing.T) {
 	for i, act := range refuse(t) {
