@@ -372,8 +372,8 @@ func (c *call) fail(f *fault) {
 	c.write(f.Status, f.entity(c.id, c.chinese))
 }
 
-// faultBody is a refusal as JSON, its members in alphabetical order. Where many are refused it is most of the work, and
-// a map would be twice as much.
+// faultBody is a refusal as JSON, its members in alphabetical order. Where many are refused it is most of the work,
+// and a map would be twice as much.
 type faultBody struct {
 	Bound   string `json:"bound,omitempty"`
 	Code    int    `json:"code"`

@@ -41,7 +41,8 @@ func crowded(t testing.TB) func(*Parts) {
 		}
 		t.Cleanup(turn.End)
 		go func() {
-			if turn, err := p.Door.Queue.Enter(t.Context(), intake.Inside, 1, nil); err == nil || !errors.Is(err, context.Canceled) {
+			turn, err := p.Door.Queue.Enter(t.Context(), intake.Inside, 1, nil)
+			if err == nil || !errors.Is(err, context.Canceled) {
 				turn.End()
 			}
 		}()

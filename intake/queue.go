@@ -505,9 +505,9 @@ var longestAfter = [classes]time.Duration{Heavy: 30 * time.Second, Report: 30 * 
 	Manage: 15 * time.Second, Quote: 15 * time.Second, Query: 15 * time.Second, Order: 4 * time.Second,
 	Cancel: time.Second, Inside: time.Second}
 
-// refuse says when to come back: after a second, and a random time over which all that are being refused now come back
-// no faster than twice as slowly as they are answered. It is whole seconds, since Retry-After can say nothing else, and
-// rounding what is not would bring those together that are to be apart.
+// refuse says when to come back: after a second, and a random time over which all that are being refused now come
+// back no faster than twice as slowly as they are answered. It is whole seconds, since Retry-After can say nothing
+// else, and rounding what is not would bring those together that are to be apart.
 func (q *Queue) refuse(c Class, now time.Duration) error {
 	q.rates[c].count(now, 0, 1)
 	answered, refused := q.rates[c].lately(now)
