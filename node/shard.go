@@ -118,15 +118,14 @@ func (s *shard) open(ctx context.Context) (err error) {
 				n.config.Say("replaying the log of shard %d: %d of %d MB", s.number, done>>20, total>>20)
 			}
 		},
-		Led: s.led,
+		Led:    s.led,
+		Limits: replica.Limits{StalledSync: stalledSync},
 	}
 	if n.config.inCluster() {
 		o.Transport, o.MembersChanged, o.Replaced, o.Join = n.cluster, s.follow, s.attach, n.config.Join
 		if !n.config.Join {
 			o.Members = n.config.Peers
 		}
-	} else {
-		o.Limits.StalledSync = stalledSync
 	}
 	if s.group, err = replica.Open(o); err != nil {
 		return err
