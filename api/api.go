@@ -108,6 +108,8 @@ type Parts struct {
 	Fresh Fresh // how the views are brought up to date; zero: they always are
 	// House says how the house stands for an account, without waiting for anybody. nil: well.
 	House func(trade.AccountID) House
+	// HouseNews is a channel that is closed when staff decide otherwise for the house; nil: nobody tells.
+	HouseNews func() <-chan struct{}
 	// Demo opens what only a demo has: deposits and withdrawals by the account itself, charts without a login.
 	Demo bool
 	// Ops is what staff see and do; nil: there is no such page.

@@ -10,6 +10,7 @@ import (
 type DemoLogin struct {
 	Login    string `json:"login"`
 	Password string `json:"password"`
+	Staff    bool   `json:"staff"` // for the operators' page
 }
 
 // getDemo is GET /api/v1/demo: whether this is a demo server, and, to who sits at its machine, the accounts that it

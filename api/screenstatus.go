@@ -49,6 +49,7 @@ type screenStanding struct {
 	ReadOnly bool           `json:"read_only"`
 	Why      *string        `json:"read_only_reason"`
 	Halted   bool           `json:"halted"`
+	Halts    []string       `json:"halts"` // securities that the house halted
 	Stale    bool           `json:"stale"`
 	Behind   *int64         `json:"stale_ms"`   // how old this node's views may be; null: not stale, or unknown
 	Last     uint64         `json:"last_event"` // the number of the account's newest event here
@@ -73,7 +74,7 @@ func (s *Server) standing(account trade.AccountID) screenStanding {
 	h := s.house(account)
 	v := screenStanding{Time: stamp(s.now()), Version: s.Version, Demo: s.Demo, Phases: s.board.read(s),
 		Exchange: screenExchange{Orders: h.Orders.String(), Data: "down"}, Leader: h.Leader, ReadOnly: h.ReadOnly,
-		Halted: h.Halted, Stale: h.Stale, Last: s.Day(account).LastNumber(account)}
+		Halted: h.Halted, Halts: s.Listing.Halts(), Stale: h.Stale, Last: s.Day(account).LastNumber(account)}
 	if h.ReadOnly {
 		v.Why = &h.ReadOnlyWhy
 	}
@@ -119,6 +120,10 @@ func (v *screenSession) standing(ctx context.Context) {
 			_ = v.ws.CloseNow()
 			return
 		}
+		var news <-chan struct{}
+		if v.s.HouseNews != nil {
+			news = v.s.HouseNews() // before it is read: what changes from here on is told
+		}
 		now := v.s.standing(v.c.who.Account)
 		changes := now
 		changes.Time, changes.Last, changes.Behind, changes.Exchange.Heard = "", 0, nil, nil
@@ -131,6 +136,7 @@ func (v *screenSession) standing(ctx context.Context) {
 		}
 		select {
 		case <-ticker.C:
+		case <-news:
 		case <-ctx.Done():
 			return
 		}

@@ -22,6 +22,7 @@ const (
 	demoCash       = money.Cash(1_000_000 * money.Scale)
 	demoShares     = money.Quantity(2000)
 	demoCommission = money.Rate(25_000) // 0.025 %, as usual on the web
+	demoStaff      = "staff"            // the login of its staff
 	demoWait       = 20 * time.Millisecond
 	demoSettled    = time.Second      // nothing more was listed for so long: the list is whole
 	demoPatience   = 10 * time.Second // for the exchange's list of securities, before the house comes up without
@@ -39,6 +40,14 @@ type DemoFile struct {
 	HTTPS    string        `json:"https"`
 	CA       string        `json:"ca"`
 	Accounts []DemoAccount `json:"accounts"`
+	// Staff may see the operators' page, and trades nothing; its login has no key.
+	Staff *DemoStaff `json:"staff,omitempty"`
+}
+
+// DemoStaff is the login of a demo server's staff.
+type DemoStaff struct {
+	Login    string `json:"login"`
+	Password string `json:"password"`
 }
 
 // DemoAccount is one account of a demo server.
@@ -189,6 +198,7 @@ func (n *Node) demoFile(ctx context.Context) (file DemoFile, complete bool, err 
 		a.KeyID, a.Secret, _ = auth.NewKey()
 		file.Accounts = append(file.Accounts, a)
 	}
+	file.Staff = &DemoStaff{Login: demoStaff, Password: NewPassword()}
 	if err := writeJSON(name+newSuffix, &file); err != nil {
 		return file, false, fmt.Errorf("demo accounts: %w", err)
 	}
@@ -226,7 +236,33 @@ func (n *Node) bringDemo(ctx context.Context, file *DemoFile) error {
 			return fmt.Errorf("demo accounts: %w", err)
 		}
 	}
+	if file.Staff != nil {
+		if err := n.openStaff(ctx, file.Staff); err != nil {
+			return fmt.Errorf("demo accounts: %w", err)
+		}
+	}
 	return n.demoReady(file)
+}
+
+// openStaff opens the account of a demo's staff, unless it is there.
+func (n *Node) openStaff(ctx context.Context, a *DemoStaff) error {
+	if _, _, open := n.directory.ByLogin(a.Login); open {
+		return nil
+	}
+	_, err := n.openDemoLogin(ctx, a.Login, a.Password, trade.MayOperate|trade.MayRead)
+	return err
+}
+
+// openDemoLogin opens an account with a password.
+func (n *Node) openDemoLogin(ctx context.Context, login, password string, may trade.Permissions) (trade.AccountID, error) {
+	hash, err := n.passwords.Encode(ctx, password)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := n.shardOfLogin(login).ask(ctx, "open "+login, &trade.Command{Kind: trade.OpenAccountKind,
+		OpenAccount: trade.OpenAccount{Login: []byte(login), PasswordHash: []byte(hash), Permissions: may,
+			Commission: demoCommission}})
+	return answer.Account, err
 }
 
 // demoReady tells programs of the accounts.
@@ -250,6 +286,9 @@ func (n *Node) demoLogins() (logins []api.DemoLogin) {
 	defer n.demoMu.Unlock()
 	for _, a := range n.demo.Accounts {
 		logins = append(logins, api.DemoLogin{Login: a.Login, Password: a.Password})
+	}
+	if a := n.demo.Staff; a != nil {
+		logins = append(logins, api.DemoLogin{Login: a.Login, Password: a.Password, Staff: true})
 	}
 	return logins
 }
@@ -327,18 +366,10 @@ func (n *Node) awaitMarket(ctx context.Context) error {
 func (n *Node) demoAccount(ctx context.Context, a *DemoAccount) error {
 	id, _, open := n.directory.ByLogin(a.Login)
 	if !open {
-		hash, err := n.passwords.Encode(ctx, a.Password)
-		if err != nil {
+		var err error
+		if id, err = n.openDemoLogin(ctx, a.Login, a.Password, trade.MayEverything); err != nil {
 			return err
 		}
-		answer, err := n.shardOfLogin(a.Login).ask(ctx, "open "+a.Login, &trade.Command{Kind: trade.OpenAccountKind,
-			OpenAccount: trade.OpenAccount{
-				Login: []byte(a.Login), PasswordHash: []byte(hash), Permissions: trade.MayEverything,
-				Commission: demoCommission}})
-		if err != nil {
-			return err
-		}
-		id = answer.Account
 	}
 	s := n.shardOf(id)
 	if _, err := n.directory.ByKey(a.KeyID, a.Secret); err != nil {
@@ -393,7 +424,7 @@ func (n *Node) Welcome() string {
 // demoTable is the demo accounts for people; "" when there are none.
 func (n *Node) demoTable() string {
 	n.demoMu.Lock()
-	accounts := n.demo.Accounts
+	accounts, staff := n.demo.Accounts, n.demo.Staff
 	n.demoMu.Unlock()
 	if len(accounts) == 0 {
 		return ""
@@ -403,6 +434,9 @@ func (n *Node) demoTable() string {
 	fmt.Fprintf(&b, "  %-8s %-18s %-28s %s\n", "login", "password", "APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
 	for _, a := range accounts {
 		fmt.Fprintf(&b, "  %-8s %-18s %-28s %s\n", a.Login, a.Password, a.KeyID, a.Secret)
+	}
+	if a := staff; a != nil {
+		fmt.Fprintf(&b, "  %-8s %-18s for the operators' page, %s/ops\n", a.Login, a.Password, n.servers.plainURL())
 	}
 	fmt.Fprintf(&b, "\nTry:\n\n  curl -s -H 'APCA-API-KEY-ID: %s' -H 'APCA-API-SECRET-KEY: %s' %s/v2/account\n\n",
 		accounts[0].KeyID, accounts[0].Secret, n.servers.plainURL())

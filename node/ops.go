@@ -22,7 +22,7 @@ const (
 	houseState = auth.HousePrefix + "house"
 	houseActs  = auth.HousePrefix + "acts"
 	actsKept   = 40 // in the document; older ones are in the history of the house's account
-	houseLook  = 100 * time.Millisecond
+	houseLook  = 25 * time.Millisecond
 	saidKept   = 300 // characters of what came of an act
 )
 
@@ -66,19 +66,22 @@ func (n *Node) lookAtHouse() {
 	if kept := n.decided.Load(); kept != nil && bytes.Equal(kept.text, body) {
 		return
 	}
-	v := &decision{text: body}
+	v := &decision{text: body, over: make(chan struct{})}
 	if len(body) > 0 {
 		if err := json.Unmarshal(body, &v.OpsHouse); err != nil {
 			n.log.Error("what staff decided cannot be read", "error", err)
 		}
 	}
-	n.decided.Store(v)
+	if before := n.decided.Swap(v); before != nil {
+		close(before.over)
+	}
 }
 
 // decision is what staff decided for the house.
 type decision struct {
 	api.OpsHouse
 	text []byte
+	over chan struct{} // closed when it holds no more
 }
 
 // decision is what staff decided, as this node knows.
@@ -87,6 +90,14 @@ func (n *Node) decision() api.OpsHouse {
 		return v.OpsHouse
 	}
 	return api.OpsHouse{}
+}
+
+// houseNews is a channel that is closed when staff decide otherwise; nil: it is not known yet what they decided.
+func (n *Node) houseNews() <-chan struct{} {
+	if v := n.decided.Load(); v != nil {
+		return v.over
+	}
+	return nil
 }
 
 // staff is the house as the operators' page sees it.

@@ -125,6 +125,20 @@ func (l *Listing) Halted(id trade.SecurityID) bool {
 	return l.facts.halted[id]
 }
 
+// Halts returns the symbols that the broker halted, sorted.
+func (l *Listing) Halts() []string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	symbols := []string{}
+	for id, halted := range l.facts.halted {
+		if halted && id > 0 && int(id) <= len(l.facts.securities) {
+			symbols = append(symbols, string(l.facts.securities[id-1].Symbol))
+		}
+	}
+	slices.Sort(symbols)
+	return symbols
+}
+
 // Phase returns a venue's phase as the exchange last said, and its day.
 func (l *Listing) Phase(v trade.Venue) (trade.Phase, trade.Day) {
 	l.mu.RLock()

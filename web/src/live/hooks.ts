@@ -33,6 +33,9 @@ export const useLink = (): Link => useStore(live.link)
 
 export const useStatus = (): Status | undefined => useStore(live.status)
 
+/** Whether the house halted a security, as its last word says. */
+export const useHalted = (symbol: string): boolean => useStore(live.status, (s) => s?.halts.includes(symbol) ?? false)
+
 /** A clock that ticks, in milliseconds of this machine; paused when off. */
 export function useTick(every = 1000, on = true): number {
   const [now, set] = useState(() => Date.now())

@@ -1,5 +1,5 @@
 import { useTranslation } from 'react-i18next'
-import { useQuote } from '@/live/hooks'
+import { useHalted, useQuote } from '@/live/hooks'
 import type { Quote } from '@/live/live'
 import { cx } from '@/lib/cx'
 import { compare, parse } from '@/lib/decimal'
@@ -23,10 +23,11 @@ const looks: Record<MarkName, string> = {
   halted: 'bg-warn-soft text-warn', volatility: 'bg-warn-soft text-warn', limitUp: 'bg-up-solid text-white', limitDown: 'bg-down-solid text-white',
 }
 
-/** The marks of a security as it is now: halted, limit up, limit down. halted: the house halted it, or it is suspended. */
-export function Marks({ symbol, halted, suspended, className }: { symbol: string; halted?: boolean; suspended?: boolean; className?: string }) {
+/** The marks of a security as it is now: halted (by the house or the exchange), suspended for the day, at a limit. */
+export function Marks({ symbol, suspended, className }: { symbol: string; suspended?: boolean; className?: string }) {
   const { t } = useTranslation()
   const marks = marksOf(useQuote(symbol, false))
+  const halted = useHalted(symbol)
   const words = [...new Set([...(suspended ? ['suspended' as const] : halted ? ['halted' as const] : []), ...marks])]
   return (
     <>{words.map((mark) => (

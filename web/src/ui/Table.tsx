@@ -115,14 +115,14 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
     <div ref={scroller} role="grid" tabIndex={0} aria-label={label} aria-rowcount={rows.length + 1} aria-colcount={shown.length + (onMove ? 1 : 0)} onKeyDown={key} {...dragging}
       aria-activedescendant={rows.length > 0 ? `${id}-${at}` : undefined}
       className={cx('group/grid relative overflow-auto outline-offset-[-2px]', !grow && 'h-full', className)}>
-      <div role="row" aria-rowindex={1} className="sticky top-0 z-10 grid min-w-full border-b border-line bg-surface text-muted" style={{ gridTemplateColumns: tracks, height: 30 }}>
+      <div role="row" aria-rowindex={1} className="sticky top-0 z-10 grid min-w-full border-b border-line bg-surface text-muted" style={{ gridTemplateColumns: tracks, height: phone ? 44 : 30 }}>
         {onMove ? <div role="columnheader"><span className="sr-only">{t('table.order')}</span></div> : null}
         {shown.map((c) => {
           const sorted = sort?.key === c.key
           return (
             <div key={c.key} role="columnheader" aria-sort={c.sortable ? (sorted ? (sort.down ? 'descending' : 'ascending') : 'none') : undefined} className={cx('flex min-w-0 items-center px-2', side(c))}>
               {c.sortable && onSort ? (
-                <button type="button" className="flex min-w-0 items-center gap-0.5 rounded hover:text-text"
+                <button type="button" className="touch flex min-w-0 items-center gap-0.5 rounded hover:text-text"
                   onClick={() => onSort(sorted ? (sort.down ? { key: c.key, down: false } : undefined) : { key: c.key, down: true })}>
                   <span className="truncate">{c.header}</span>
                   {sorted ? <><Icon name={sort.down ? 'down' : 'up'} size={12} /><span className="sr-only">{t(sort.down ? 'table.sortDesc' : 'table.sortAsc')}</span></> : null}

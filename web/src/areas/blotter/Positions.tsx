@@ -1,6 +1,6 @@
 import { useTranslation } from 'react-i18next'
 import { useAge, useQuote, useQuotesOf } from '@/live/hooks'
-import { EmptyState, Failed, Money, Percent, Price, Quantity, Skeleton, Table, type Column } from '@/ui'
+import { EmptyState, Failed, Marks, Money, Percent, Price, Quantity, Skeleton, Table, type Column } from '@/ui'
 import { useAccount, worth, type Position } from './data'
 
 function Live({ p, show }: { p: Position; show: (w: ReturnType<typeof worth>, q: ReturnType<typeof useQuote>, stale: boolean) => React.ReactNode }) {
@@ -9,8 +9,8 @@ function Live({ p, show }: { p: Position; show: (w: ReturnType<typeof worth>, q:
   return <>{show(worth(p, quote), quote, stale)}</>
 }
 
-export function NameCell({ name, symbol }: { name: string; symbol: string }) {
-  return <span className="min-w-0 leading-tight"><span className="block truncate">{name}</span><span className="num block text-[11px] text-muted">{symbol}</span></span>
+export function NameCell({ name, symbol, marks }: { name: string; symbol: string; marks?: boolean }) {
+  return <span className="min-w-0 leading-tight"><span className="flex items-center gap-1"><span className="truncate">{name}</span>{marks ? <Marks symbol={symbol} /> : null}</span><span className="num block text-[11px] text-muted">{symbol}</span></span>
 }
 
 /** What the account holds, its cost and what it has earned by the live price. */
@@ -21,7 +21,7 @@ export function Positions({ onOpen, selected }: { onOpen?: (p: Position) => void
   if (account.isPending) return <Skeleton lines={4} />
   if (account.isError && !account.data) return <Failed error={account.error} onRetry={() => void account.refetch()} />
   const columns: Column<Position>[] = [
-    { key: 'name', header: t('col.name'), width: 'minmax(104px, 1.3fr)', cell: (p) => <NameCell name={p.name} symbol={p.symbol} /> },
+    { key: 'name', header: t('col.name'), width: 'minmax(104px, 1.3fr)', cell: (p) => <NameCell name={p.name} symbol={p.symbol} marks /> },
     { key: 'total', header: t('col.holding'), width: 'minmax(72px, 1fr)', align: 'right', cell: (p) => <span className="leading-tight"><Quantity value={p.total} className="block" /><span className="block text-[11px] whitespace-nowrap text-muted phone:hidden">{t('sellableShort')} <Quantity value={p.sellable} /></span></span> },
     { key: 'sellable', header: t('col.sellable'), width: 'minmax(72px, 1fr)', align: 'right', wide: true, cell: (p) => <Quantity value={p.sellable} /> },
     { key: 'frozen', header: t('col.frozen'), width: 'minmax(64px, .8fr)', align: 'right', wide: true, cell: (p) => <Quantity value={p.frozen} /> },

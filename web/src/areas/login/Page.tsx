@@ -10,7 +10,7 @@ import { Button, Field, Icon } from '@/ui'
 import { askPlace, keepLine, keptLine, lineOf, placeOf, type Line } from './line'
 import { Waiting } from './Waiting'
 
-interface Demo { demo: boolean; accounts: { login: string; password: string }[] }
+interface Demo { demo: boolean; accounts: { login: string; password: string; staff: boolean }[] }
 
 const idle = 30_000 // between two looks while a password is typed in its turn
 const away = 5 // seconds, when nobody answers
@@ -31,7 +31,7 @@ export default function Login() {
   const demo = useQuery({ queryKey: ['demo'], queryFn: () => callOther<Demo>('get', '/api/v1/demo'), staleTime: Infinity })
   const stand = (next: Line | undefined) => { keepLine(next); setLine(next) }
   const leave = () => { stand(undefined); setHeld(undefined); setPassword('') }
-  const enter = async (name: string, secret: string, mine = line?.login === name ? line : undefined) => {
+  const enter = async (name: string, secret: string, mine = line?.login === name ? line : undefined, to = next) => {
     setBusy(true)
     setError(undefined)
     try {
@@ -43,7 +43,7 @@ export default function Login() {
         setBusy(false)
         return
       }
-      go(inner(next), { replace: true })
+      go(inner(to), { replace: true })
     } catch (wrong) {
       setBusy(false)
       const place = placeOf(wrong)
@@ -141,7 +141,8 @@ export default function Login() {
             <h2 className="mb-1 font-semibold">{t('demo')}</h2>
             <p className="mb-3 text-muted">{t('demoText')}</p>
             <div className="grid grid-cols-2 gap-2">
-              {demo.data.accounts.slice(0, 8).map((a) => <Button key={a.login} disabled={busy} onClick={() => void enter(a.login, a.password)}>{t('as', { login: a.login })}</Button>)}
+              {demo.data.accounts.filter((a) => !a.staff).slice(0, 8).map((a) => <Button key={a.login} disabled={busy} onClick={() => void enter(a.login, a.password)}>{t('as', { login: a.login })}</Button>)}
+              {demo.data.accounts.filter((a) => a.staff).map((a) => <Button key={a.login} icon="ops" disabled={busy} className="col-span-2" onClick={() => void enter(a.login, a.password, undefined, '/ops')}>{t('asStaff', { login: a.login })}</Button>)}
             </div>
           </section>
         ) : null}

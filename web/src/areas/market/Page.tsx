@@ -1,13 +1,11 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { Group as Panels, Panel, Separator } from 'react-resizable-panels'
 import { Redirect, useLocation } from 'wouter'
 import { call, type Schemas } from '@/api/client'
 import { usePhone } from '@/lib/media'
-import { useHabit } from '@/lib/preferences'
 import { useAge, useQuote, useQuotesOf } from '@/live/hooks'
-import { Age, Change, EmptyState, Failed, IconButton, Marks, Money, Percent, Price, Quantity, Skeleton, Table, toastError, type Column, type Sort } from '@/ui'
+import { Age, Change, EmptyState, Failed, IconButton, Marks, Money, Percent, Price, Quantity, Skeleton, Split, Table, toastError, type Column, type Sort } from '@/ui'
 import { SymbolField } from '../ticket/SymbolField'
 import { moved, useChange, useGroups } from '../watch/data'
 import { Groups, Put, Star } from '../watch/Groups'
@@ -24,21 +22,13 @@ function Live({ symbol, show }: { symbol: string; show: (q: NonNullable<ReturnTy
 /** The groups, and the quote board of one of them or of all securities. */
 export default function Market({ params }: { params: Record<string, string | undefined> }) {
   const phone = usePhone()
-  const [layout, setLayout] = useHabit<Record<string, number>>('market', 'layout', { groups: 14, board: 86 })
+  const { t } = useTranslation('market')
   const chosen = params['group']
   if (phone) return <div className="flex h-full flex-col"><Groups chosen={chosen} /><div className="min-h-0 flex-1"><Board key={chosen} chosen={chosen} /></div></div>
-  return (
-    <Panels orientation="horizontal" defaultLayout={layout} onLayoutChanged={setLayout} className="h-full">
-      <Panel id="groups" minSize="150px" maxSize="40%"><Groups chosen={chosen} /></Panel>
-      <Splitter />
-      <Panel id="board" minSize="50%"><Board key={chosen} chosen={chosen} /></Panel>
-    </Panels>
-  )
-}
-
-function Splitter() {
-  const { t } = useTranslation('market')
-  return <Separator aria-label={t('resize')} className="w-1.5 bg-ground transition-colors hover:bg-accent focus-visible:bg-accent" />
+  return <Split area="market" label={t('resize')} className="h-full" panes={[
+    { id: 'groups', size: 14, min: '150px', max: '40%', content: <Groups chosen={chosen} /> },
+    { id: 'board', size: 86, min: '50%', content: <Board key={chosen} chosen={chosen} /> },
+  ]} />
 }
 
 function Board({ chosen }: { chosen: string | undefined }) {
@@ -63,7 +53,7 @@ function Board({ chosen }: { chosen: string | undefined }) {
   const rows = useMemo(() => sorted(members, sort, order.data?.symbols), [members, sort, order.data])
   const remove = (s: Security) => group && change.mutate({ do: 'remove', group, symbol: s.symbol }, { onError: wrong })
   const columns: Column<Security>[] = [
-    { key: 'name', header: t('name'), width: 'minmax(132px, 1.6fr)', sortable: true, cell: (s) => <span className="min-w-0"><span className="flex items-center gap-1"><span className="truncate">{s.name}</span><Marks symbol={s.symbol} halted={s.cn.halted} suspended={s.cn.suspended} /></span><span className="num block text-[11px] leading-tight text-muted phone:hidden">{s.symbol}</span></span> },
+    { key: 'name', header: t('name'), width: 'minmax(132px, 1.6fr)', sortable: true, cell: (s) => <span className="min-w-0"><span className="flex items-center gap-1"><span className="truncate">{s.name}</span><Marks symbol={s.symbol} suspended={s.cn.suspended} /></span><span className="num block text-[11px] leading-tight text-muted phone:hidden">{s.symbol}</span></span> },
     { key: 'code', header: t('code'), width: '104px', wide: true, sortable: true, cell: (s) => <span className="num text-muted">{s.symbol}</span> },
     { key: 'last', header: t('last'), width: 'minmax(72px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.last} than={q.previous_close} stale={stale} className="font-medium" />} /> },
     { key: 'ratio', header: t('ratio'), width: 'minmax(92px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Percent ratio={q.change_ratio} stale={stale} />} /> },

@@ -18,7 +18,7 @@ export function Depth({ symbol, onPrice }: { symbol: string; onPrice: (price: st
     const label = t(`level.${side}`, { n: i + 1 })
     return (
       <button key={side + i} type="button" disabled={!level} data-level={`${side}${i + 1}`} onClick={() => level && onPrice(level.price)}
-        className="relative flex h-6 w-full items-center gap-2 px-3 text-left hover:bg-hover max-phone:h-9">
+        className="relative flex h-6 w-full items-center gap-2 px-3 text-left hover:bg-hover max-phone:h-11">
         {level ? <span aria-hidden="true" className={cx('absolute inset-y-0.5 right-0 rounded-l-sm', side === 'ask' ? 'bg-down-soft' : 'bg-up-soft')} style={{ width: `${Math.max(1, (level.quantity / most) * 45)}%` }} /> : null}
         <span className="relative w-9 shrink-0 text-muted">{label}</span>
         <Price value={level?.price} than={quote?.previous_close} stale={stale} className="relative flex-1" />

@@ -1,14 +1,12 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { Group, Panel, Separator } from 'react-resizable-panels'
 import { useLocation } from 'wouter'
-import { call } from '@/api/client'
+import { call, type Schemas } from '@/api/client'
 import { useAge, useQuote } from '@/live/hooks'
-import { compare, parse } from '@/lib/decimal'
 import { usePhone } from '@/lib/media'
 import { useHabit } from '@/lib/preferences'
-import { Age, Button, Change, Failed, Money, Percent, Price, Quantity, Segments, Skeleton, Tabs, type Tab } from '@/ui'
+import { Age, Button, Change, Failed, Marks, Money, Percent, Price, Quantity, Segments, Skeleton, Split, Tabs, type Tab } from '@/ui'
 import { Star } from '../watch/Groups'
 import { intent } from '../ticket/intent'
 import { Ticket } from '../ticket/Ticket'
@@ -29,7 +27,6 @@ export default function Page({ params }: { params: Record<string, string | undef
   const phone = usePhone()
   const [, go] = useLocation()
   const [view, setView] = useHabit<View>('security', 'view', 'minutes')
-  const [layout, setLayout] = useHabit<Record<string, number>>('security', 'layout', { chart: 75, side: 25 })
   const [part, setPart] = useState<Part>(phone ? 'depth' : 'ticks')
   const asked = useQuery({ queryKey: ['security', symbol], staleTime: 60_000, queryFn: ({ signal }) => call('get', '/api/v1/securities/{symbol}', { path: { symbol }, signal }) })
   if (asked.isError) return <div className="p-6"><Failed error={asked.error} onRetry={() => void asked.refetch()} /><p className="text-center"><Button icon="back" onClick={() => go('/market')}>{t('toMarket')}</Button></p></div>
@@ -56,12 +53,12 @@ export default function Page({ params }: { params: Record<string, string | undef
     { key: 'facts', label: t('facts'), content: <div className="h-full overflow-auto" tabIndex={0}><Facts symbol={symbol} security={security} /></div> },
   ]
   const shown = tabs.some((tab) => tab.key === part) ? part : tabs[0]!.key
-  const head = <Head symbol={symbol} name={name} flags={[security.cn.st ? 'ST' : '', security.cn.suspended ? t('conditions.SUSPENDED') : '', security.cn.halted ? t('halted') : '']} onTrade={(side) => trade({ side })} phone={phone} />
+  const head = <Head symbol={symbol} name={name} security={security} onTrade={(side) => trade({ side })} phone={phone} />
   if (phone) return (
     <div className="flex min-h-full flex-col gap-2 pb-16">
       {head}
       <div className="h-[430px]">{chart}</div>
-      <Tabs label={t('parts')} tabs={tabs} value={shown} onChange={setPart} className="h-[460px] bg-surface" contentClassName="overflow-auto" />
+      <Tabs label={t('parts')} tabs={tabs} value={shown} onChange={setPart} className="h-[580px] bg-surface" contentClassName="overflow-auto" />
       <div className="fixed inset-x-0 bottom-[calc(57px+env(safe-area-inset-bottom))] flex gap-2 border-t border-line bg-surface p-2 [&>*]:flex-1">
         <Button look="buy" onClick={() => trade({ side: 'buy' })}>{t('buy')}</Button><Button look="sell" onClick={() => trade({ side: 'sell' })}>{t('sell')}</Button>
       </div>
@@ -70,25 +67,21 @@ export default function Page({ params }: { params: Record<string, string | undef
   return (
     <div className="flex h-full min-h-0 flex-col">
       {head}
-      <Group orientation="horizontal" defaultLayout={layout} onLayoutChanged={setLayout} className="min-h-0 flex-1">
-        <Panel id="chart" minSize="40%">{chart}</Panel>
-        <Separator aria-label={t('resize')} className="w-1.5 bg-ground transition-colors hover:bg-accent focus-visible:bg-accent" />
-        <Panel id="side" minSize="290px" className="flex flex-col gap-1.5 bg-ground">
+      <Split area="security" label={t('resize')} panes={[
+        { id: 'chart', size: 75, min: '40%', content: chart },
+        { id: 'side', size: 25, min: '290px', className: 'flex flex-col gap-1.5 bg-ground', content: <>
           <div className="shrink-0 bg-surface pb-1">{depth}</div>
           <Tabs label={t('parts')} tabs={tabs} value={shown} onChange={setPart} className="min-h-[220px] flex-1 bg-surface" contentClassName="h-full overflow-hidden" />
-        </Panel>
-      </Group>
+        </> },
+      ]} />
     </div>
   )
 }
 
-function Head({ symbol, name, flags, onTrade, phone }: { symbol: string; name: string; flags: string[]; onTrade: (side: 'buy' | 'sell') => void; phone: boolean }) {
+function Head({ symbol, name, security, onTrade, phone }: { symbol: string; name: string; security: Schemas['Security']; onTrade: (side: 'buy' | 'sell') => void; phone: boolean }) {
   const { t } = useTranslation('security')
   const quote = useQuote(symbol)
   const stale = useAge(symbol) > 0
-  const last = parse(quote?.last)
-  const at = (limit: string | null | undefined) => { const bound = parse(limit); return !!(last && bound && last.units !== 0n && compare(last, bound) === 0) }
-  const mark = at(quote?.limit_up) ? 'limitUp' : at(quote?.limit_down) ? 'limitDown' : undefined
   const small = 'rounded px-1.5 text-[11px] font-medium'
   return (
     <header className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line bg-surface px-3 py-2">
@@ -97,9 +90,9 @@ function Head({ symbol, name, flags, onTrade, phone }: { symbol: string; name: s
       <Price value={quote?.last} than={quote?.previous_close} stale={stale} className="text-[24px] leading-none font-semibold" />
       <div className="flex flex-col text-[13px] leading-tight"><Percent ratio={quote?.change_ratio} stale={stale} /><Change value={quote?.change} stale={stale} mark={false} /></div>
       <div className="flex flex-wrap items-center gap-1.5">
-        {mark ? <span data-mark={mark} className={`${small} ${mark === 'limitUp' ? 'bg-up-solid text-white' : 'bg-down-solid text-white'}`}>{t(mark)}</span> : null}
+        <Marks symbol={symbol} suspended={security.cn.suspended} />
         {quote ? <span className={`${small} bg-raised text-muted`}>{t(`phase.${quote.phase}`)}</span> : null}
-        {flags.filter(Boolean).map((flag) => <span key={flag} className={`${small} bg-warn-soft text-warn`}>{flag}</span>)}
+        {security.cn.st ? <span className={`${small} bg-warn-soft text-warn`}>ST</span> : null}
         <Age symbol={symbol} />
       </div>
       <dl className="num grid grid-flow-col grid-rows-2 gap-x-6 gap-y-0.5 text-[12px] phone:ml-4 max-phone:w-full max-phone:grid-rows-3 max-phone:gap-x-4 max-wide:phone:hidden [&_dd]:ml-2 [&_dt]:text-muted [&>div]:flex [&>div]:items-baseline [&>div]:justify-between">

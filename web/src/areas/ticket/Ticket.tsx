@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Refusal } from '@/api/client'
-import { useAge, useLink, useQuote, useStatus } from '@/live/hooks'
+import { useAge, useHalted, useLink, useQuote, useStatus } from '@/live/hooks'
 import { useHabit } from '@/lib/preferences'
 import { cx } from '@/lib/cx'
 import { Button, Check, Dialog, Field, Icon, Money, Quantity, Select, toast } from '@/ui'
@@ -29,6 +29,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
   const takenUp = useRef<Intent>(undefined)
   const security = useSecurity(symbol)
   const quote = useQuote(symbol)
+  const halted = useHalted(symbol)
   const stale = useAge(symbol) > 0
   const status = useStatus()
   const link = useLink()
@@ -125,7 +126,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
       </div>
       <SymbolField ref={code} symbol={symbol} name={security.data?.name} onChoose={onSymbol} />
       {security.isError ? <p role="alert" className="text-danger">{t('symbolNone')}</p> : null}
-      {cn?.suspended || cn?.halted ? <p role="status" className="rounded-control bg-warn-soft p-2 text-warn">{t('suspended')}</p> : null}
+      {cn?.suspended || halted || quote?.phase === 'HALTED' ? <p role="status" className="rounded-control bg-warn-soft p-2 text-warn">{t(cn?.suspended ? 'suspended' : 'halted')}</p> : null}
       <Select label={t('typeLabel')} value={wish.type} onChange={(e) => change({ type: e.target.value as Type, price: priced(e.target.value as Type) ? wish.price : '' })}>
         {types.map((type) => <option key={type} value={type} disabled={!takes(type, phase?.phase)}>{t(`type.${type}`)}{takes(type, phase?.phase) ? '' : t('notNow')}</option>)}
       </Select>

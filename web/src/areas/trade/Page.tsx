@@ -5,7 +5,7 @@ import { queries } from '@/api/query'
 import { usePhone } from '@/lib/media'
 import { useHabit } from '@/lib/preferences'
 import { useLink, useStatus } from '@/live/hooks'
-import { Card, Money, Tabs, type Tab } from '@/ui'
+import { Card, Money, Split, Tabs, type Tab } from '@/ui'
 import { useAccount, useOrders, useSums } from '../blotter/data'
 import { CancelAll, Orders } from '../blotter/Orders'
 import { Positions } from '../blotter/Positions'
@@ -79,11 +79,11 @@ export default function Page({ params }: { params: Record<string, string | undef
     <div className="flex h-full min-h-0 flex-col gap-2 p-2">
       <h1 className="sr-only">{t('title')}</h1>
       <Card flush className="shrink-0">{head}{blocked}<Sents /></Card>
-      <div className="flex min-h-0 flex-1 gap-2">
-        <Card flush className="w-[320px] shrink-0 overflow-y-auto"><div className="h-full overflow-y-auto"><Ticket symbol={symbol} onSymbol={show} /></div></Card>
-        <Card flush title={t('depth')} className="w-[220px] shrink-0 self-start"><Levels symbol={symbol} onPrice={price} className="py-1" /></Card>
-        <Card flush className="min-w-0 flex-1">{blotter}</Card>
-      </div>
+      <Split area="trade" label={t('resize')} panes={[
+        { id: 'ticket', size: 25, min: '290px', content: <Card flush className="h-full"><div className="h-full overflow-y-auto"><Ticket symbol={symbol} onSymbol={show} /></div></Card> },
+        { id: 'depth', size: 17, min: '190px', content: <Card flush title={t('depth')}><Levels symbol={symbol} onPrice={price} className="py-1" /></Card> },
+        { id: 'blotter', size: 58, min: '380px', content: <Card flush className="h-full">{blotter}</Card> },
+      ]} />
       {all}
     </div>
   )
