@@ -254,7 +254,9 @@ func (n *Node) openStaff(ctx context.Context, a *DemoStaff) error {
 }
 
 // openDemoLogin opens an account with a password.
-func (n *Node) openDemoLogin(ctx context.Context, login, password string, may trade.Permissions) (trade.AccountID, error) {
+func (n *Node) openDemoLogin(
+	ctx context.Context, login, password string, may trade.Permissions,
+) (trade.AccountID, error) {
 	hash, err := n.passwords.Encode(ctx, password)
 	if err != nil {
 		return 0, err
