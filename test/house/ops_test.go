@@ -10,12 +10,12 @@ import (
 func TestStaffActs(t *testing.T) {
 	t.Parallel()
 	h := open(t, "--flow", "0", "--shards", "2")
-	if said, err := h.desk("correct horse\n", "open", "staff", "--permissions", "operate,read"); err != nil {
+	if said, err := h.desk("correct horse\n", "open", "duty", "--permissions", "operate,read"); err != nil {
 		t.Fatalf("%v %s", err, said)
 	}
 	var cookie string
 	logIn := func() {
-		answer, raw, err := h.ask(account{}, "POST", "/api/v1/login", object{"login": "staff", "password": "correct horse"})
+		answer, raw, err := h.ask(account{}, "POST", "/api/v1/login", object{"login": "duty", "password": "correct horse"})
 		if err != nil || answer.StatusCode != http.StatusOK {
 			t.Fatalf("%v %s", err, raw)
 		}
@@ -71,7 +71,7 @@ func TestStaffActs(t *testing.T) {
 	for i, one := range acts {
 		a, _ := one.(map[string]any)
 		got := fmt.Sprintf("%v %v %v %v", a["act"], a["reason"], a["who"], a["outcome"])
-		if got != want[i]+" staff done" {
+		if got != want[i]+" duty done" {
 			t.Errorf("act %d: %v, want %s", i, a, want[i])
 		}
 	}
