@@ -114,8 +114,7 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 }
 
 // What an account may do: intake's budget of orders a second, and how many may be open (core/risk). Orders of the
-// bench
-// rest, so that the books carry them all.
+// bench rest, so that the books carry them all.
 const (
 	benchPerSecond = 50
 	benchOpen      = 1000

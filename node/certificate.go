@@ -25,8 +25,7 @@ const (
 
 // tlsConfig is the TLS of the API: the given certificate, or one that a private authority in the data directory signs
 // for this machine's loopback names. The authority's certificate, which clients are to trust, is returned too; ""
-// when
-// a certificate was given.
+// when a certificate was given.
 func tlsConfig(c *Config) (*tls.Config, string, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	if c.CertFile != "" || c.KeyFile != "" {
@@ -52,8 +51,7 @@ func tlsConfig(c *Config) (*tls.Config, string, error) {
 }
 
 // ownCertificate returns the certificate of this machine, made anew when it is missing or about to end. The
-// authority's
-// key is used once and not kept: a renewal makes a new authority.
+// authority's key is used once and not kept: a renewal makes a new authority.
 func ownCertificate(dir, ca string) (tls.Certificate, error) {
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)

@@ -59,8 +59,7 @@ type DemoAccount struct {
 }
 
 // Files of the demo in the data directory. The credentials are written down before an account is made with them,
-// under
-// the second name, so that a first start that is cut off goes on at the next one.
+// under the second name, so that a first start that is cut off goes on at the next one.
 const (
 	demoName  = "demo.json"
 	newSuffix = ".new"
@@ -68,8 +67,7 @@ const (
 )
 
 // openDemo makes the demo accounts of the first start, and tells programs where the server is. Without an exchange
-// there
-// is no list of securities yet: then the accounts are made when it appears, and the house comes up before.
+// there is no list of securities yet: then the accounts are made when it appears, and the house comes up before.
 func (n *Node) openDemo(ctx, running context.Context) error {
 	switch {
 	case !n.config.Demo:
@@ -168,8 +166,7 @@ func (n *Node) demoOfCluster(running context.Context) {
 }
 
 // demoFile reads what an earlier start wrote, or makes up the credentials of new accounts. complete says that the
-// accounts
-// are there.
+// accounts are there.
 func (n *Node) demoFile(ctx context.Context) (file DemoFile, complete bool, err error) {
 	name := filepath.Join(n.config.Dir, demoName)
 	empty := n.directory.Accounts() == 0
@@ -337,8 +334,7 @@ func writeFile(name string, text []byte) error {
 }
 
 // awaitMarket waits for a trading day and the securities that demo accounts are given; with another list of
-// securities,
-// until nothing more is listed for a while.
+// securities, until nothing more is listed for a while.
 func (n *Node) awaitMarket(ctx context.Context) error {
 	ticker := time.NewTicker(demoWait)
 	defer ticker.Stop()

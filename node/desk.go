@@ -81,8 +81,7 @@ type DeskPosition struct {
 const maxSocketPath = 103
 
 // DeskAddress is where the desk of a data directory is reached. A path that is too long for a socket is shortened by
-// a
-// symbolic link of its own in the directory for temporary files; release removes that.
+// a symbolic link of its own in the directory for temporary files; release removes that.
 func DeskAddress(dir string) (address string, release func(), err error) {
 	release = func() {}
 	address = filepath.Join(dir, DeskSocket)

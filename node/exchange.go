@@ -45,8 +45,7 @@ func (n *Node) openExchange(_, running context.Context) error {
 }
 
 // keepExchange opens the exchange again whenever its journal failed. The broker goes on meanwhile, as it would when
-// an
-// exchange elsewhere died: orders wait in its outbox, questions are answered.
+// an exchange elsewhere died: orders wait in its outbox, questions are answered.
 func (n *Node) keepExchange(running context.Context, c exchange.Config) {
 	pause := exchangePause
 	for {

@@ -178,8 +178,7 @@ func newSmallDisk(t *testing.T) *smallDisk {
 }
 
 // fill takes back the room that a log has made for itself in advance, and all that is left of the disk: the log's
-// next
-// page finds none. The house must stand still meanwhile.
+// next page finds none. The house must stand still meanwhile.
 func (d *smallDisk) fill(log string) {
 	d.t.Helper()
 	const page, keepSizePunchHole = 4096, 0x01 | 0x02 // FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
@@ -264,8 +263,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 // TestFullDiskOfTheExchange fills the disk under the journal of the exchange in the same process: the house stays up
-// and
-// says so, takes orders into its books, and sends them when the exchange has come back by itself.
+// and says so, takes orders into its books, and sends them when the exchange has come back by itself.
 func TestFullDiskOfTheExchange(t *testing.T) {
 	d := newSmallDisk(t)
 	h := &house{t: t, dir: filepath.Join(d.dir, "data"), args: []string{"--flow", "0", "--demo", "1"}}

@@ -1,7 +1,6 @@
 // Package house_test runs the whole house as its users do: the real binary, its commands, HTTP, its files. The tests
 // start servers on free loopback ports and empty directories, end them with signals as rude as kill -9, and hold what
-// is
-// told afterwards against what was acknowledged before, to the cent.
+// is told afterwards against what was acknowledged before, to the cent.
 //
 // Fees and limits are computed here from the market's rules, independently of the code under test. Most houses are
 // quiet

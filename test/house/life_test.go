@@ -13,8 +13,7 @@ import (
 )
 
 // TestLifeOfAnInvestor is the main job on a quiet market: log in, look, pay in, buy, be refused a same-day sale,
-// sell,
-// cancel, replace, read it all back, and find it unchanged after kill -9 and after SIGTERM.
+// sell, cancel, replace, read it all back, and find it unchanged after kill -9 and after SIGTERM.
 func TestLifeOfAnInvestor(t *testing.T) {
 	t.Parallel()
 	h := open(t, "--flow", "0")

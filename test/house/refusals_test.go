@@ -31,8 +31,7 @@ func broken(order object, name string, value any) object {
 }
 
 // TestRefusals sends everything that is wrong with an order during continuous trading. 600000.SH closed at 10.00, so
-// its
-// limits are 11.00 and 9.00 and, with an empty book, its cage is 10.20 and 9.80.
+// its limits are 11.00 and 9.00 and, with an empty book, its cage is 10.20 and 9.80.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	h := open(t, "--flow", "0")
@@ -131,8 +130,7 @@ type refusal struct {
 }
 
 // is checks a refusal: every one has a code that begins with the status, a reason, sentences in both languages that
-// say
-// the numbers, and the id of the request.
+// say the numbers, and the id of the request.
 func (r refusal) is(t *testing.T, want refusalRow) {
 	t.Helper()
 	code := fmt.Sprintf("%.0f", r.answer["code"])

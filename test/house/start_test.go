@@ -16,8 +16,7 @@ import (
 )
 
 // TestWrongCommandLines holds every refusal of a command line to one line on standard error that names what is wrong,
-// and
-// to exit code 2.
+// and to exit code 2.
 func TestWrongCommandLines(t *testing.T) {
 	t.Parallel()
 	for _, try := range []struct{ line, says string }{

@@ -8,9 +8,8 @@ import (
 )
 
 // TestTheDayTurns trades on a Monday, lets midnight pass while a stream is open, and goes on on Tuesday: what was
-// open
-// has expired, what was bought is sellable, what was owed is withdrawable, and every event and record of Monday is
-// there.
+// open has expired, what was bought is sellable, what was owed is withdrawable, and every event and record of Monday
+// is there.
 func TestTheDayTurns(t *testing.T) {
 	t.Parallel()
 	// Each start of the exchange's clock is later than the last: the hours between pass while the house is off.
