@@ -39,8 +39,9 @@ const (
 // clock turns the wall's time into the exchange's.
 type clock struct {
 	Clock
-	start atomic.Int64              // exchange time, ns, at began
-	began atomic.Pointer[time.Time] // of the wall; nil: a clock of its own stands still until the exchange is set up
+	start  atomic.Int64              // exchange time, ns, at began
+	began  atomic.Pointer[time.Time] // of the wall; nil: a clock of its own stands still until the exchange is set up
+	looked trade.Time                // when the phases were last moved by the clock; 0: not yet
 }
 
 func newClock(c Clock) *clock {
@@ -189,7 +190,8 @@ func (s *Server) keepTime(ctx context.Context, k *clock) {
 	}
 }
 
-// movePhases begins the day and moves the venues to where they should be now.
+// movePhases begins the day and moves the venues to where they should be now. A phase that came and went since the last
+// look, because the machine paused, is gone through: nothing between two matches is left out.
 func (s *Server) movePhases(ctx context.Context, k *clock) error {
 	now := trade.Time(k.now().UnixNano())
 	day, at := rules.Split(now)
@@ -211,11 +213,18 @@ func (s *Server) movePhases(ctx context.Context, k *clock) error {
 		}
 		current, phases = day, [trade.BSE + 1]trade.Phase{}
 	}
+	lookedDay, looked := rules.Split(k.looked)
 	for v := trade.SSE; v <= trade.BSE; v++ {
 		want := trade.Continuous
 		if k.Sessions == Real {
 			want = trade.Closed // of a day that is over
 			if day == current {
+				if day == lookedDay {
+					if err := s.walkPhases(ctx, v, day, looked, at); err != nil {
+						return err
+					}
+					s.View(func(m *core.Machine) { phases[v] = m.VenuePhase(v) })
+				}
 				want = s.rules.PhaseAt(v, day, at)
 			}
 		}
@@ -225,7 +234,25 @@ func (s *Server) movePhases(ctx context.Context, k *clock) error {
 			}
 		}
 	}
+	k.looked = now
 	return nil
+}
+
+// walkPhases moves a venue through the phases of a day that began after one time of it and up to another.
+func (s *Server) walkPhases(ctx context.Context, v trade.Venue, day trade.Day, after, to rules.TimeOfDay) error {
+	if open, _ := s.rules.IsTradingDay(day); !open {
+		return nil
+	}
+	for {
+		phase, begins, ok := s.rules.Next(v, day, after)
+		if !ok || begins > to {
+			return nil
+		}
+		if err := s.SetPhase(ctx, v, phase); err != nil {
+			return err
+		}
+		after = begins
+	}
 }
 
 // startOf is a moment of the machine's day: now, or the day's beginning when the clock is elsewhere.

@@ -3,6 +3,7 @@ package exchange
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,33 @@ func TestRealSessions(t *testing.T) {
 		}
 	}
 	t.Log("phases", slices.Sorted(maps.Keys(seen)), "trades by phase", byPhase)
+}
+
+// TestPausedClock: a machine that stood still over whole phases goes through each of them, in order.
+func TestPausedClock(t *testing.T) {
+	var paused atomic.Int64 // ns that the wall is ahead of the system's
+	clock := Clock{Sessions: Real, Start: time.Date(2026, 7, 23, 1, 20, 0, 0, time.UTC),
+		Wall: func() time.Time { return time.Now().Add(time.Duration(paused.Load())) }}
+	s := open(t, Config{Dir: t.TempDir(), Clock: clock})
+	r := subscribe(t, s, szse.WantStream, 0, 0)
+	seen := map[trade.Venue][]trade.Phase{}
+	until := func(p trade.Phase, times int) {
+		for count := 0; count < times; {
+			if m, ok := r.next().(*szse.SessionState); ok {
+				seen[m.Venue] = append(seen[m.Venue], m.Phase)
+				if m.Phase == p && m.Venue == trade.SZSE {
+					count++
+				}
+			}
+		}
+	}
+	until(trade.OpeningCallLocked, 1)
+	paused.Add(int64(4 * time.Hour))
+	until(trade.Continuous, 2)
+	want := []trade.Phase{trade.OpeningCallLocked, trade.OpeningGap, trade.Continuous, trade.Lunch, trade.Continuous}
+	if got := seen[trade.SZSE]; len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
+		t.Errorf("the venue went through %v, want %v", got, want)
+	}
 }
 
 // TestMidnight: a session that never closes begins a new day at midnight in Shanghai; a broker is told everything.

@@ -2,7 +2,18 @@
 // search as in the ticket, and not the first of the list before.
 export default async (desk) => {
   const { page } = desk
-  await desk.enter('/trade')
+  // the security's name comes while somebody types already: what is typed stays alone in the field
+  let named
+  const late = new Promise((then) => { named = then })
+  await page.route('**/api/v1/securities/600000.SH', async (route) => { await late; await route.continue() })
+  await desk.enter('/trade/600000.SH')
+  await page.getByRole('combobox').first().focus()
+  named()
+  await desk.until('the name', async () => (await page.getByRole('combobox').first().inputValue()).trim() !== '600000.SH')
+  await page.keyboard.type('6')
+  await page.getByRole('option').first().waitFor()
+  await page.keyboard.press('Escape')
+
   await page.route('**/api/v1/search?*', async (route) => {
     await page.waitForTimeout(route.request().url().includes('600519') ? 500 : 0)
     await route.continue()
