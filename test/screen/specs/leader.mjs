@@ -24,12 +24,13 @@ export default async (desk) => {
   })
   const states = () => page.evaluate(() => window.states)
   await page.getByRole('button', { name: desk.say('1分', '1m'), exact: true }).click()
+  await page.mouse.move(0, 0) // a pointer that comes to rest on the chart would read out its own candle
   const chart = page.locator('[data-chart="1m"]')
   await desk.until('candles', async () => Number(await chart.getAttribute('data-points')) > 0)
   const runs = async (what) => { // the newest candle's figures, as it is read out, and its volume
     const read = async () => `${await chart.getAttribute('data-points')} ${await chart.getAttribute('aria-label')} ${await chart.locator('xpath=preceding-sibling::p').innerText()}`
     const had = await read()
-    await desk.until(`the chart to go on ${what}`, async () => (await read()) !== had)
+    await desk.until(`the chart to go on ${what}, which said ${had}`, async () => (await read()) !== had)
   }
   const orders = async () => (await desk.api('GET', '/v2/orders?status=all&limit=500')).filter((o) => o.symbol === '600000.SH').length
   const order = async (what) => { // by the screen
