@@ -190,8 +190,8 @@ func (s *Server) keepTime(ctx context.Context, k *clock) {
 	}
 }
 
-// movePhases begins the day and moves the venues to where they should be now. A phase that came and went since the last
-// look, because the machine paused, is gone through: nothing between two matches is left out.
+// movePhases begins the day and moves the venues to where they should be now. A phase that came and went since the
+// last look, because the machine paused, is gone through: nothing between two matches is left out.
 func (s *Server) movePhases(ctx context.Context, k *clock) error {
 	now := trade.Time(k.now().UnixNano())
 	day, at := rules.Split(now)
