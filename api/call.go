@@ -168,11 +168,13 @@ func (s *Server) answer(c *call) {
 		c.r = c.r.WithContext(ctx)
 	}
 	var err error
-	if c.route.reads() {
-		err = s.freshen(c.r.Context(), c)
-		if err == nil && !s.Directory.Holds(c.who, s.now()) { // revoked on another node, as is known now
-			err = auth.ErrNobody
+	switch {
+	case c.route.reads():
+		if err = s.freshen(c.r.Context(), c); err == nil {
+			err = s.holds(c)
 		}
+	case c.route.commands():
+		err = s.vouch(c.r.Context(), c)
 	}
 	var status int
 	var body any

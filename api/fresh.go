@@ -35,7 +35,14 @@ type Fresh struct {
 	Account func(ctx context.Context, account trade.AccountID, least uint64) (age time.Duration, err error)
 	// All does so for all shards: whose a key or a login is, is not known before.
 	All func(ctx context.Context) error
+	// Lately reports that the views of an account's shard had, at some time within RevocationLag, everything that was
+	// acknowledged until then; it waits until they do, for a bounded time. It costs nothing when they had.
+	Lately func(ctx context.Context, account trade.AccountID) error
 }
+
+// RevocationLag is how long after a key was revoked or a session ended, on whatever node, a command by it may still be
+// taken by a node that is behind. A cancel is taken by what is known here: it waits for nothing.
+const RevocationLag = 3 * time.Second
 
 // ErrWrong: the views of this node are not late, but wrong: most nodes have others.
 var ErrWrong = errors.New("what this node has is not what most nodes have")
@@ -63,6 +70,30 @@ func (r *route) reads() bool {
 		}
 	}
 	return false
+}
+
+// commands reports whether a route carries the word of somebody to the books by what is known of him here.
+func (r *route) commands() bool {
+	return r.access != anyone && !r.reads() && r.class != intake.Cancel && !strings.HasPrefix(r.pattern, "GET ")
+}
+
+// vouch holds that what somebody proved who they are with was not revoked, as of RevocationLag ago at the most.
+func (s *Server) vouch(ctx context.Context, c *call) error {
+	if s.Fresh.Lately == nil {
+		return nil
+	}
+	if err := s.Fresh.Lately(ctx, c.who.Account); err != nil {
+		return fmt.Errorf("%w: whether its key or session still holds is not known here: %w", intake.ErrUnavailable, err)
+	}
+	return s.holds(c)
+}
+
+// holds refuses who proved who they are with what was revoked since, as is known now.
+func (s *Server) holds(c *call) error {
+	if !s.Directory.Holds(c.who, s.now()) {
+		return auth.ErrNobody
+	}
+	return nil
 }
 
 // freshen brings the views of who asks up to date, and says in the answer's headers how far they are.

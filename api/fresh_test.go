@@ -129,6 +129,45 @@ func TestIntroductions(t *testing.T) {
 	}
 }
 
+// TestVouched: an order by a key that was revoked on another node is refused once this node knows, and it makes sure of
+// that first; where it cannot, it says so. A cancel waits for nothing.
+func TestVouched(t *testing.T) {
+	var h *house
+	var asked atomic.Int32
+	var outcome atomic.Pointer[func() error]
+	h = openHouse(t, func(p *Parts) {
+		p.Fresh.Lately = func(context.Context, trade.AccountID) error {
+			asked.Add(1)
+			if outcome := outcome.Load(); outcome != nil {
+				return (*outcome)()
+			}
+			return nil
+		}
+	})
+	const body = `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10","time_in_force":"day"}`
+	expect := func(method, path string, status int, asks int32) {
+		t.Helper()
+		asked.Store(0)
+		if r := h.ask(method, path, body); r.status != status || asked.Load() != asks {
+			t.Errorf("%s %s: %d, asked %d times, want %d and %d: %s", method, path, r.status, asked.Load(), status, asks, r.raw)
+		}
+	}
+	expect("POST", "/v2/orders", 200, 1)
+	expect("POST", "/api/v1/keys", 403, 1) // a key makes no keys
+	expect("GET", "/v2/account", 200, 0)
+	behind := func() error { return errors.New("the leader does not answer") }
+	outcome.Store(&behind)
+	expect("POST", "/v2/orders", 503, 1)
+	expect("DELETE", "/v2/orders/"+orderID(77), 404, 0)
+	revoked := func() error {
+		h.must(&trade.Command{Kind: trade.RevokeKeyKind,
+			RevokeKey: trade.RevokeKey{Account: h.account, KeyID: []byte(h.key)}})
+		return nil
+	}
+	outcome.Store(&revoked)
+	expect("POST", "/v2/orders", 401, 1)
+}
+
 // TestMissing: what is not found in views that may be behind is not said not to be.
 func TestMissing(t *testing.T) {
 	behind := errors.New("the leader does not answer")

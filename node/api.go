@@ -22,7 +22,7 @@ func (n *Node) api() *api.Server {
 		Listing: n.listing(),
 		Market:  n.market, Documents: n.documents, History: n.history,
 		Rules: func() *rules.Rules { return n.rules },
-		Fresh: api.Fresh{Account: n.freshOf, All: n.freshAll}, House: n.house, HouseNews: n.houseNews, Ops: staff{n},
+		Fresh: api.Fresh{Account: n.freshOf, All: n.freshAll, Lately: n.latelyOf}, House: n.house, HouseNews: n.houseNews, Ops: staff{n},
 		Ready: n.unready, Demo: n.config.Demo, Sealer: n.sealer,
 		DemoLogins: n.demoLogins, Capacity: func() capacity.Report { return n.peaks.Report(time.Now()) },
 		Version: n.config.Version, Gauges: n.gauges(), Log: n.log, Limits: api.Limits{Streams: n.config.Streams},

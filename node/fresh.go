@@ -14,6 +14,9 @@ import (
 // It is a round trip to the shard's leader and back, or an election.
 const FreshWait = 300 * time.Millisecond
 
+// latelyPause is between two questions whether the views are fresh, for the sake of a command.
+const latelyPause = 5 * time.Millisecond
+
 // fresh waits until the shard's views have what was acknowledged before the call, and the entry least. An error says
 // that they may not; then age is how long ago they did, negative when never.
 func (s *shard) fresh(ctx context.Context, least uint64) (age time.Duration, err error) {
@@ -46,6 +49,28 @@ func (n *Node) freshOf(ctx context.Context, account trade.AccountID, least uint6
 		return s.fresh(ctx, least)
 	}
 	return 0, nil
+}
+
+// latelyOf waits until the views of an account's shard were fresh within api.RevocationLag: an election is outwaited, as
+// a command outwaits it.
+func (n *Node) latelyOf(ctx context.Context, account trade.AccountID) error {
+	s := n.shardOf(account)
+	if s == nil || s.alone.Load() {
+		return nil
+	}
+	for began := time.Now(); ; {
+		if at := s.freshAt.Load(); at != nil && time.Since(*at) < api.RevocationLag {
+			return nil
+		}
+		_, err := s.fresh(ctx, 0)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, api.ErrWrong) || ctx.Err() != nil || time.Since(began) > api.RevocationLag {
+			return err
+		}
+		time.Sleep(latelyPause)
+	}
 }
 
 // freshAll is fresh for all shards at once.

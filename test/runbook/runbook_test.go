@@ -179,7 +179,7 @@ func openCluster(t *testing.T, dir, path string) {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 		if t.Failed() {
-			for _, name := range []string{"node-1", "node-2", "node-3", "node-4"} {
+			for _, name := range []string{"exchange", "node-1", "node-2", "node-3", "node-4"} {
 				text, _ := os.ReadFile(filepath.Join(dir, "cluster", name+".log"))
 				t.Logf("%s said last:\n%s", name, text[max(0, len(text)-2000):])
 			}
