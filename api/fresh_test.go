@@ -144,12 +144,14 @@ func TestVouched(t *testing.T) {
 			return nil
 		}
 	})
-	const body = `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10","time_in_force":"day"}`
+	const body = `{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10",
+		"time_in_force":"day"}`
 	expect := func(method, path string, status int, asks int32) {
 		t.Helper()
 		asked.Store(0)
 		if r := h.ask(method, path, body); r.status != status || asked.Load() != asks {
-			t.Errorf("%s %s: %d, asked %d times, want %d and %d: %s", method, path, r.status, asked.Load(), status, asks, r.raw)
+			t.Errorf("%s %s: %d, asked %d times, want %d and %d: %s", method, path, r.status, asked.Load(),
+				status, asks, r.raw)
 		}
 	}
 	expect("POST", "/v2/orders", 200, 1)

@@ -51,8 +51,8 @@ func (n *Node) freshOf(ctx context.Context, account trade.AccountID, least uint6
 	return 0, nil
 }
 
-// latelyOf waits until the views of an account's shard were fresh within api.RevocationLag: an election is outwaited, as
-// a command outwaits it.
+// latelyOf waits until the views of an account's shard were fresh within api.RevocationLag: an election is outwaited,
+// as a command outwaits it.
 func (n *Node) latelyOf(ctx context.Context, account trade.AccountID) error {
 	s := n.shardOf(account)
 	if s == nil || s.alone.Load() {
