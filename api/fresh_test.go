@@ -129,8 +129,8 @@ func TestIntroductions(t *testing.T) {
 	}
 }
 
-// TestVouched: an order by a key that was revoked on another node is refused once this node knows, and it makes sure of
-// that first; where it cannot, it says so. A cancel waits for nothing.
+// TestVouched: an order by a key that was revoked elsewhere is refused once this node knows, and it makes sure of that
+// first; where it cannot, it says so. A cancel waits for nothing.
 func TestVouched(t *testing.T) {
 	var h *house
 	var asked atomic.Int32
