@@ -15,8 +15,9 @@ import (
 // flow is clients that place orders one after the other, each with a client order id of its own, at whatever node
 // answers: what a program does that knows all addresses and tries again. It remembers what it was told.
 type flow struct {
-	stop context.CancelFunc
-	work sync.WaitGroup
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+	accounts []account
 
 	mu     sync.Mutex
 	urls   []string
@@ -38,14 +39,17 @@ const (
 	flowTries = 1500
 )
 
-// begin starts a client for each account.
-func begin(c *cluster) *flow {
+// begin starts a client for each account, at any node.
+func begin(c *cluster) *flow { return beginAt(c, c.nodes, c.accounts) }
+
+// beginAt starts a client for each of some accounts, at any of some nodes.
+func beginAt(c *cluster, nodes []*machine, accounts []account) *flow {
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &flow{stop: cancel, told: map[string]told{}}
-	for _, m := range c.nodes {
+	f := &flow{stop: cancel, told: map[string]told{}, accounts: accounts}
+	for _, m := range nodes {
 		f.urls = append(f.urls, m.url)
 	}
-	for number, who := range c.accounts {
+	for number, who := range accounts {
 		f.work.Go(func() { f.trade(ctx, number, who) })
 	}
 	c.t.Cleanup(func() { cancel(); f.work.Wait() })
@@ -146,7 +150,7 @@ func (f *flow) end(c *cluster, nodes ...*machine) {
 		c.t.Error(err)
 	}
 	for _, m := range nodes {
-		for _, who := range c.accounts {
+		for _, who := range f.accounts {
 			f.compare(c, m, who)
 		}
 	}

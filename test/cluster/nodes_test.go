@@ -99,6 +99,49 @@ func TestFailover(t *testing.T) {
 	f.longest(t, "a leader was killed", 3*time.Second)
 }
 
+// TestShardsApart: the leader of one shard stands still; investors of the other notice nothing, not even that they have
+// to ask again, and those of the first go on with another leader.
+func TestShardsApart(t *testing.T) {
+	c := open(t, 3, 2)
+	victim, other := c.nodes[0], c.nodes[1]
+	for shard, to := range []*machine{victim, other} {
+		if c.leader(c.nodes[2], shard) != to {
+			c.command("node", "transfer", "--data", to.dir, "--shard", fmt.Sprint(shard), "--to", fmt.Sprint(to.id))
+		}
+	}
+	var of [2][]account
+	for _, who := range c.accounts {
+		answer, text, err := exchange(t.Context(), other.url, who, "GET", "/v2/account", nil)
+		var shard, index int
+		if err == nil {
+			_, err = fmt.Sscanf(answer.Header.Get("X-Evenkeel-Index"), "%d:%d", &shard, &index)
+		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		of[shard] = append(of[shard], who)
+	}
+	if len(of[0]) == 0 || len(of[1]) == 0 {
+		t.Fatalf("all accounts are in one shard: %v", of)
+	}
+	well := slices.DeleteFunc(slices.Clone(c.nodes), func(m *machine) bool { return m == victim })
+	troubled, untouched := beginAt(c, well, of[0]), beginAt(c, well, of[1])
+	troubled.more(c, 20)
+	untouched.more(c, 20)
+	victim.Pause(func() {
+		untouched.more(c, 100)
+		troubled.more(c, 20)
+	})
+	c.ready(victim)
+	troubled.more(c, 20)
+	untouched.more(c, 20)
+	troubled.end(c, c.nodes...)
+	untouched.end(c, c.nodes...)
+	if untouched.tries > 0 {
+		t.Errorf("the other shard's investors had to ask again %d times", untouched.tries)
+	}
+}
+
 // TestRollingRestart stops each node in turn as an operator does, and starts it again, under a flow of orders.
 func TestRollingRestart(t *testing.T) {
 	c := open(t, 3, 2)
