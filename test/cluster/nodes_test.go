@@ -99,8 +99,8 @@ func TestFailover(t *testing.T) {
 	f.longest(t, "a leader was killed", 3*time.Second)
 }
 
-// TestShardsApart: the leader of one shard stands still; investors of the other notice nothing, not even that they have
-// to ask again, and those of the first go on with another leader.
+// TestShardsApart: the leader of one shard stands still; investors of the other notice nothing, they need not even ask
+// again, and those of the first go on with another leader.
 func TestShardsApart(t *testing.T) {
 	c := open(t, 3, 2)
 	victim, other := c.nodes[0], c.nodes[1]
