@@ -45,14 +45,9 @@ import (
 
 // Limits of a node.
 const (
-	StartTime = 60 * time.Second // for a step of the start; replaying a log may take longer
-	DrainTime = 5 * time.Second  // for requests under way when the node stops
-	patience  = time.Second      // a step that takes longer says how far it is
-	// stalledSync is how long a write of the log may take before the node gives up. It is long: storage that several
-	// nodes share stands still for all of them at once, and nodes that ended would make an outage of a pause. A
-	// leader whose disk alone hangs gives its leadership away long before (replica.Limits.SlowSync), and the door
-	// tells those who wait that their outcome is unknown.
-	stalledSync  = 30 * time.Second
+	StartTime    = 60 * time.Second // for a step of the start; replaying a log may take longer
+	DrainTime    = 5 * time.Second  // for requests under way when the node stops
+	patience     = time.Second      // a step that takes longer says how far it is
 	firstNode    = 1
 	unitCompID   = "EVENKEEL-BROKER" // of shard 0 (exchange.Units)
 	unitPBU      = "EK0001"

@@ -118,8 +118,7 @@ func (s *shard) open(ctx context.Context) (err error) {
 				n.config.Say("replaying the log of shard %d: %d of %d MB", s.number, done>>20, total>>20)
 			}
 		},
-		Led:    s.led,
-		Limits: replica.Limits{StalledSync: stalledSync},
+		Led: s.led,
 	}
 	if n.config.inCluster() {
 		o.Transport, o.MembersChanged, o.Replaced, o.Join = n.cluster, s.follow, s.attach, n.config.Join

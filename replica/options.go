@@ -26,7 +26,7 @@ type Limits struct {
 	SnapshotEvery time.Duration // 10 min: and after so much time, when anything was applied
 	SnapshotRetry time.Duration // 1 min: the pause after a snapshot that went wrong
 	SlowSync      time.Duration // 100 ms: a longer sync of the log counts as slow, and loses the leadership
-	StalledSync   time.Duration // 1 s: a write or sync of the log that takes longer fails the group
+	StalledSync   time.Duration // 30 s: a write or sync of the log that takes longer fails the group
 	MendWait      time.Duration // 30 s: how long a node that diverged waits for the leader's snapshot before it fails
 	CompareEvery  time.Duration // 900 ms: between comparisons of the members' states; who differs has stopped in 1 s
 	Tick          time.Duration // 10 ms: the step of the protocol's clock; an election takes 10 to 20 of them
@@ -91,7 +91,9 @@ func (l *Limits) complete() {
 	orDefault(&l.SnapshotEvery, 10*time.Minute)
 	orDefault(&l.SnapshotRetry, time.Minute)
 	orDefault(&l.SlowSync, 100*time.Millisecond)
-	orDefault(&l.StalledSync, time.Second)
+	// It is long: storage that several nodes share stands still for all of them at once, and groups that failed would
+	// make an outage of a pause. A leader whose disk alone hangs gives its leadership away long before (SlowSync).
+	orDefault(&l.StalledSync, 30*time.Second)
 	orDefault(&l.MendWait, 30*time.Second)
 	orDefault(&l.CompareEvery, 900*time.Millisecond)
 	orDefault(&l.Tick, 10*time.Millisecond)

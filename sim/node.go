@@ -72,6 +72,7 @@ func (w *World) limits() replica.Limits {
 	return replica.Limits{
 		EntryBytes: 32 << 10, MemoryEntries: w.mix.memory, SnapshotEvery: w.mix.snapshots,
 		SnapshotRetry: 300 * time.Millisecond, SnapshotsKept: 2, CompareEvery: 150 * time.Millisecond,
+		StalledSync: time.Second,
 	}
 }
 

@@ -70,7 +70,14 @@ func openCluster(t *testing.T) (c clusterFile) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "cluster")
 	p := rig.Run(t, "cluster", "--dir", dir, "--shards", "2")
-	t.Cleanup(func() { p.Stop() })
+	t.Cleanup(func() {
+		p.Stop()
+		for _, name := range []string{"exchange", "node-1", "node-2", "node-3"} {
+			if text, _ := os.ReadFile(filepath.Join(dir, name+".log")); t.Failed() {
+				t.Logf("%s said last:\n%s", name, text[max(0, len(text)-2000):])
+			}
+		}
+	})
 	p.Until(2*startLimit, func() error {
 		text, err := os.ReadFile(filepath.Join(dir, "cluster.json"))
 		if err == nil {
