@@ -1,3 +1,4 @@
+import { printing } from './printing'
 import { Store, useStore } from './store'
 
 export type Theme = 'dark' | 'light' | 'system'
@@ -47,7 +48,9 @@ export function useHabit<T>(area: string, name: string, otherwise: T): [T, (next
 
 const light = matchMedia('(prefers-color-scheme: light)')
 
+/** The theme that is shown: on paper always the light one. */
 export function themeNow(p = preferences.get()): 'dark' | 'light' {
+  if (printing.get()) return 'light'
   return p.theme === 'system' ? (light.matches ? 'light' : 'dark') : p.theme
 }
 
@@ -59,6 +62,7 @@ function apply(): void {
   const p = preferences.get()
   const root = document.documentElement
   root.dataset['theme'] = themeNow(p)
+  if (!printing.get()) root.dataset['ink'] = themeNow(p)
   root.dataset['colors'] = colorsNow(p)
   root.lang = p.language === 'zh' ? 'zh-CN' : 'en'
   const ground = getComputedStyle(root).getPropertyValue('--ground').trim()
@@ -69,6 +73,7 @@ function apply(): void {
 export function startPreferences(): void {
   apply()
   light.addEventListener('change', apply)
+  printing.follow(apply)
   preferences.follow(() => {
     apply()
     try {

@@ -6,6 +6,8 @@ import { lock, logOut, useSession } from '@/api/session'
 import { areas } from '@/areas/area'
 import { cx } from '@/lib/cx'
 import { usePhone } from '@/lib/media'
+import { usePrinting } from '@/lib/printing'
+import { full } from '@/lib/time'
 import { Button, Dialog, Icon, IconButton, toastError } from '@/ui'
 import { Appearance } from './Appearance'
 import { Banners } from './Banners'
@@ -22,6 +24,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [view, setView] = useState(false)
   const [jump, setJump] = useState<string>()
   const session = useSession()
+  const printed = usePrinting()
   const item = (a: (typeof items)[number]) => {
     const here = path === a.nav!.path || path.startsWith(a.nav!.path + '/')
     return (
@@ -58,6 +61,7 @@ export function Shell({ children }: { children: ReactNode }) {
           {session.state === 'somebody' && !phone ? <span className="num text-muted">{session.account.account_number}</span> : null}
           {tools}
         </header>
+        {printed ? <p className="num flex justify-between gap-4 border-b border-line p-2"><span className="font-semibold">{t('app')}</span>{session.state === 'somebody' ? <span>{t('printed.account', { number: session.account.account_number })}</span> : null}<span>{t('printed.at', { time: full(Date.now()) })}</span></p> : null}
         <Banners />
         <main id="main" tabIndex={0} className="min-h-0 flex-1 overflow-auto outline-offset-[-2px]">{children}</main>
       </div>

@@ -57,9 +57,9 @@ export function Banner({ tone, icon, children, action }: { tone: keyof typeof to
 }
 
 /** A box with a heading. */
-export function Card({ title, after, children, className, flush }: { title?: ReactNode; after?: ReactNode; children: ReactNode; className?: string; flush?: boolean }) {
+export function Card({ title, after, children, className, flush, print }: { title?: ReactNode; after?: ReactNode; children: ReactNode; className?: string; flush?: boolean; /** left out on paper */ print?: 'hide' }) {
   return (
-    <section className={cx('flex min-h-0 min-w-0 flex-col overflow-hidden rounded-card border border-line bg-surface', className)}>
+    <section data-print={print} className={cx('flex min-h-0 min-w-0 flex-col overflow-hidden rounded-card border border-line bg-surface', className)}>
       {title ? <header className="flex min-h-9 items-center gap-2 border-b border-line py-1 pr-1 pl-3"><h2 className="flex-1 font-semibold">{title}</h2>{after}</header> : null}
       <div className={cx('min-h-0 flex-1', !flush && 'p-3')}>{children}</div>
     </section>

@@ -3,6 +3,7 @@ import { useId, useLayoutEffect, useRef, useState, type KeyboardEvent, type Poin
 import { useTranslation } from 'react-i18next'
 import { cx } from '@/lib/cx'
 import { usePhone } from '@/lib/media'
+import { usePrinting } from '@/lib/printing'
 import { Icon } from './Icon'
 
 export interface Column<R> {
@@ -44,12 +45,14 @@ interface Props<R> {
 
 /**
  * A table of any length: only the rows that are seen exist. A grid to the keyboard and to screen readers: arrows, Page
- * Up and Down, Home and End move, Enter opens. Cells follow their own data.
+ * Up and Down, Home and End move, Enter opens. Cells follow their own data. On paper all rows exist, one below the other.
  */
-export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, sort, onSort, rowHeight, onRange, selected, className, grow, onMove }: Props<R>) {
+export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, sort, onSort, rowHeight, onRange, selected, className, grow: tall, onMove }: Props<R>) {
   const { t } = useTranslation()
   const id = useId()
   const phone = usePhone()
+  const printed = usePrinting()
+  const grow = tall || printed
   const shown = phone ? columns.filter((c) => !c.wide) : columns
   const scroller = useRef<HTMLDivElement>(null)
   const [active, setActive] = useState(0)
@@ -133,7 +136,7 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
         })}
       </div>
       {rows.length === 0 ? <div role="row" aria-rowindex={2}><div role="gridcell">{empty}</div></div> : (
-        <div ref={body} role="rowgroup" className="relative min-w-full" style={{ height: grow ? rows.length * height : virtual.getTotalSize() }}>
+        <div ref={body} role="rowgroup" className="relative min-w-full" style={printed ? undefined : { height: grow ? rows.length * height : virtual.getTotalSize() }}>
           {items.map(({ index, start }) => {
             const row = rows[index]
             if (row === undefined) return null
@@ -141,10 +144,10 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
             return (
               <div key={name} id={`${id}-${index}`} role="row" aria-rowindex={index + 2} aria-selected={selected === undefined ? undefined : selected === name}
                 data-row={name} onClick={() => { setActive(index); onOpen?.(row) }}
-                className={cx('absolute inset-x-0 top-0 grid contain-strict border-b border-line/60 hover:bg-hover', onOpen && 'cursor-pointer',
+                className={cx('grid border-b border-line/60 hover:bg-hover', printed ? 'break-inside-avoid' : 'absolute inset-x-0 top-0 contain-strict', onOpen && 'cursor-pointer',
                   selected === name && 'bg-accent-soft', index === at && 'group-focus-visible/grid:bg-hover group-focus-visible/grid:shadow-[inset_3px_0_0_var(--accent)]',
                   drag?.from === index && 'opacity-50', drag && drag.to === index && drag.to !== drag.from && (drag.to < drag.from ? 'shadow-[inset_0_2px_0_var(--accent)]' : 'shadow-[inset_0_-2px_0_var(--accent)]'))}
-                style={{ gridTemplateColumns: tracks, height, transform: `translateY(${start}px)` }}>
+                style={{ gridTemplateColumns: tracks, height, transform: printed ? undefined : `translateY(${start}px)` }}>
                 {onMove ? (
                   <div role="gridcell" data-handle title={t('table.move')} onClick={(event) => event.stopPropagation()}
                     onPointerDown={(event) => { if (event.button !== 0) return; event.preventDefault(); scroller.current!.setPointerCapture(event.pointerId); setActive(index); setDrag({ from: index, to: index }) }}

@@ -2,7 +2,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useLocation } from 'wouter'
 import { usePhone } from '@/lib/media'
-import { Card, Tabs, type Tab } from '@/ui'
+import { Card, IconButton, Tabs, type Tab } from '@/ui'
 import { Positions } from '../blotter/Positions'
 import { intent } from '../ticket/intent'
 import { Cash } from './Cash'
@@ -29,7 +29,7 @@ export default function Page() {
     <div className={phone ? 'flex flex-col gap-2 p-2' : 'flex h-full min-h-0 flex-col gap-2 p-2'}>
       <h1 className="sr-only">{t('title')}</h1>
       <div className="grid shrink-0 grid-cols-2 gap-2 max-phone:grid-cols-1"><Cash /><Equity /></div>
-      <Card flush className={phone ? 'h-[560px]' : 'flex-1'}><Tabs label={t('title')} tabs={tabs} value={part} onChange={setPart} className="h-full" contentClassName="h-full" /></Card>
+      <Card flush className={phone ? 'h-[560px]' : 'flex-1'}><Tabs label={t('title')} tabs={tabs} value={part} onChange={setPart} after={phone ? null : <IconButton icon="print" label={t('action.print', { ns: 'common' })} onClick={() => print()} />} className="h-full" contentClassName="h-full" /></Card>
     </div>
   )
 }

@@ -75,7 +75,7 @@ export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: r
     { key: 'average', header: t('col.fillPrice'), width: 'minmax(80px, .9fr)', align: 'right', wide: true, cell: (o) => <Average value={o.filled_avg_price} /> },
     { key: 'frozen', header: t('col.frozenCash'), width: 'minmax(96px, 1fr)', align: 'right', wide: true, cell: (o) => (o.side === 'buy' ? <Money value={o.cn.frozen_cash} /> : <Quantity value={o.cn.frozen_qty} />) },
     { key: 'status', header: t('col.status'), width: 'minmax(64px, 1.2fr)', cell: (o) => <span className="min-w-0 leading-tight" title={why(o) ?? undefined}><span className="block truncate">{t(`status.${o.status}`)}</span>{why(o) ? <span className="block truncate text-[11px] text-danger">{why(o)}</span> : null}</span> },
-    { key: 'cancel', header: onAll ? <button type="button" className="touch text-danger hover:underline max-phone:min-w-11" disabled={!list.some(cancellable)} onClick={onAll}>{t('cancel.allShort')}</button> : <span className="sr-only">{t('cancel.short')}</span>, width: '76px', align: 'right',
+    { key: 'cancel', header: onAll ? <button type="button" data-print="hide" className="touch text-danger hover:underline max-phone:min-w-11" disabled={!list.some(cancellable)} onClick={onAll}>{t('cancel.allShort')}</button> : <span className="sr-only">{t('cancel.short')}</span>, width: '76px', align: 'right',
       cell: (o) => (cancellable(o) ? <Button size="small" busy={cancels.busy.has(o.id)} aria-label={t('cancel.one', { name: o.cn.name, price: o.limit_price ?? t('market') })} onClick={(e) => { e.stopPropagation(); cancels.one(o) }}>{t('cancel.short')}</Button> : null) },
   ]
   const order = list.find((o) => o.id === shown)

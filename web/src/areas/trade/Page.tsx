@@ -80,8 +80,8 @@ export default function Page({ params }: { params: Record<string, string | undef
       <h1 className="sr-only">{t('title')}</h1>
       <Card flush className="shrink-0">{head}{blocked}<Sents /></Card>
       <Split area="trade" label={t('resize')} panes={[
-        { id: 'ticket', size: 25, min: '290px', content: <Card flush className="h-full"><div className="h-full overflow-y-auto"><Ticket symbol={symbol} onSymbol={show} /></div></Card> },
-        { id: 'depth', size: 17, min: '190px', content: <Card flush title={t('depth')}><Levels symbol={symbol} onPrice={price} className="py-1" /></Card> },
+        { id: 'ticket', size: 25, min: '290px', content: <Card flush print="hide" className="h-full"><div className="h-full overflow-y-auto"><Ticket symbol={symbol} onSymbol={show} /></div></Card> },
+        { id: 'depth', size: 17, min: '190px', content: <Card flush print="hide" title={t('depth')}><Levels symbol={symbol} onPrice={price} className="py-1" /></Card> },
         { id: 'blotter', size: 58, min: '380px', content: <Card flush className="h-full">{blotter}</Card> },
       ]} />
       {all}
