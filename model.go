@@ -25,8 +25,8 @@ var givenCosts = study.Costs{
 	Order:  study.Cost{Processor: 800e-6, Disk: 16_000, Network: 1600},
 	Cancel: study.Cost{Processor: 800e-6, Disk: 16_000, Network: 1600},
 	Query:  study.Cost{Processor: 260e-6, Network: 1450}, Quote: study.Cost{Processor: 210e-6, Network: 800},
-	Login: study.Cost{Processor: 35e-3, Network: 1500}, Stream: study.Cost{Processor: 5e-6, Network: 250},
-	Replica: 0.3, OrderMemory: 1000, AccountMemory: 2000, StreamMemory: 30_000,
+	Login: study.Cost{Processor: 35e-3, Network: 1500}, Stream: study.Cost{Processor: 21e-6, Network: 250},
+	Replica: 0.3, OrderMemory: 1000, AccountMemory: 2000, StreamMemory: 46_000,
 }
 
 func runModel(args []string, out io.Writer) error {

@@ -27,17 +27,15 @@ const sessionCookie = "evenkeel_session"
 // postLogin is POST /api/v1/login.
 func postLogin(s *Server, c *call) (int, any, error) {
 	f, login := c.knock.form, c.knock.name
-	password, label := f.text("password"), f.text("label")
+	password := f.text("password")
+	label, err := labelOf(c, f)
 	switch {
 	case f.err != nil:
 		return 0, nil, f.err
 	case password == "":
 		return 0, nil, say(missingField, "password")
-	case len(label) > trade.MaxLabel:
-		return 0, nil, say(textTooLong, "label")
-	}
-	if label == "" {
-		label = strings.ToValidUTF8(c.r.UserAgent()[:min(len(c.r.UserAgent()), trade.MaxLabel)], "")
+	case err != nil:
+		return 0, nil, err
 	}
 	if s.Fresh.All != nil { // the password may have been set on another node a moment ago
 		s.introduce(c.r.Context())
@@ -56,6 +54,19 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	}
 	token, _ := auth.NewToken()
 	return s.openLogin(c, account, label, token, false)
+}
+
+// labelOf is what a login is called in the list of sessions: what it says itself, else what its program says it is.
+func labelOf(c *call, f *form) (string, error) {
+	label := f.text("label")
+	if len(label) > trade.MaxLabel {
+		return "", say(textTooLong, "label")
+	}
+	if label == "" {
+		agent := c.r.UserAgent()
+		label = strings.ToValidUTF8(agent[:min(len(agent), trade.MaxLabel)], "")
+	}
+	return label, nil
 }
 
 // openLogin opens a login for who has proved enough, with a token that was never used; ofCode: the token follows from
@@ -185,7 +196,7 @@ func postPassword(s *Server, c *call) (int, any, error) {
 		return 0, nil, f.err
 	}
 	if _, err := s.Passwords.Login(c.r.Context(), s.Directory, known.Login, old); err != nil {
-		return 0, nil, err
+		return 0, nil, wrongProof(err)
 	}
 	encoded, err := s.Passwords.Encode(c.r.Context(), fresh)
 	if err != nil {

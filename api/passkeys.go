@@ -18,6 +18,7 @@ import (
 const (
 	purposePasskey  = "passkey enrolment"
 	purposeAssert   = "passkey challenge"
+	purposeAnyone   = "passkey login"
 	maxPasskeyName  = 64
 	passkeysOfPages = "passkeys are for pages of this server, at a name and not at a number"
 )
@@ -72,6 +73,13 @@ func (s *Server) provePasskey(c *call, sealer *auth.Sealer, id trade.AccountID, 
 	if !s.carried(sealer, purposeAssert, f.text("challenge"), &a) || a.Account != id {
 		return u, say(stepOver)
 	}
+	return s.holdPasskey(c, sealer, id, &a, f.bytes["credential"])
+}
+
+// holdPasskey holds a proof against an account's passkeys, a few times only.
+func (s *Server) holdPasskey(
+	c *call, sealer *auth.Sealer, id trade.AccountID, a *asked, credential []byte,
+) (u auth.Used, err error) {
 	p, err := s.proofs(id)
 	if err != nil {
 		return u, err
@@ -79,13 +87,69 @@ func (s *Server) provePasskey(c *call, sealer *auth.Sealer, id trade.AccountID, 
 	known, _ := s.Directory.Account(id)
 	changed := false
 	err = s.Passwords.Guess(id, func() error {
-		u, changed, err = sealer.ProvePasskey(id, known.Login, &p, a.Site, a.State, f.bytes["credential"])
+		u, changed, err = sealer.ProvePasskey(id, known.Login, &p, a.Site, a.State, credential)
 		return err
 	})
 	if err == nil && changed {
 		err = s.keepProofs(c, id, &p)
 	}
 	return u, err
+}
+
+// postLoginPasskey is POST /api/v1/login/passkey: it begins a login by a passkey alone. Nobody remembers that it was
+// asked: the client carries the challenge, sealed, and the books take a proof of it once.
+func postLoginPasskey(s *Server, c *call) (int, any, error) {
+	at, ok := site(c.r)
+	if !ok {
+		return 0, nil, say(notPermitted, passkeysOfPages)
+	}
+	options, state, err := auth.AskAnyPasskey(at)
+	if err != nil {
+		return 0, nil, err
+	}
+	end := s.Clock().Add(loginStepTime)
+	sealed, err := s.ask(purposeAnyone, asked{Site: at, State: state}, end)
+	return http.StatusOK, map[string]any{"options": options, "challenge": sealed,
+		"expires": stamp(trade.Time(end.UnixNano()))}, err
+}
+
+// postLoginPasskeyConfirm is POST /api/v1/login/passkey/confirm. Whatever is wrong, the answer is the same: it tells
+// nobody which accounts there are.
+func postLoginPasskeyConfirm(s *Server, c *call) (int, any, error) {
+	if s.origins.Check(c.r) != nil {
+		return 0, nil, say(crossOrigin)
+	}
+	f, err := readForm(c.r)
+	if err != nil {
+		return 0, nil, err
+	}
+	text := f.text("challenge")
+	label, err := labelOf(c, f)
+	if err != nil {
+		return 0, nil, err
+	}
+	sealer, err := s.sealer()
+	var a asked
+	switch {
+	case f.err != nil:
+		return 0, nil, f.err
+	case err != nil:
+		return 0, nil, err
+	case !s.carried(sealer, purposeAnyone, text, &a):
+		return 0, nil, say(stepOver)
+	}
+	id, err := sealer.OwnerOf(f.bytes["credential"])
+	if err != nil {
+		return 0, nil, wrongProof(err)
+	}
+	if s.Fresh.All != nil { // the passkey may have been removed on another node a moment ago
+		s.introduce(c.r.Context())
+	}
+	used, err := s.holdPasskey(c, sealer, id, &a, f.bytes["credential"])
+	if err != nil {
+		return 0, nil, wrongProof(err)
+	}
+	return s.openLogin(c, id, label, used.Once, true)
 }
 
 // again reads a form with the password of who has logged in, and checks it.
@@ -118,11 +182,15 @@ func postPasskey(s *Server, c *call) (int, any, error) {
 	if !ok {
 		return 0, nil, say(notPermitted, passkeysOfPages)
 	}
+	sealer, err := s.sealer()
+	if err != nil {
+		return 0, nil, err
+	}
 	p, err := s.proofs(known.ID)
 	if err != nil {
 		return 0, nil, err
 	}
-	options, state, err := p.BeginPasskey(known.ID, known.Login, at)
+	options, state, err := sealer.BeginPasskey(known.ID, known.Login, &p, at)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -195,6 +263,8 @@ func passkeyList(p *auth.Proofs) []any {
 }
 
 var passkeyRoutes = []route{
+	{"POST /api/v1/login/passkey", anyone, intake.Manage, postLoginPasskey, false},
+	{"POST /api/v1/login/passkey/confirm", anyone, intake.Manage, postLoginPasskeyConfirm, false},
 	{"POST /api/v1/second/passkeys", holder, intake.Heavy, postPasskey, false},
 	{"POST /api/v1/second/passkeys/confirm", holder, intake.Manage, postPasskeyConfirm, false},
 	{"POST /api/v1/second/passkeys/remove", holder, intake.Heavy, removePasskey, false},

@@ -18,8 +18,10 @@ import (
 
 // device is an authenticator made of software: one passkey for one site.
 type device struct {
-	key   *ecdsa.PrivateKey
-	count uint32
+	key    *ecdsa.PrivateKey
+	count  uint32
+	handle string // of whom it is, as the house said when it was made; it tells it with a proof
+	blind  bool   // it does not look who uses it
 }
 
 func newDevice(t *testing.T) *device {
@@ -67,7 +69,11 @@ func (d *device) make(t *testing.T, challenge, host, origin string) string {
 
 func (d *device) prove(t *testing.T, challenge, host, origin string) string {
 	t.Helper()
-	data, said := d.data(host, 0x05), client("webauthn.get", challenge, origin)
+	flags := byte(0x05) // present, verified
+	if d.blind {
+		flags = 0x01
+	}
+	data, said := d.data(host, flags), client("webauthn.get", challenge, origin)
 	hash := sha256.Sum256(said)
 	digest := sha256.Sum256(append(append([]byte{}, data...), hash[:]...))
 	signature, err := ecdsa.SignASN1(rand.Reader, d.key, digest[:])
@@ -75,14 +81,26 @@ func (d *device) prove(t *testing.T, challenge, host, origin string) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf(`{"id":%q,"rawId":%q,"type":"public-key","clientExtensionResults":{},"response":{`+
-		`"clientDataJSON":%q,"authenticatorData":%q,"signature":%q}}`, encode(deviceID), encode(deviceID), encode(said),
-		encode(data), encode(signature))
+		`"clientDataJSON":%q,"authenticatorData":%q,"signature":%q,"userHandle":%q}}`, encode(deviceID), encode(deviceID),
+		encode(said), encode(data), encode(signature), d.handle)
 }
 
 func challengeOf(v any) string {
 	options, _ := v.(map[string]any)
 	challenge, _ := options["challenge"].(string)
 	return challenge
+}
+
+// handleOf is by what a device that is asked to make a passkey shall know the account.
+func handleOf(t *testing.T, v any) string {
+	t.Helper()
+	options, _ := v.(map[string]any)
+	user, _ := options["user"].(map[string]any)
+	handle, _ := user["id"].(string)
+	if handle == "" {
+		t.Fatalf("no handle: %v", v)
+	}
+	return handle
 }
 
 func TestPasskeys(t *testing.T) {
@@ -116,6 +134,7 @@ func TestPasskeys(t *testing.T) {
 			d.make(t, challenge, host, origin) + `}`
 	}
 	challenge := challengeOf(begun.json["options"])
+	d.handle = handleOf(t, begun.json["options"])
 	check("/api/v1/second/passkeys/confirm", made(challenge, "http://evil.example"), 422, bearer...)
 	check("/api/v1/second/passkeys/confirm", made("AAAA", origin), 422, bearer...)
 	done := check("/api/v1/second/passkeys/confirm", made(challenge, origin), 200, bearer...)
@@ -140,7 +159,7 @@ func TestPasskeys(t *testing.T) {
 		"another challenge": d.prove(t, "AAAA", host, origin),
 		"another device":    newDevice(t).prove(t, challenge, host, origin)} {
 		r := h.send("POST", "/api/v1/login/second", second(step, seal, wrong), page...)
-		if r.status != 401 || r.cookie(sessionCookie) != "" {
+		if r.json["reason"] != proofWrong || r.cookie(sessionCookie) != "" {
 			t.Errorf("%s: %d %s", what, r.status, r.raw)
 		}
 	}
@@ -160,8 +179,62 @@ func TestPasskeys(t *testing.T) {
 	if !strings.Contains(string(keys), `"name":"phone"`) || r.json["totp"] != false {
 		t.Errorf("%s", r.raw)
 	}
+	alone := func(prove func(challenge string) string) (string, reply) {
+		t.Helper()
+		asked := check("/api/v1/login/passkey", "", 200, page...)
+		body := `{"challenge":"` + asked.json["challenge"].(string) + `","credential":` +
+			prove(challengeOf(asked.json["options"])) + `}`
+		return body, h.send("POST", "/api/v1/login/passkey/confirm", body, page...)
+	}
+	right := func(challenge string) string { return d.prove(t, challenge, host, origin) }
+	as := func(change func(d *device)) func(string) string {
+		return func(challenge string) string {
+			other := *d
+			other.count += 10
+			change(&other)
+			return other.prove(t, challenge, host, origin)
+		}
+	}
+	check("/api/v1/login/passkey", "", 403)
+	var body string
+	for what, wrong := range map[string]func(string) string{
+		"another site":      func(challenge string) string { return d.prove(t, challenge, "evil.example", origin) },
+		"another page":      func(challenge string) string { return d.prove(t, challenge, host, "http://evil.example") },
+		"another challenge": func(string) string { return right("AAAA") },
+		"another device":    as(func(d *device) { d.key = newDevice(t).key }),
+		"nobody looked":     as(func(d *device) { d.blind = true }),
+		"of nobody":         as(func(d *device) { d.handle = "" }),
+		"of a number":       as(func(d *device) { d.handle = encode([]byte{0, 0, 0, 0, 0, 0, 0, 1}) }),
+		"of a stranger":     as(func(d *device) { d.handle = encode(make([]byte, 36)) }),
+		"an old count":      as(func(d *device) { d.count = 0 }),
+		"no proof":          func(string) string { return `{}` },
+	} {
+		if _, r := alone(wrong); r.json["reason"] != proofWrong || r.cookie(sessionCookie) != "" {
+			t.Errorf("%s: %d %s", what, r.status, r.raw)
+		}
+		d.count += 20
+		if body, r = alone(right); r.status != 200 { // those that fail in a row are paused
+			t.Fatalf("after %s: %d %s", what, r.status, r.raw)
+		}
+	}
+	conforms(t, router, "POST", "/api/v1/login/passkey/confirm", body, r)
+	if r.status != 200 || r.cookie(sessionCookie) == "" || r.json["login"] != login {
+		t.Errorf("a passkey alone: %d %s", r.status, r.raw)
+	}
+	if r := h.send("POST", "/api/v1/login/passkey/confirm", body, page...); r.status == 200 {
+		t.Errorf("one proof opens two logins: %s", r.raw)
+	}
+	_, seal, challenge = in()
+	body = `{"challenge":"` + seal + `","credential":` + right(challenge) + `}`
+	r = h.send("POST", "/api/v1/login/passkey/confirm", body, page...)
+	if r.json["reason"] != stepOver {
+		t.Errorf("a second step's challenge: %d %s", r.status, r.raw)
+	}
 	gone := `{"id":"` + base64.RawURLEncoding.EncodeToString(deviceID) + `","password":"correct horse"}`
 	check("/api/v1/second/passkeys/remove", gone, 204, bearer...)
 	check("/api/v1/second/passkeys/remove", gone, 404, bearer...)
 	check("/api/v1/login", loginBody, 200, page...)
+	if _, r := alone(right); r.json["reason"] != proofWrong {
+		t.Errorf("a passkey that was removed: %d %s", r.status, r.raw)
+	}
 }

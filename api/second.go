@@ -145,13 +145,13 @@ func postLoginSecond(s *Server, c *call) (int, any, error) {
 	if f.has("credential") {
 		used, err := s.provePasskey(c, sealer, step.Account, f)
 		if err != nil {
-			return 0, nil, err
+			return 0, nil, wrongProof(err)
 		}
 		return s.openLogin(c, step.Account, step.Label, used.Once, true)
 	}
 	p, used, err := s.prove(sealer, step.Account, code)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, wrongProof(err)
 	}
 	if used.Recovery != nil {
 		p.Without(used.Recovery)

@@ -99,7 +99,7 @@ func TestLoginInTwoSteps(t *testing.T) {
 	}
 	step := first.json["step"].(string)
 	second := func(code string) string { return `{"step":"` + step + `","code":"` + code + `"}` }
-	check("POST", "/api/v1/login/second", second("123456"), 401, unauthorized)
+	check("POST", "/api/v1/login/second", second("123456"), 422, proofWrong)
 	check("POST", "/api/v1/login/second", `{"step":"`+step[1:]+`","code":"1"}`, 422, stepOver)
 	check("POST", "/api/v1/login/second", second(h.code(t, secret)), 403, crossOrigin, "Sec-Fetch-Site", "cross-site")
 	opened := check("POST", "/api/v1/login/second", second(h.code(t, secret)), 200, "", "Sec-Fetch-Site", "same-origin")
@@ -109,7 +109,7 @@ func TestLoginInTwoSteps(t *testing.T) {
 	check("GET", "/api/v1/account", "", 200, "", "Cookie", sessionCookie+"="+opened.cookie(sessionCookie))
 	check("POST", "/api/v1/login/second", second(h.code(t, secret)), 422, codeUsed)
 	check("POST", "/api/v1/login/second", second(recovery[2].(string)), 200, "")
-	check("POST", "/api/v1/login/second", second(recovery[2].(string)), 401, unauthorized)
+	check("POST", "/api/v1/login/second", second(recovery[2].(string)), 422, proofWrong)
 	h.later(loginStepTime)
 	check("POST", "/api/v1/login/second", second(h.code(t, secret)), 422, stepOver)
 	h.later(time.Minute)

@@ -26,14 +26,26 @@ type Passkey struct {
 // A Site is a host by whose name the house is known to a browser, and the origin of its pages.
 type Site struct{ Host, Origin string }
 
+// purposeHandle seals the number of an account in the handle by which devices know it: it tells nothing to who finds
+// it in one, and no index has to say whose it is.
+const purposeHandle = "passkey handle"
+
 // keeper is an account as the library wants to see it.
 type keeper struct {
-	id    trade.AccountID
-	login string
-	keys  []webauthn.Credential
+	id     trade.AccountID
+	login  string
+	handle []byte
+	keys   []webauthn.Credential
 }
 
-func (k *keeper) WebAuthnID() []byte { return binary.BigEndian.AppendUint64(nil, uint64(k.id)) }
+func (k *keeper) WebAuthnID() []byte {
+	if len(k.handle) > 0 {
+		return k.handle
+	}
+	return number(k.id) // of passkeys that were made before there were handles
+}
+
+func number(id trade.AccountID) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
 
 func (k *keeper) WebAuthnName() string { return k.login }
 
@@ -43,7 +55,7 @@ func (k *keeper) WebAuthnCredentials() []webauthn.Credential { return k.keys }
 
 // keeper is the account with its passkeys of a site.
 func (p *Proofs) keeper(id trade.AccountID, login string, site Site) *keeper {
-	k := &keeper{id: id, login: login}
+	k := &keeper{id: id, login: login, handle: p.Handle}
 	for i := range p.Passkeys {
 		if p.Passkeys[i].Site == site.Host {
 			k.keys = append(k.keys, p.Passkeys[i].Credential)
@@ -60,15 +72,22 @@ func (s Site) party() (*webauthn.WebAuthn, error) {
 	return party, nil
 }
 
-// BeginPasskey makes what a browser is asked to make a passkey by, and what has to come back with it.
-func (p *Proofs) BeginPasskey(id trade.AccountID, login string, site Site) (options any, state []byte, err error) {
+// BeginPasskey makes what a browser is asked to make a passkey by, and what has to come back with it. The device is
+// asked to find the passkey by itself, so that a login needs no name.
+func (s *Sealer) BeginPasskey(
+	id trade.AccountID, login string, p *Proofs, site Site,
+) (options any, state []byte, err error) {
 	party, err := site.party()
 	if err != nil {
 		return nil, nil, err
 	}
 	k := p.keeper(id, login, site)
+	if len(p.Passkeys) == 0 {
+		k.handle = s.Seal(purposeHandle, number(id))
+	}
 	creation, session, err := party.BeginRegistration(k, webauthn.WithExclusions(
-		webauthn.Credentials(k.keys).CredentialDescriptors()))
+		webauthn.Credentials(k.keys).CredentialDescriptors()),
+		webauthn.WithResidentKeyRequirement(protocol.ResidentKeyRequirementPreferred))
 	if err != nil {
 		return nil, nil, fmt.Errorf("passkeys at %s: %w", site.Host, err)
 	}
@@ -92,10 +111,15 @@ func (p *Proofs) AddPasskey(
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNobody, err)
 	}
-	credential, err := party.CreateCredential(p.keeper(id, login, site), session, parsed)
+	k := p.keeper(id, login, site)
+	if len(p.Passkeys) == 0 {
+		k.handle = session.UserID
+	}
+	credential, err := party.CreateCredential(k, session, parsed)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNobody, err)
 	}
+	p.Handle = k.handle
 	if len(p.Passkeys) >= maxPasskeys {
 		p.Passkeys = slices.Delete(p.Passkeys, 0, 1)
 	}
@@ -122,6 +146,35 @@ func (p *Proofs) AskPasskey(id trade.AccountID, login string, site Site) (option
 	return assertion.Response, state, err
 }
 
+// AskAnyPasskey makes what a browser is asked to prove a passkey by, whosever it is. The device has to see that its
+// owner uses it (a finger, a face, a number): nothing else is asked for.
+func AskAnyPasskey(site Site) (options any, state []byte, err error) {
+	party, err := site.party()
+	if err != nil {
+		return nil, nil, err
+	}
+	assertion, session, err := party.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+	if err != nil {
+		return nil, nil, fmt.Errorf("passkeys at %s: %w", site.Host, err)
+	}
+	state, err = json.Marshal(session)
+	return assertion.Response, state, err
+}
+
+// OwnerOf is the account whose passkey a proof says to be. It proves nothing yet: ProvePasskey does. ErrNobody when it
+// names none of ours.
+func (s *Sealer) OwnerOf(proof []byte) (trade.AccountID, error) {
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(proof)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	id, err := s.Open(purposeHandle, parsed.Response.UserHandle)
+	if err != nil || len(id) != 8 {
+		return 0, ErrNobody
+	}
+	return trade.AccountID(binary.BigEndian.Uint64(id)), nil
+}
+
 // ProvePasskey holds what a browser proved against what it was asked; ErrNobody when it is wrong. The counter of the
 // passkey is brought forward in the proofs; changed says that it was.
 func (s *Sealer) ProvePasskey(
@@ -139,7 +192,16 @@ func (s *Sealer) ProvePasskey(
 	if err != nil {
 		return u, false, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
-	credential, err := party.ValidateLogin(p.keeper(id, login, site), session, parsed)
+	k := p.keeper(id, login, site)
+	validate := party.ValidateLogin
+	if len(session.UserID) == 0 { // it was asked of whoever came
+		validate = func(user webauthn.User, session webauthn.SessionData,
+			parsed *protocol.ParsedCredentialAssertionData) (*webauthn.Credential, error) {
+			whose := func(_, _ []byte) (webauthn.User, error) { return user, nil }
+			return party.ValidateDiscoverableLogin(whose, session, parsed)
+		}
+	}
+	credential, err := validate(k, session, parsed)
 	if err != nil {
 		return u, false, fmt.Errorf("%w: %w", ErrNobody, err)
 	}

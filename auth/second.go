@@ -40,6 +40,7 @@ type Proofs struct {
 	Since    trade.Time `json:"since,omitempty"`
 	Recovery [][]byte   `json:"recovery,omitempty"` // SHA-256 of each recovery code that was not used
 	Passkeys []Passkey  `json:"passkeys,omitempty"`
+	Handle   []byte     `json:"handle,omitempty"` // by which devices know the account: its number, sealed
 }
 
 // ReadProofs reads a document of proofs. No document is no proofs; one that cannot be read is an error, never "none".

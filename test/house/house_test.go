@@ -67,6 +67,7 @@ type house struct {
 	t        *testing.T
 	dir      string
 	args     []string
+	files    int // that it may have open; 0: as many as the test
 	url      string
 	accounts []account
 }
@@ -83,7 +84,11 @@ func open(t *testing.T, args ...string) *house {
 // start starts the server, and waits until it says where it is.
 func (h *house) start() {
 	h.t.Helper()
-	h.Process = rig.Run(h.t, append([]string{"serve", "--data", h.dir, "--listen", "127.0.0.1:0"}, h.args...)...)
+	words := append([]string{rig.Binary, "serve", "--data", h.dir, "--listen", "127.0.0.1:0"}, h.args...)
+	if h.files > 0 {
+		words = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, h.files)}, words...)
+	}
+	h.Process = rig.Start(h.t, exec.Command(words[0], words[1:]...))
 	h.Until(startLimit, func() error {
 		if !strings.Contains(h.Said.String(), "is up.") {
 			return errors.New("it does not say that it is up")

@@ -112,7 +112,7 @@ export class Desk {
 
   /** Holds that the page is no wider than its window. */
   async fits() {
-    const over = await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    const over = (await this.page.evaluate(() => document.documentElement.scrollWidth)) - this.where.size.viewport.width // a phone's innerWidth would grow with it
     if (over > 0) throw new Error(`the page is ${over} px wider than its window`)
   }
 }

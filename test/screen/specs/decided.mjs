@@ -7,6 +7,17 @@ export default async (desk) => {
   const { accounts } = await (await fetch(desk.house.http + '/api/v1/demo')).json()
   const { login, password } = accounts.find((a) => a.staff)
   const staff = await desk.browser.newContext({ baseURL: desk.house.http })
+  /** Sends an order from the ticket, and holds why it is refused. */
+  const refused = async (reason) => {
+    const quantity = page.locator('input[name=quantity]')
+    await quantity.fill('100')
+    await quantity.press('Enter')
+    const dialog = page.getByRole('dialog')
+    await dialog.waitFor()
+    await page.keyboard.press('Enter')
+    await page.locator(`[data-reason=${reason}]`).waitFor()
+  }
+  desk.allow(/\/api\/v1\/orders/)
   const act = async (data) => {
     const answer = await staff.request.post('/api/v1/ops/acts', { data: { reason: 'a drill', ...data } })
     if (!answer.ok()) throw new Error(`${data.act}: ${answer.status()} ${await answer.text()}`)
@@ -22,10 +33,12 @@ export default async (desk) => {
     const late = (await page.evaluate(() => window.shown)) - (await set)
     console.error(`read-only was shown ${late} ms after the act was answered`)
     await desk.accessible('read-only')
+    await refused('READ_ONLY')
     await act({ act: 'read_write' })
     await banner.waitFor({ state: 'hidden' })
     await act({ act: 'halt', symbol: '600000.SH' })
     await page.getByText(desk.say('该证券已暂停交易', 'Trading in this security is halted')).waitFor()
+    await refused('SECURITY_HALTED')
     for (const path of ['/market', '/security/600000.SH', '/account']) {
       await page.goto(path)
       await page.locator('[data-mark=halted]').first().waitFor()

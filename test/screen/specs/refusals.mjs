@@ -16,19 +16,44 @@ export default async (desk) => {
     if (await dialog.isVisible()) await page.keyboard.press('Enter')
     await page.locator('[data-reason]').waitFor()
   }
-  const real = [['99.999', '100', 'PRICE_NOT_ON_TICK', 'price'], ['100.00', '100', 'PRICE_ABOVE_LIMIT', 'price'], ['1.00', '100', 'PRICE_BELOW_LIMIT', 'price'], [undefined, '150', 'QUANTITY_NOT_IN_LOTS', 'quantity'], [undefined, '2000000', undefined, 'quantity']]
-  for (const [p, q, reason, fixed] of real) {
-    if (p) await price.fill(p)
+  const real = [
+    ['600000.SH', 'buy', '99.999', '100', 'PRICE_NOT_ON_TICK', 'price'], ['600000.SH', 'buy', '100.00', '100', 'PRICE_ABOVE_LIMIT', 'price'],
+    ['600000.SH', 'buy', '1.00', '100', 'PRICE_BELOW_LIMIT', 'price'], ['600000.SH', 'buy', '10.00', '150', 'QUANTITY_NOT_IN_LOTS', 'quantity'],
+    ['600000.SH', 'buy', '10.00', '2000000', 'QUANTITY_ABOVE_MAXIMUM', 'quantity'], ['600000.SH', 'sell', '10.00', '90000', 'INSUFFICIENT_SELLABLE', 'quantity'],
+    ['600519.SH', 'buy', '1688.00', '900', 'INSUFFICIENT_CASH', 'quantity'], ['688981.SH', 'buy', '52.66', '100', 'QUANTITY_BELOW_MINIMUM', 'quantity'],
+    ['603999.SH', 'buy', '6.10', '100', 'SECURITY_SUSPENDED'],
+  ]
+  let there = '600000.SH'
+  for (const [symbol, side, p, q, reason, fixed] of real) {
+    if (symbol !== there) {
+      await page.goto(`/trade/${(there = symbol)}`)
+      await page.getByText(desk.say(/^可买/, /^Can buy/)).waitFor()
+    }
+    await page.getByRole('group', { name: desk.say('买卖方向', 'Side') }).getByRole('button').nth(side === 'buy' ? 0 : 1).click()
+    await price.fill(p)
     await quantity.fill(q)
     await send()
     const box = page.locator('[data-reason]')
     const said = await box.getAttribute('data-reason')
-    if (reason && said !== reason) throw new Error(`${p} × ${q} is refused for ${said}, not ${reason}`)
-    await page.locator('[data-reason] button').last().click()
+    if (said !== reason) throw new Error(`${p} × ${q} is refused for ${said}, not ${reason}`)
+    await desk.picture(`refused-${reason}`)
+    await box.getByRole('button').last().click() // the nearest value; where there is none, the way out
     await box.waitFor({ state: 'hidden' })
+    if (!fixed) continue
     const now = await (fixed === 'price' ? price : quantity).inputValue()
     if (now === (fixed === 'price' ? p : q)) throw new Error(`the nearest value of ${said} was not taken: ${now}`)
   }
+  await page.goto('/trade/600000.SH')
+  await desk.until('a price', async () => Number(await price.inputValue()) > 0)
+  await desk.api('PATCH', '/v2/account/configurations', { suspend_trade: true })
+  try {
+    await quantity.fill('100')
+    await send()
+    await page.locator('[data-reason=TRADING_SUSPENDED]').waitFor()
+  } finally {
+    await desk.api('PATCH', '/v2/account/configurations', { suspend_trade: false })
+  }
+  await page.keyboard.press('Escape')
   const { reasons } = await desk.api('GET', '/api/v1/reasons')
   let next
   await page.route('**/api/v1/orders', (route) => (route.request().method() !== 'POST' ? route.continue() : route.fulfill({

@@ -79,6 +79,14 @@ export async function logInPasskey(step: Step): Promise<void> {
   await begin()
 }
 
+/** Logs in by a passkey alone: the device knows whose it is. */
+export async function logInByDevice(): Promise<void> {
+  const { options, challenge } = await call('post', '/api/v1/login/passkey')
+  const credential = await provePasskey(options)
+  await call('post', '/api/v1/login/passkey/confirm', { body: { challenge, credential } })
+  await begin()
+}
+
 export async function logOut(): Promise<void> {
   try {
     await call('post', '/api/v1/logout')

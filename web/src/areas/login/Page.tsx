@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { useLocation, useSearch } from 'wouter'
 import { callOther, Refusal } from '@/api/client'
 import { declined, passkeysHere } from '@/api/passkeys'
-import { logIn, logInPasskey, logInSecond, useSession, type Step } from '@/api/session'
+import { logIn, logInByDevice, logInPasskey, logInSecond, useSession, type Step } from '@/api/session'
 import { Appearance } from '@/shell/Appearance'
 import { Button, Field, Icon } from '@/ui'
 import { askPlace, keepLine, keptLine, lineOf, placeOf, type Line } from './line'
@@ -106,6 +106,18 @@ export default function Login() {
       if (wrong instanceof Refusal) setStep(undefined) // the challenge is used up
     }
   }
+  const byDevice = async () => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      await logInByDevice()
+      stand(undefined)
+      go(inner(next), { replace: true })
+    } catch (wrong) {
+      setError(declined(wrong) ? t('deviceDeclined') : wrong)
+      setBusy(false)
+    }
+  }
   const submit = (event: FormEvent) => { event.preventDefault(); void enter(login, password) }
   const said = error ? <p role="alert" className="flex items-start gap-1.5 text-danger"><Icon name="warn" size={16} className="mt-0.5 shrink-0" />{error instanceof Refusal ? error.words(i18n.language) : String(error)}</p> : null
   return (
@@ -134,6 +146,7 @@ export default function Login() {
           <Field label={t('password')} name="password" type="password" autoComplete="current-password" autoFocus={turn} required value={password} onChange={(e) => setPassword(e.target.value)} className="h-11" />
           {said}
           <Button type="submit" look="primary" size="large" busy={busy}>{t('enter')}</Button>
+          {passkeysHere() ? <Button size="large" icon="lock" disabled={busy} onClick={() => void byDevice()}>{t('device')}</Button> : null}
         </form>
         )}
         {!step && !line && demo.data && demo.data.accounts.length > 0 ? (

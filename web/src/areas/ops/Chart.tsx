@@ -26,7 +26,7 @@ export function Chart({ title, unit, lines, most }: { title: string; unit?: stri
   }
   return (
     <figure className="flex min-w-0 flex-col gap-1 rounded-card border border-line bg-surface p-3">
-      <figcaption id={id} className="flex items-baseline justify-between gap-2"><span className="text-muted">{title}</span>
+      <figcaption id={id} className="flex flex-wrap items-baseline justify-between gap-x-2"><span className="text-muted">{title}</span>
         <span className="num text-[15px] font-semibold">{lines.map((l) => format(l.values.at(-1))).join(' / ')}{unit ? <span className="ml-1 text-[12px] font-normal text-faint">{unit}</span> : null}</span></figcaption>
       <svg role="img" aria-labelledby={id} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" className="h-16 w-full">
         <line x1="0" y1={height - 1} x2={width} y2={height - 1} stroke="var(--line)" />

@@ -122,9 +122,9 @@ function Shards({ ops, onAct }: { ops: Ops; onAct: (wish: Wish) => void }) {
   const numbers = [...new Set(ops.nodes.flatMap((n) => n.shards.map((s) => s.shard)))].sort((a, b) => a - b)
   return (
     <Card title={t('shards')} flush>
-      <div className="overflow-x-auto" role="region" aria-label={t('shards')} tabIndex={0}>
+      <div className="relative overflow-x-auto" role="region" aria-label={t('shards')} tabIndex={0}>
         <table className="w-full text-left [&_td]:px-3 [&_td]:py-1.5 [&_th]:px-3 [&_th]:py-1.5 [&_th]:font-normal [&_th]:text-muted">
-          <thead><tr><th>{t('shard')}</th><th>{t('member')}</th><th className="text-right">{t('term')}</th><th className="text-right">{t('applied')}</th><th className="text-right">{t('chart.lag')}</th><th className="text-right">{t('slow')}</th><th>{t('link.title')}</th><th /></tr></thead>
+          <thead><tr><th>{t('shard')}</th><th>{t('member')}</th><th className="text-right">{t('term')}</th><th className="text-right">{t('applied')}</th><th className="text-right">{t('chart.lag')}</th><th className="text-right">{t('slow')}</th><th>{t('link.title')}</th><th><span className="sr-only">{t('act.transfer')}</span></th></tr></thead>
           <tbody>
             {numbers.flatMap((number) => ops.nodes.flatMap((n) => n.shards.filter((s) => s.shard === number).map((s) => {
               const far = behind(ops, s)
@@ -168,7 +168,7 @@ function Record({ ops }: { ops: Ops }) {
   return (
     <Card title={t('record')} flush>
       {ops.acts.length === 0 ? <p className="p-3 text-muted">{t('noRecord')}</p> : (
-        <ol className="max-h-[420px] divide-y divide-line overflow-y-auto">{ops.acts.map((a) => (
+        <ol tabIndex={0} aria-label={t('record')} className="max-h-[420px] divide-y divide-line overflow-y-auto">{ops.acts.map((a) => (
           <li key={a.number} className="px-3 py-2">
             <p><span className="font-medium">{t(`act.${a.act}`)}</span>{' '}<span className="num">{[a.symbol, a.shard === undefined ? '' : `${t('shard')} ${a.shard}`, a.node ? t('node', { n: a.node }) : ''].filter(Boolean).join(' ')}</span>{' '}<span className={tones[a.outcome]}>{t(`outcome.${a.outcome}`)}</span></p>
             <p className="text-muted">{t('because', { who: a.who, reason: a.reason })} <span className="num text-faint">{time.format(new Date(a.time))}</span></p>
