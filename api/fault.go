@@ -118,6 +118,8 @@ func faultOf(err error) *fault {
 		f = say(bodyTooLarge, tooLarge.Limit)
 	case errors.Is(err, auth.ErrNobody):
 		f = say(unauthorized)
+	case errors.Is(err, auth.ErrCodeUsed):
+		f = say(codeUsed)
 	case errors.Is(err, auth.ErrPasswordLength):
 		f = say(passwordLength, auth.MinPassword, auth.MaxPassword)
 	case errors.Is(err, intake.ErrNotPermitted):

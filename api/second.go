@@ -153,11 +153,9 @@ func postLoginSecond(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, wrongProof(err)
 	}
-	if used.Recovery != nil {
-		p.Without(used.Recovery)
-		if err := s.keepProofs(c, step.Account, &p); err != nil {
-			return 0, nil, err
-		}
+	p.Spend(used)
+	if err := s.keepProofs(c, step.Account, &p); err != nil {
+		return 0, nil, err
 	}
 	return s.openLogin(c, step.Account, step.Label, used.Once, true)
 }

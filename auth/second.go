@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"net/url"
@@ -38,6 +39,7 @@ const (
 type Proofs struct {
 	TOTP     []byte     `json:"totp,omitempty"` // the secret, sealed for this account; empty: none
 	Since    trade.Time `json:"since,omitempty"`
+	Last     uint64     `json:"last,omitempty"`     // the period of the code that opened a login last
 	Recovery [][]byte   `json:"recovery,omitempty"` // SHA-256 of each recovery code that was not used
 	Passkeys []Passkey  `json:"passkeys,omitempty"`
 	Handle   []byte     `json:"handle,omitempty"` // by which devices know the account: its number, sealed
@@ -123,10 +125,14 @@ func (s *Sealer) KeepTOTP(id trade.AccountID, secret string) []byte {
 type Used struct {
 	Once     string
 	Recovery []byte // what to strike off the proofs; nil: it was no recovery code
+	Period   uint64 // of a code of the app; 0: it was none
 }
 
+// ErrCodeUsed refuses a code that has opened a login, or one of before it.
+var ErrCodeUsed = errors.New("the code was used")
+
 // Prove holds a code against an account's proofs: six digits of the app, or a recovery code. ErrNobody when it is
-// wrong, ErrSeal when the proofs were sealed under another key.
+// wrong, ErrCodeUsed when it has opened a login, ErrSeal when the proofs were sealed under another key.
 func (s *Sealer) Prove(id trade.AccountID, p *Proofs, code string, now time.Time) (u Used, err error) {
 	account := binary.LittleEndian.AppendUint64(nil, uint64(id))
 	code = strings.TrimSpace(code)
@@ -152,6 +158,10 @@ func (s *Sealer) Prove(id trade.AccountID, p *Proofs, code string, now time.Time
 	if !ok {
 		return u, ErrNobody
 	}
+	if period <= p.Last {
+		return u, ErrCodeUsed
+	}
+	u.Period = period
 	return s.once(u, account, binary.LittleEndian.AppendUint64(nil, period)), nil
 }
 
@@ -164,6 +174,12 @@ func (s *Sealer) once(u Used, parts ...[]byte) Used {
 // Without strikes a recovery code off.
 func (p *Proofs) Without(hash []byte) {
 	p.Recovery = slices.DeleteFunc(p.Recovery, func(kept []byte) bool { return slices.Equal(kept, hash) })
+}
+
+// Spend notes that a proof opens a login: it opens no other, also when the books have forgotten that login's token.
+func (p *Proofs) Spend(u Used) {
+	p.Without(u.Recovery)
+	p.Last = max(p.Last, u.Period)
 }
 
 // Guess runs a check of somebody's second proof; those that fail in a row are paused like failed passwords, so that
