@@ -28,6 +28,7 @@ type asked struct {
 	Account trade.AccountID `json:"account"`
 	Site    auth.Site       `json:"site"`
 	State   json.RawMessage `json:"state"`
+	End     trade.Time      `json:"end"` // until when it can be answered
 }
 
 // site is the host of the page that asks. Whoever lies about it gains nothing: a passkey answers for the host alone at
@@ -47,6 +48,7 @@ func (s *Server) ask(purpose string, a asked, end time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	a.End = trade.Time(end.UnixNano())
 	text, err := json.Marshal(a)
 	return encode(sealer.SealUntil(purpose, end, text)), err
 }
@@ -62,7 +64,7 @@ func (s *Server) challenge(c *call, account trade.AccountID, p *auth.Proofs, end
 	if err != nil || options == nil {
 		return nil, err
 	}
-	sealed, err := s.ask(purposeAssert, asked{account, at, state}, end)
+	sealed, err := s.ask(purposeAssert, asked{Account: account, Site: at, State: state}, end)
 	return map[string]any{"options": options, "challenge": sealed}, err
 }
 
@@ -85,12 +87,11 @@ func (s *Server) holdPasskey(
 		return u, err
 	}
 	known, _ := s.Directory.Account(id)
-	changed := false
 	err = s.Passwords.Guess(id, func() error {
-		u, changed, err = sealer.ProvePasskey(id, known.Login, &p, a.Site, a.State, credential)
+		u, err = sealer.ProvePasskey(id, known.Login, &p, a.Site, a.State, credential, a.End)
 		return err
 	})
-	if err == nil && changed {
+	if err == nil {
 		err = s.keepProofs(c, id, &p)
 	}
 	return u, err
@@ -194,7 +195,7 @@ func postPasskey(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	sealed, err := s.ask(purposePasskey, asked{known.ID, at, state}, s.Clock().Add(enrolTime))
+	sealed, err := s.ask(purposePasskey, asked{Account: known.ID, Site: at, State: state}, s.Clock().Add(enrolTime))
 	return http.StatusOK, map[string]any{"options": options, "enrolment": sealed}, err
 }
 
@@ -263,8 +264,8 @@ func passkeyList(p *auth.Proofs) []any {
 }
 
 var passkeyRoutes = []route{
-	{"POST /api/v1/login/passkey", anyone, intake.Manage, postLoginPasskey, false},
-	{"POST /api/v1/login/passkey/confirm", anyone, intake.Manage, postLoginPasskeyConfirm, false},
+	{"POST /api/v1/login/passkey", anyone, intake.Heavy, postLoginPasskey, false},
+	{"POST /api/v1/login/passkey/confirm", anyone, intake.Heavy, postLoginPasskeyConfirm, false},
 	{"POST /api/v1/second/passkeys", holder, intake.Heavy, postPasskey, false},
 	{"POST /api/v1/second/passkeys/confirm", holder, intake.Manage, postPasskeyConfirm, false},
 	{"POST /api/v1/second/passkeys/remove", holder, intake.Heavy, removePasskey, false},

@@ -22,6 +22,8 @@ type device struct {
 	count  uint32
 	handle string // of whom it is, as the house said when it was made; it tells it with a proof
 	blind  bool   // it does not look who uses it
+	still  bool   // it does not count
+	id     []byte // of its passkey
 }
 
 func newDevice(t *testing.T) *device {
@@ -30,7 +32,7 @@ func newDevice(t *testing.T) *device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &device{key: key}
+	return &device{key: key, id: deviceID}
 }
 
 var deviceID = []byte("a device of the tests")
@@ -38,7 +40,9 @@ var deviceID = []byte("a device of the tests")
 // data is the authenticator data of WebAuthn section 6.1: hash of the host, flags, counter.
 func (d *device) data(host string, flags byte) []byte {
 	sum := sha256.Sum256([]byte(host))
-	d.count++
+	if d.count++; d.still {
+		d.count = 0
+	}
 	return binary.BigEndian.AppendUint32(append(sum[:], flags), d.count)
 }
 
@@ -57,13 +61,13 @@ func (d *device) make(t *testing.T, challenge, host, origin string) string {
 		t.Fatal(err)
 	}
 	data := append(d.data(host, 0x45), make([]byte, 16)...) // present, verified, with a credential; no model
-	data = append(append(binary.BigEndian.AppendUint16(data, uint16(len(deviceID))), deviceID...), public...)
+	data = append(append(binary.BigEndian.AppendUint16(data, uint16(len(d.id))), d.id...), public...)
 	object, err := cbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf(`{"id":%q,"rawId":%q,"type":"public-key","clientExtensionResults":{},"response":{`+
-		`"clientDataJSON":%q,"attestationObject":%q,"transports":["internal"]}}`, encode(deviceID), encode(deviceID),
+		`"clientDataJSON":%q,"attestationObject":%q,"transports":["internal"]}}`, encode(d.id), encode(d.id),
 		encode(client("webauthn.create", challenge, origin)), encode(object))
 }
 
@@ -81,7 +85,7 @@ func (d *device) prove(t *testing.T, challenge, host, origin string) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf(`{"id":%q,"rawId":%q,"type":"public-key","clientExtensionResults":{},"response":{`+
-		`"clientDataJSON":%q,"authenticatorData":%q,"signature":%q,"userHandle":%q}}`, encode(deviceID), encode(deviceID),
+		`"clientDataJSON":%q,"authenticatorData":%q,"signature":%q,"userHandle":%q}}`, encode(d.id), encode(d.id),
 		encode(said), encode(data), encode(signature), d.handle)
 }
 

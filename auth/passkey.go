@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ type Passkey struct {
 	Since      trade.Time          `json:"since"`
 	Site       string              `json:"site"` // the host for which it was made; it works for no other
 	Credential webauthn.Credential `json:"credential"`
+	Proved     trade.Time          `json:"proved,omitempty"` // the end of the challenge that it proved last
 }
 
 // A Site is a host by whose name the house is known to a browser, and the origin of its pages.
@@ -64,6 +66,10 @@ func (p *Proofs) keeper(id trade.AccountID, login string, site Site) *keeper {
 	return k
 }
 
+// unnamed reports whether the next passkey brings a new handle: it is the first, or those that are there know the
+// account by its number.
+func (p *Proofs) unnamed() bool { return len(p.Passkeys) == 0 || len(p.Handle) == 0 }
+
 func (s Site) party() (*webauthn.WebAuthn, error) {
 	party, err := webauthn.New(&webauthn.Config{RPID: s.Host, RPDisplayName: "Evenkeel", RPOrigins: []string{s.Origin}})
 	if err != nil {
@@ -82,7 +88,7 @@ func (s *Sealer) BeginPasskey(
 		return nil, nil, err
 	}
 	k := p.keeper(id, login, site)
-	if len(p.Passkeys) == 0 {
+	if p.unnamed() {
 		k.handle = s.Seal(purposeHandle, number(id))
 	}
 	creation, session, err := party.BeginRegistration(k, webauthn.WithExclusions(
@@ -112,7 +118,7 @@ func (p *Proofs) AddPasskey(
 		return fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	k := p.keeper(id, login, site)
-	if len(p.Passkeys) == 0 {
+	if p.unnamed() {
 		k.handle = session.UserID
 	}
 	credential, err := party.CreateCredential(k, session, parsed)
@@ -175,24 +181,29 @@ func (s *Sealer) OwnerOf(proof []byte) (trade.AccountID, error) {
 	return trade.AccountID(binary.BigEndian.Uint64(id)), nil
 }
 
-// ProvePasskey holds what a browser proved against what it was asked; ErrNobody when it is wrong. The counter of the
-// passkey is brought forward in the proofs; changed says that it was.
+// ProvePasskey holds what a browser proved against what it was asked until end; ErrNobody when it is wrong. The
+// counter of the passkey is brought forward in the proofs, and the challenge with it: a passkey proves challenges in
+// their order, each once. The books know the token of a login while it lasts only, and a passkey that is on many
+// devices counts nothing, so that neither tells a proof that comes again.
 func (s *Sealer) ProvePasskey(
-	id trade.AccountID, login string, p *Proofs, site Site, state, proof []byte,
-) (u Used, changed bool, err error) {
+	id trade.AccountID, login string, p *Proofs, site Site, state, proof []byte, end trade.Time,
+) (u Used, err error) {
 	party, err := site.party()
 	if err != nil {
-		return u, false, err
+		return u, err
 	}
 	var session webauthn.SessionData
 	if err := json.Unmarshal(state, &session); err != nil {
-		return u, false, ErrNobody
+		return u, ErrNobody
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(proof)
 	if err != nil {
-		return u, false, fmt.Errorf("%w: %w", ErrNobody, err)
+		return u, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	k := p.keeper(id, login, site)
+	if len(session.UserID) > 0 && bytes.Equal(parsed.Response.UserHandle, number(id)) { // made before there were handles
+		k.handle, session.UserID = nil, number(id)
+	}
 	validate := party.ValidateLogin
 	if len(session.UserID) == 0 { // it was asked of whoever came
 		validate = func(user webauthn.User, session webauthn.SessionData,
@@ -203,17 +214,18 @@ func (s *Sealer) ProvePasskey(
 	}
 	credential, err := validate(k, session, parsed)
 	if err != nil {
-		return u, false, fmt.Errorf("%w: %w", ErrNobody, err)
+		return u, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	if credential.Authenticator.CloneWarning { // a copy of it was used: WebAuthn section 7.2, step 22
-		return u, false, ErrNobody
+		return u, ErrNobody
 	}
-	for i := range p.Passkeys {
-		kept := &p.Passkeys[i].Credential
-		if slices.Equal(kept.ID, credential.ID) && kept.Authenticator.SignCount != credential.Authenticator.SignCount {
-			kept.Authenticator.SignCount, changed = credential.Authenticator.SignCount, true
-		}
+	at := slices.IndexFunc(p.Passkeys, func(one Passkey) bool {
+		return one.Site == site.Host && bytes.Equal(one.Credential.ID, credential.ID)
+	})
+	if at < 0 || end <= p.Passkeys[at].Proved {
+		return u, ErrNobody
 	}
-	return s.once(u, binary.LittleEndian.AppendUint64(nil, uint64(id)), []byte("passkey"), []byte(session.Challenge)),
-		changed, nil
+	p.Passkeys[at].Proved = end
+	p.Passkeys[at].Credential.Authenticator.SignCount = credential.Authenticator.SignCount
+	return s.once(u, binary.LittleEndian.AppendUint64(nil, uint64(id)), []byte("passkey"), []byte(session.Challenge)), nil
 }
