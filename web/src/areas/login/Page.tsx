@@ -107,14 +107,20 @@ export default function Login() {
     }
   }
   const byDevice = async () => {
-    setBusy(true)
     setError(undefined)
+    if (!passkeysHere()) {
+      setError(t('deviceNone'))
+      return
+    }
+    setBusy(true)
     try {
       await logInByDevice()
       stand(undefined)
       go(inner(next), { replace: true })
     } catch (wrong) {
-      setError(declined(wrong) ? t('deviceDeclined') : wrong)
+      if (declined(wrong)) setError(t('deviceDeclined'))
+      else if (wrong instanceof DOMException) setError(t('deviceFailed'))
+      else setError(wrong instanceof Refusal && wrong.reason === 'PROOF_WRONG' ? t('deviceRefused') : wrong)
       setBusy(false)
     }
   }
@@ -146,7 +152,7 @@ export default function Login() {
           <Field label={t('password')} name="password" type="password" autoComplete="current-password" autoFocus={turn} required value={password} onChange={(e) => setPassword(e.target.value)} className="h-11" />
           {said}
           <Button type="submit" look="primary" size="large" busy={busy}>{t('enter')}</Button>
-          {passkeysHere() ? <Button size="large" icon="lock" disabled={busy} onClick={() => void byDevice()}>{t('device')}</Button> : null}
+          <Button size="large" icon="lock" disabled={busy} onClick={() => void byDevice()}>{t('device')}</Button>
         </form>
         )}
         {!step && !line && demo.data && demo.data.accounts.length > 0 ? (
