@@ -69,6 +69,7 @@ export default async (desk) => {
   await dialog.getByText(wrong).waitFor()
   await field('验证码', 'Code').fill(codeOf(secret))
   await press('继续', 'Go on', dialog)
+  await dialog.getByRole('listitem').first().waitFor()
   const recovery = await dialog.getByRole('listitem').allInnerTexts()
   if (recovery.length !== 10) throw new Error(`${recovery.length} recovery codes`)
   await desk.picture('recovery')
