@@ -66,6 +66,7 @@ type keeperReport struct {
 
 // run is the keeper's goroutine.
 func (k *keeper[A]) run() {
+	stepAside()
 	for {
 		for k.closing() == nil && k.step() {
 		}

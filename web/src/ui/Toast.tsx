@@ -37,7 +37,7 @@ export function Toasts() {
   const { t } = useTranslation()
   const list = useStore(toasts)
   return (
-    <div role="region" aria-label={t('toast.region')} data-print="hide" className="pointer-events-none fixed right-3 bottom-3 z-60 flex w-[min(92vw,360px)] flex-col gap-2 max-phone:bottom-[calc(72px+env(safe-area-inset-bottom))]">
+    <div role="region" aria-label={t('toast.region')} data-print="hide" data-toasts className="pointer-events-none fixed right-3 bottom-3 z-60 flex w-[min(92vw,360px)] flex-col gap-2 max-phone:bottom-[calc(72px+env(safe-area-inset-bottom))]">
       <div aria-live="polite" aria-atomic="false" className="contents">
         {list.map((item) => (
           <div key={item.id} className="animate-rise pointer-events-auto flex items-start gap-2 rounded-card border border-line bg-raised py-2 pr-1 pl-3 shadow-[var(--shadow)]">
