@@ -15,7 +15,7 @@ export function Jump({ text, onText }: { text: string | undefined; onText: (text
     const typed = (event: globalThis.KeyboardEvent) => {
       const target = event.target as HTMLElement
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || text !== undefined) return
-      if (target.closest('input, textarea, select, [contenteditable], [role=dialog]')) return
+      if (target.closest('input, textarea, select, [contenteditable], [role=dialog]:not([data-passive])')) return
       if (!/^[0-9/]$/.test(event.key)) return
       event.preventDefault()
       onText(event.key === '/' ? '' : event.key)

@@ -11,6 +11,7 @@ import { full } from '@/lib/time'
 import { Button, Dialog, Icon, IconButton, toastError } from '@/ui'
 import { Appearance } from './Appearance'
 import { Banners } from './Banners'
+import { Guide } from './Guide'
 import { Jump } from './Jump'
 import { Phases } from './Phases'
 
@@ -28,7 +29,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const item = (a: (typeof items)[number]) => {
     const here = path === a.nav!.path || path.startsWith(a.nav!.path + '/')
     return (
-      <Link key={a.name} href={a.nav!.path} aria-current={here ? 'page' : undefined}
+      <Link key={a.name} data-tour={`nav-${a.name}`} href={a.nav!.path} aria-current={here ? 'page' : undefined}
         className={cx('flex flex-col items-center justify-center gap-0.5 rounded-control text-[11px] transition-colors',
           phone ? 'min-h-[56px] flex-1' : 'h-14 w-14', here ? 'text-accent' : 'text-muted hover:text-text', here && !phone && 'bg-accent-soft')}>
         <Icon name={a.nav!.icon} size={22} /><span>{t(`nav.${a.name}`)}</span>
@@ -37,7 +38,7 @@ export function Shell({ children }: { children: ReactNode }) {
   }
   const tools = (
     <>
-      <IconButton icon="search" label={t('jump.title')} onClick={() => setJump('')} />
+      <IconButton icon="search" data-tour="search" label={t('jump.title')} onClick={() => setJump('')} />
       <IconButton icon="sun" label={t('switch.view')} onClick={() => setView(true)} />
       <IconButton icon="lock" label={t('lock.now')} onClick={() => void lock().catch((error: unknown) => toastError(error, i18n.language))} />
       <IconButton icon="logout" label={t('action.logout')} onClick={() => void logOut()} />
@@ -65,6 +66,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <Banners />
         <main id="main" tabIndex={0} className="min-h-0 flex-1 overflow-auto outline-offset-[-2px]">{children}</main>
       </div>
+      <Guide />
       {phone ? <nav aria-label={t('nav.label')} className="flex shrink-0 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)]">{shown.map(item)}</nav> : null}
       <Dialog open={view} onClose={() => setView(false)} title={t('switch.view')} actions={<Button look="primary" onClick={() => setView(false)}>{t('action.close')}</Button>}><Appearance /></Dialog>
       <Jump text={jump} onText={setJump} />

@@ -89,7 +89,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
     const pressed = (event: globalThis.KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
       const target = event.target as HTMLElement
-      if (target.closest('[role=dialog]') || target.closest('[role=combobox], textarea, [contenteditable]')) return
+      if (target.closest('[role=dialog]:not([data-passive])') || target.closest('[role=combobox], textarea, [contenteditable]')) return
       const side = ({ b: 'buy', s: 'sell' } as const)[event.key.toLowerCase() as 'b' | 's']
       if (side) { setRefusal(undefined); setWish((now) => ({ ...now, side, price: '', quantity: '' })); amount.current?.focus() }
       else if (event.key === 'Escape') { setRefusal(undefined); setWish((now) => ({ ...now, price: '', quantity: '' })); (target as HTMLInputElement).blur?.() }
@@ -115,7 +115,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
   const verb = t(buy ? 'buy' : 'sell')
 
   return (
-    <form ref={form} noValidate onSubmit={submit} aria-label={t('title')} className="flex flex-col gap-2.5 p-3">
+    <form ref={form} data-tour="ticket" noValidate onSubmit={submit} aria-label={t('title')} className="flex flex-col gap-2.5 p-3">
       <div role="group" aria-label={t('sideLabel')} className="grid grid-cols-2 gap-1 rounded-control bg-raised p-1">
         {(['buy', 'sell'] as const).map((side) => (
           <button key={side} type="button" aria-pressed={wish.side === side} aria-keyshortcuts={side === 'buy' ? 'B' : 'S'} onClick={() => change({ side, price: '', quantity: '' })}

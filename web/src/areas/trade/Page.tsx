@@ -58,7 +58,7 @@ export default function Page({ params }: { params: Record<string, string | undef
   )
   const old = link.state !== 'live' || account.data?.stale !== undefined
   const head = <div className="flex items-center gap-3 px-3 py-2" data-old={old || undefined}>{money}{old ? <span className="ml-auto text-[11px] text-stale">{t('mayBeOld')}</span> : null}</div>
-  const blotter = <Tabs label={t('blotter')} tabs={tabs} value={part} onChange={setPart} className="h-full" contentClassName="h-full" />
+  const blotter = <div data-tour="blotter" className="h-full"><Tabs label={t('blotter')} tabs={tabs} value={part} onChange={setPart} className="h-full" contentClassName="h-full" /></div>
   const price = (p: string) => intent.set({ symbol, price: p })
   const all = <CancelAll open={cancelling} onClose={() => setCancelling(false)} />
   const blocked = status?.read_only ? <p className="bg-warn-soft px-3 py-1 text-warn">{t('readOnly')}</p> : null
