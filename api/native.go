@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -422,15 +423,41 @@ type reasonRow struct {
 	Chinese string `json:"message_zh"`
 }
 
+// general are the English sentences of refusals that say by themselves only what differs from case to case.
+var general = map[string]string{
+	badField:      "a field is not valid",
+	badQuery:      "a query parameter is not valid",
+	notPermitted:  "not permitted",
+	symbolUnknown: "the symbol is unknown or ambiguous",
+	textTooLong:   "a text is too long",
+}
+
+// blanks finds what a sentence leaves open, in brackets or not.
+var blanks = regexp.MustCompile(`\(%(?:\[\d\])?[sd]\)|%(?:\[\d\])?[sd]`)
+
+// inGeneral is a sentence as it holds for every case: what differs is an ellipsis, and left out in brackets.
+func inGeneral(sentence string) string {
+	return blanks.ReplaceAllStringFunc(sentence, func(blank string) string {
+		if blank[0] == '(' {
+			return ""
+		}
+		return "…"
+	})
+}
+
 // reasonRows are all refusals, by name.
 func reasonRows() (rows []reasonRow) {
+	row := func(name string, t text) {
+		english := cmp.Or(general[name], inGeneral(t.english))
+		rows = append(rows, reasonRow{name, t.code, t.code / 100_000, english, inGeneral(t.chinese)})
+	}
 	for _, t := range reasonTexts {
-		rows = append(rows, reasonRow{t.name, t.code, t.code / 100_000, t.english, t.chinese})
+		row(t.name, t)
 	}
 	for name, t := range edgeTexts {
-		rows = append(rows, reasonRow{name, t.code, t.code / 100_000, t.english, t.chinese})
+		row(name, t)
 	}
-	slices.SortFunc(rows, func(a, b reasonRow) int { return strings.Compare(a.Reason, b.Reason) })
+	slices.SortStableFunc(rows, func(a, b reasonRow) int { return strings.Compare(a.Reason, b.Reason) })
 	return slices.CompactFunc(rows, func(a, b reasonRow) bool { return a.Reason == b.Reason })
 }
 

@@ -48,6 +48,21 @@ func TestEveryReasonHasTexts(t *testing.T) {
 	}
 }
 
+// The list of reasons is read as it stands, by people who meet one of them: nothing in it is left to be filled in.
+func TestReasonsInGeneral(t *testing.T) {
+	rows := reasonRows()
+	if len(rows) < len(reasonTexts)+len(edgeTexts)-1 {
+		t.Errorf("%d reasons are told of %d and %d", len(rows), len(reasonTexts), len(edgeTexts))
+	}
+	for _, row := range rows {
+		for _, sentence := range []string{row.English, row.Chinese} {
+			if strings.Contains(sentence, "%") || strings.Trim(sentence, "…: ") == "" {
+				t.Errorf("%s is told as %q", row.Reason, sentence)
+			}
+		}
+	}
+}
+
 func checkText(t *testing.T, name string, v text) {
 	t.Helper()
 	if name == "" || name != strings.ToUpper(name) || v.code < 200_00000 || v.code > 504_99999 {

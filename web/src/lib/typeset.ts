@@ -13,6 +13,7 @@ export function typeset(text: string): string {
 /** The same for every text of a file of texts. */
 export function typesetAll<T>(value: T): T {
   if (typeof value === 'string') return typeset(value) as T
+  if (Array.isArray(value)) return value.map(typesetAll) as T
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, typesetAll(inner)])) as T
 }
