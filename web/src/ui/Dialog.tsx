@@ -1,5 +1,5 @@
 import { Dialog as Radix } from 'radix-ui'
-import type { ReactNode } from 'react'
+import { useRef, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { cx } from '@/lib/cx'
 import { IconButton } from './Button'
@@ -9,11 +9,23 @@ export function Dialog({ open, onClose, title, text, children, actions, wide }: 
   open: boolean; onClose: () => void; title: ReactNode; text?: ReactNode; children?: ReactNode; actions?: ReactNode; wide?: boolean
 }) {
   const { t } = useTranslation()
+  // Radix looks who had the focus when a field with autoFocus has it already, and would give it back to nobody.
+  const before = useRef<Element | null>(null)
+  const was = useRef(false)
+  if (open && !was.current) before.current = document.activeElement
+  was.current = open
+  const giveBack = (event: Event) => {
+    const to = before.current
+    if (!(to instanceof HTMLElement) || !to.isConnected || to === document.body) return
+    event.preventDefault()
+    to.focus({ preventScroll: true })
+  }
   return (
     <Radix.Root open={open} onOpenChange={(next) => { if (!next) onClose() }}>
       <Radix.Portal>
         <Radix.Overlay className="animate-fade fixed inset-0 z-40 bg-black/55" />
         <Radix.Content
+          onCloseAutoFocus={giveBack}
           {...(text ? {} : { 'aria-describedby': undefined })}
           className={cx(
             'fixed z-50 flex max-h-[88dvh] flex-col bg-surface text-text shadow-[var(--shadow)] focus:outline-none',
