@@ -52,7 +52,7 @@ export default async (desk) => {
   await desk.picture('help-found')
   await desk.accessible('what was found')
   await field.fill('qwertz')
-  await page.getByRole('heading', { name: desk.say('没有找到', 'Nothing found') }).waitFor()
+  await page.getByText(desk.say('没有找到', 'Nothing found')).waitFor()
   await field.press('Escape')
   await desk.until('all of it again', async () => (await rows.count()) === whole)
 

@@ -37,7 +37,7 @@ export default async (desk) => {
       const ring = page.locator(`[data-tour-ring="${key}"]`)
       await desk.until(`a ring around ${key}`, async () => {
         const [a, b] = await Promise.all([ring.boundingBox({ timeout: 1000 }).catch(() => null), page.locator(`[data-tour="${key}"]`).boundingBox({ timeout: 1000 }).catch(() => null)])
-        return a && b && Math.abs(a.x - Math.max(0, b.x)) <= 1 && Math.abs(a.y - Math.max(0, b.y)) <= 1
+        return a && b && Math.abs(a.x - b.x) <= 1 && Math.abs(a.y - b.y) <= 1 && a.width <= b.width + 1 && a.height <= b.height + 1
       })
       await desk.until(`the card beside ${key}`, async () => {
         const [a, b] = await Promise.all([ring.boundingBox(), card.boundingBox()])

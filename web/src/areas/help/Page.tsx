@@ -32,7 +32,7 @@ export default function Page() {
   const contents = (
     <ol className="flex flex-col">
       {shown.map((s) => <li key={s.id}><a href={`#${s.id}`} aria-current={!phone && s.id === current ? 'true' : undefined}
-        className="touch flex items-center rounded-control px-2 py-1 text-muted hover:bg-hover hover:text-text aria-[current]:bg-accent-soft aria-[current]:text-text"><Marked text={s.title} words={words} /></a></li>)}
+        className="touch flex items-center rounded-control px-2 py-1 text-muted hover:bg-hover hover:text-text aria-[current]:bg-accent-soft aria-[current]:text-text">{s.title}</a></li>)}
     </ol>
   )
   return (
@@ -56,7 +56,7 @@ export default function Page() {
           {shown.map((s) => (
             <section key={s.id} id={s.id} data-topic className="scroll-mt-14">
               <Card title={<Marked text={s.title} words={words} />} flush>
-                <p className="px-4 pt-3 pb-2 text-[14px] leading-relaxed max-phone:px-3"><Marked text={s.text} words={words} /></p>
+                <p className="px-3 pt-3 pb-2 text-[14px] leading-relaxed"><Marked text={s.text} words={words} /></p>
                 {s.id !== 'refusals' ? null : reasons.isError ? <Failed error={reasons.error} onRetry={() => void reasons.refetch()} /> : reasons.isPending ? <Skeleton lines={8} /> : null}
                 <Rows rows={s.rows} words={words} remarks={remarks} look={s.id} />
               </Card>
@@ -81,11 +81,11 @@ function Rows({ rows, words, remarks, look }: { rows: Row[]; words: string[]; re
   }, [])
   return runs.map((run) => (
     <div key={run[0]!.id} className="pb-2">
-      {run[0]!.group ? <div className="border-t border-line bg-raised px-4 py-1.5 max-phone:px-3"><h3 className="font-semibold">{run[0]!.group}</h3><p className="text-muted">{remarks.get(run[0]!.group)}</p></div> : null}
+      {run[0]!.group ? <div className="border-t border-line bg-raised px-3 py-1.5"><h3 className="font-semibold">{run[0]!.group}</h3><p className="text-muted">{remarks.get(run[0]!.group)}</p></div> : null}
       <dl>
         {run.map((row) => (
-          <div key={row.id} data-help={row.id} className={cx('grid gap-x-4 px-4 py-1.5 max-phone:px-3', keys ? 'grid-cols-[120px_1fr] max-phone:grid-cols-[92px_1fr]' : reasons ? 'phone:grid-cols-[250px_1fr]' : 'phone:grid-cols-[190px_1fr]')}>
-            <dt className={cx(!keys && 'font-medium', reasons && 'text-[12px] leading-[20px] break-all text-muted')}>
+          <div key={row.id} data-help={row.id} className={cx('grid gap-x-4 px-3 py-1.5', keys ? 'grid-cols-[120px_1fr] max-phone:grid-cols-[92px_1fr]' : reasons ? 'phone:grid-cols-[250px_1fr]' : 'phone:grid-cols-[190px_1fr]')}>
+            <dt className={cx('text-[14px] leading-relaxed', !keys && 'font-medium max-phone:text-muted', reasons && 'text-[12px] break-all text-muted')}>
               {keys ? <kbd className="num rounded border border-edge bg-raised px-1.5 py-0.5 whitespace-normal"><Marked text={row.term} words={words} /></kbd> : <Marked text={row.term} words={words} />}</dt>
             <dd className="text-[14px] leading-relaxed"><Marked text={row.text} words={words} /></dd>
           </div>

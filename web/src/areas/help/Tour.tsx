@@ -12,6 +12,10 @@ import { pageFor, place, seen, steps, tour, type Box } from './tour'
 const look = 250 // ms between two looks for what is pointed at: pages come late, and panes are moved
 
 const found = (at: string) => document.querySelector<HTMLElement>(`[data-tour="${at}"]`)
+const boxOf = (element: Element): Box => {
+  const { left, top, width, height } = element.getBoundingClientRect()
+  return { left, top, width, height }
+}
 const view = () => ({ width: document.documentElement.clientWidth, height: document.documentElement.clientHeight })
 
 /** The first-run tour: begins by itself when the board is there and nobody is busy with something else. */
@@ -37,8 +41,7 @@ function useTarget(at: string): Box | undefined {
       const element = found(at)
       if (element && element !== shown) element.scrollIntoView({ block: 'nearest' })
       shown = element ?? undefined
-      const { left = 0, top = 0, width = 0, height = 0 } = element?.getBoundingClientRect() ?? {}
-      const next = seen({ left, top, width, height }, view())
+      const next = element ? seen(boxOf(element), boxOf(element.closest('main') ?? document.documentElement)) : undefined
       setBox((now) => (JSON.stringify(now) === JSON.stringify(next) ? now : next))
     }
     find()

@@ -42,9 +42,10 @@ describe('place', () => {
 })
 
 describe('seen', () => {
-  it('cuts off what is outside', () => expect(seen({ left: -10, top: 850, width: 100, height: 100 }, view)).toEqual({ left: 0, top: 850, width: 90, height: 50 }))
+  const room = { left: 68, top: 44, width: 1372, height: 856 }
+  it('cuts off what is outside', () => expect(seen({ left: 0, top: 850, width: 100, height: 100 }, room)).toEqual({ left: 68, top: 850, width: 32, height: 50 }))
   it('is nothing for what is not there', () => {
-    expect(seen({ left: 0, top: 0, width: 0, height: 0 }, view)).toBeUndefined()
-    expect(seen({ left: 10, top: 950, width: 100, height: 100 }, view)).toBeUndefined()
+    expect(seen({ left: 0, top: 0, width: 0, height: 0 }, room)).toBeUndefined()
+    expect(seen({ left: 100, top: 950, width: 100, height: 100 }, room)).toBeUndefined()
   })
 })

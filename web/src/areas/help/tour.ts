@@ -47,9 +47,10 @@ export function place(target: Box | undefined, card: Size, view: Size): { left: 
   return at(target.left + target.width - card.width - gap, target.top + target.height - card.height - gap)
 }
 
-/** The part of a window in which a target is seen; undefined when nothing of it is. */
-export function seen(target: Box, view: Size): Box | undefined {
-  const [left, top] = [Math.max(target.left, 0), Math.max(target.top, 0)]
-  const [width, height] = [Math.min(target.left + target.width, view.width) - left, Math.min(target.top + target.height, view.height) - top]
+/** The part of a target that is seen in a window or in what scrolls in it; undefined when nothing is. */
+export function seen(target: Box, room: Box): Box | undefined {
+  const [left, top] = [Math.max(target.left, room.left), Math.max(target.top, room.top)]
+  const width = Math.min(target.left + target.width, room.left + room.width) - left
+  const height = Math.min(target.top + target.height, room.top + room.height) - top
   return width > 0 && height > 0 ? { left, top, width, height } : undefined
 }

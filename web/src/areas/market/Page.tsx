@@ -62,7 +62,7 @@ function Board({ chosen }: { chosen: string | undefined }) {
     { key: 'ask', header: t('ask'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q, stale) => <Price value={q.ask} stale={stale} />} /> },
     { key: 'volume', header: t('volume'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q) => <Quantity value={q.volume} short />} /> },
     { key: 'turnover', header: t('turnover'), width: 'minmax(88px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} show={(q) => <Money value={q.turnover} short />} /> },
-    { key: 'age', header: <span data-tour="age">{t('age')}</span>, width: 'minmax(110px, 1fr)', align: 'right', wide: true, cell: (s) => <Age symbol={s.symbol} /> },
+    { key: 'age', header: <span data-tour="age" className="-mr-2 inline-block px-2">{t('age')}</span>, width: 'minmax(110px, 1fr)', align: 'right', wide: true, cell: (s) => <Age symbol={s.symbol} /> },
     { key: 'put', header: <span className="sr-only">{t('groups', { ns: 'watch' })}</span>, width: '52px', align: 'right', cell: (s) => (group
       ? <IconButton icon="close" size={14} tabIndex={-1} label={t('remove', { ns: 'watch', name: s.name })} onClick={(e) => { e.stopPropagation(); remove(s) }} />
       : <Star symbol={s.symbol} name={s.name} tabIndex={-1} />) },
