@@ -96,6 +96,7 @@ const pages = [
   { name: 'account-cash', title: 'History of cash', path: '/account', act: (page, say) => tab(page, say('资金流水', 'Cash')) },
   { name: 'statements', title: 'Monthly statements', path: '/account', act: (page, say) => tab(page, say('对账单', 'Statements')) },
   { name: 'settings', title: 'Settings: second proof, devices, password, keys', path: '/settings', alsoLight: true, alsoEnglish: true },
+  { name: 'tour', title: 'The tour after the first login', path: '/market', tour: true, ready: '[data-passive]', alsoEnglish: true },
   { name: 'help', title: 'Help', path: '/help', alsoEnglish: true },
   { name: 'locked', title: 'The idle lock', path: '/market', act: async (page, say) => { await page.getByRole('button', { name: say('锁定', 'Lock'), exact: false }).first().click(); await page.locator('input[type=password]').waitFor() }, unlocks: true },
   { name: 'offline', title: 'Without a network: a draft, and nothing that pretends to be fresh', path: '/trade/600036.SH', act: async (page, say, context) => { await write(page, say); await context.setOffline(true); await page.locator('[data-link=offline]').waitFor({ state: 'attached' }); await pause(1500) } },
@@ -172,7 +173,7 @@ async function shoot(browser, home, one, size, language, theme) {
   context.setDefaultTimeout(20_000)
   try {
     await context.addInitScript((kept) => { if (!localStorage.getItem('evenkeel.preferences')) localStorage.setItem('evenkeel.preferences', kept) },
-      JSON.stringify({ state: { language, theme, areas: { 'help.toured': true } } }))
+      JSON.stringify({ state: { language, theme, areas: { 'help.toured': !one.tour } } }))
     const who = { nobody: undefined, staff, investor: home.accounts[0] }[one.who ?? 'investor']
     if (who) await cookies(context, who, one.unlocks ? one.name + size : `${who.login} ${size}`)
     const page = await context.newPage()

@@ -5,8 +5,8 @@ export const where = ['desktop zh', 'phone en']
 
 export default async (desk) => {
   const { page } = desk
-  const { accounts } = await (await fetch(desk.house.http + '/api/v1/demo')).json()
-  desk.account = accounts.find((a) => a.staff)
+  // a node that has just come back does not know at once whose demo it is
+  desk.account = await desk.until('the staff', async () => (await (await fetch(desk.house.http + '/api/v1/demo')).json()).accounts.find((a) => a.staff))
   desk.house.prefer = desk.house.nodes[0] // and node 3 is drained
   const who = desk.account.login
   const dialog = page.getByRole('dialog')
