@@ -141,7 +141,11 @@ func follow(t *testing.T, name, path string) {
 		t.Fatalf("%d blocks of commands", len(all))
 	}
 	dir := t.TempDir()
-	openCluster(t, dir, path)
+	program := "evenkeel"
+	if strings.Contains(string(page), "evenkeel-previous") { // a cluster that is born new has no way back
+		program = "evenkeel-previous"
+	}
+	openCluster(t, dir, path, program)
 	for _, s := range all {
 		ctx, cancel := context.WithTimeout(t.Context(), blockTime)
 		command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", s.commands)
@@ -158,10 +162,10 @@ func follow(t *testing.T, name, path string) {
 	}
 }
 
-// openCluster starts `evenkeel cluster` in a directory, waits for it, and ends all its processes with the test.
-func openCluster(t *testing.T, dir, path string) {
+// openCluster starts the cluster of a program in a directory, waits for it, and ends all its processes with the test.
+func openCluster(t *testing.T, dir, path, program string) {
 	t.Helper()
-	command := exec.Command("bash", "-c", "exec evenkeel cluster --dir cluster >cluster.out 2>&1")
+	command := exec.Command("bash", "-c", "exec "+program+" cluster --dir cluster >cluster.out 2>&1")
 	command.Dir, command.Env = dir, append(os.Environ(), path)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
