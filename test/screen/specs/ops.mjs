@@ -5,9 +5,8 @@ export const where = ['desktop zh', 'phone en']
 
 export default async (desk) => {
   const { page } = desk
-  // a node that has just come back does not know at once whose demo it is
-  desk.account = await desk.until('the staff', async () => (await (await fetch(desk.house.http + '/api/v1/demo')).json()).accounts.find((a) => a.staff))
-  desk.house.prefer = desk.house.nodes[0] // and node 3 is drained
+  const maker = desk.house.prefer = desk.house.nodes[0] // of the demo: it alone knows the passwords; node 3 is drained below
+  desk.account = await desk.until('the staff', async () => (await (await fetch(maker.http + '/api/v1/demo')).json()).accounts.find((a) => a.staff))
   const who = desk.account.login
   const dialog = page.getByRole('dialog')
   const card = (zh, en) => page.locator('section').filter({ has: page.getByRole('heading', { name: desk.say(zh, en), exact: true }) }).last()
