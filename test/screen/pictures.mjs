@@ -57,7 +57,7 @@ async function morning(home) {
   return { opened: open, halted: await clocks(home) }
 }
 
-const staff = { login: 'staff', password: 'a page for those who work here' }
+let staff // of the demo
 
 /** The pages: name, path, and what is done there before the picture. who: nobody, investor (default) or staff. */
 const pages = [
@@ -202,7 +202,7 @@ mkdirSync(out, { recursive: true })
 let home = await house({ flow: 1500, args: [...day, '--speed', String(speed)] })
 let failed = 0
 try {
-  await home.desk(`${staff.password}\n`, 'open', staff.login, '--permissions', 'operate,read')
+  staff = (await (await fetch(`${home.http}/api/v1/demo`)).json()).accounts.find((a) => a.staff)
   const known = await morning(home)
   await home.halt()
   home = await house({ flow: 60, folder: home.folder, args: day })
