@@ -48,7 +48,7 @@ func Open[A any](o Options[A]) (*Group[A], error) {
 	if err := o.complete(); err != nil {
 		return nil, openError(err)
 	}
-	g, err := aside(func() (*Group[A], error) { return build(&o, time.Now) })
+	g, err := build(&o, time.Now)
 	if err != nil {
 		return nil, err
 	}

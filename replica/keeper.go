@@ -66,7 +66,6 @@ type keeperReport struct {
 
 // run is the keeper's goroutine.
 func (k *keeper[A]) run() {
-	stepAside()
 	for {
 		for k.closing() == nil && k.step() {
 		}
