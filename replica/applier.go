@@ -92,6 +92,7 @@ type mark struct {
 	hash   uint64
 	hashed bool
 	bytes  uint64 // applier.bytes there
+	size   uint64 // bytes of the newest snapshot, once the keeper has done its part
 	roster
 	charter charter
 	*markRequest

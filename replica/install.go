@@ -305,7 +305,7 @@ func (l *loop[A]) onInstalled() {
 	l.installing = nil
 	l.memory.restart(a.head)
 	l.applied, l.time = a.head.at.index, max(l.time, a.head.time)
-	l.keptBytes, l.keptAt = l.applier.bytes.Load(), l.now()
+	l.keptBytes, l.keptSize, l.keptAt = l.applier.bytes.Load(), a.head.bytes, l.now()
 	if l.mending == nil && !planted.Is(planted.SnapshotNotTaken) {
 		l.applier.in.post(applierWork[A]{replace: a})
 	}

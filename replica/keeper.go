@@ -137,6 +137,7 @@ func (k *keeper[A]) settle(m mark, began time.Time, err error) {
 		err = fmt.Errorf("%w: %w", ErrClosed, err) // a machine may have told it in its own words
 	}
 	k.account(m, err, k.now().Sub(began))
+	m.size = k.newest.bytes
 	k.finished(m, err)
 	m.tell(err)
 }

@@ -80,6 +80,7 @@ type loop[A any] struct {
 
 	keeping   bool      // a snapshot of the group's own accord is under way
 	keptBytes uint64    // applier.bytes at the last snapshot
+	keptSize  uint64    // bytes of the newest snapshot
 	keptAt    time.Time // when it was tried
 	retryAt   time.Time // not before
 
@@ -349,7 +350,7 @@ func (l *loop[A]) onKept(m *mark, err error) {
 		l.retryAt = l.now().Add(l.limits.SnapshotRetry)
 		return
 	}
-	l.keptBytes, l.keptAt = m.bytes, l.now()
+	l.keptBytes, l.keptSize, l.keptAt = m.bytes, m.size, l.now()
 	if m.at.index > l.memory.snapshot.GetIndex() {
 		l.memory.snapshot = snapshotHead{at: m.at, roster: m.roster}.metadata()
 		l.memory.wanted = false
@@ -380,7 +381,7 @@ func (l *loop[A]) tick() {
 	l.observe()
 	grown := l.applier.bytes.Load() - l.keptBytes
 	now := l.now()
-	due := l.memory.wanted || grown >= uint64(l.limits.SnapshotBytes) ||
+	due := l.memory.wanted || grown >= l.limits.snapshotAfter(l.keptSize) ||
 		grown > 0 && now.Sub(l.keptAt) >= l.limits.SnapshotEvery
 	if due && !l.keeping && !now.Before(l.retryAt) {
 		l.keeping = true

@@ -97,7 +97,7 @@ func (g *Group[A]) connect(o *Options[A], r *recovery[A], node *raft.RawNode, lo
 		applier: g.applier, keeper: g.keeper, transport: o.Transport, limits: o.Limits, clock: o.Clock, now: now,
 		log: o.Log, in: in, stopping: make(chan struct{}), stopped: make(chan struct{}), ready: make(chan struct{}),
 		failures: make(chan error, 1), term: r.state.term, vote: r.state.vote, time: r.time,
-		applied: r.applied.index, keptAt: now(),
+		applied: r.applied.index, keptSize: r.head.bytes, keptAt: now(),
 		committed: r.state.commit, led: o.Led, membersChanged: o.MembersChanged, fresh: newFresh(),
 		sending: map[uint64]bool{}, heard: map[uint64]int{},
 		chores: newChores(o.Features),

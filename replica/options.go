@@ -22,7 +22,9 @@ type Limits struct {
 	Reads         int           // 65,536: calls of Fresh waiting, and as many of Await; one more is ErrFull
 	Inspections   int           // 1,024: calls of Inspect and Snapshot waiting; one more is ErrFull
 	SnapshotsKept int           // 3: snapshot files kept
-	SnapshotBytes int           // 256 MiB: a snapshot is made after so many bytes of log
+	SnapshotBytes int           // 256 MiB: a snapshot is made after so many bytes of log at the latest
+	SnapshotShare int           // 4: and after so many times the bytes of the newest one, since a start replays the rest
+	SnapshotLeast int           // 4 MiB: but not after fewer bytes of log; at most SnapshotBytes counts
 	SnapshotEvery time.Duration // 10 min: and after so much time, when anything was applied
 	SnapshotRetry time.Duration // 1 min: the pause after a snapshot that went wrong
 	SlowSync      time.Duration // 100 ms: a longer sync of the log counts as slow, and loses the leadership
@@ -88,6 +90,8 @@ func (l *Limits) complete() {
 	orDefault(&l.Inspections, 1024)
 	orDefault(&l.SnapshotsKept, 3)
 	orDefault(&l.SnapshotBytes, 256<<20)
+	orDefault(&l.SnapshotShare, 4)
+	orDefault(&l.SnapshotLeast, 4<<20)
 	orDefault(&l.SnapshotEvery, 10*time.Minute)
 	orDefault(&l.SnapshotRetry, time.Minute)
 	orDefault(&l.SlowSync, 100*time.Millisecond)
@@ -113,6 +117,7 @@ func (l *Limits) check() error {
 		{"MemoryEntries", l.MemoryEntries, 4}, {"MemoryBytes", l.MemoryBytes, l.EntryBytes},
 		{"Reads", l.Reads, 1},
 		{"Inspections", l.Inspections, 1}, {"SnapshotsKept", l.SnapshotsKept, 1}, {"SnapshotBytes", l.SnapshotBytes, 1},
+		{"SnapshotShare", l.SnapshotShare, 1}, {"SnapshotLeast", l.SnapshotLeast, 1},
 		{"SnapshotEvery", int(l.SnapshotEvery), 1}, {"SnapshotRetry", int(l.SnapshotRetry), 1},
 		{"SlowSync", int(l.SlowSync), 1}, {"StalledSync", int(l.StalledSync), 1}, {"Tick", int(l.Tick), 1},
 		{"MendWait", int(l.MendWait), int(l.Tick)},
@@ -123,6 +128,16 @@ func (l *Limits) check() error {
 		}
 	}
 	return nil
+}
+
+// snapshotAfter is after how many bytes of log a snapshot is due, when the newest one has so many bytes. What a start
+// replays is then in proportion to what it restores anyway, and snapshots cost a fixed share of what the log costs.
+func (l *Limits) snapshotAfter(newest uint64) uint64 {
+	most, share := uint64(l.SnapshotBytes), uint64(l.SnapshotShare)
+	if newest > most/share {
+		return most
+	}
+	return min(max(newest*share, uint64(l.SnapshotLeast)), most)
 }
 
 // nobody is the transport of a group with one voter.

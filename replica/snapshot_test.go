@@ -61,6 +61,7 @@ func TestSnapshotUnderLoadEqualsTheLiveState(t *testing.T) {
 func TestSnapshotsComeByBytesAndByTime(t *testing.T) {
 	for name, limits := range map[string]Limits{
 		"bytes": {SnapshotBytes: 1000, SnapshotEvery: time.Hour},
+		"least": {SnapshotLeast: 1000, SnapshotEvery: time.Hour},
 		"time":  {SnapshotEvery: 20 * time.Millisecond},
 	} {
 		o := testOptions(t.TempDir())
@@ -75,6 +76,23 @@ func TestSnapshotsComeByBytesAndByTime(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
+	}
+}
+
+func TestSnapshotAfter(t *testing.T) {
+	var l Limits
+	l.complete()
+	for newest, want := range map[uint64]uint64{
+		0: 4 << 20, 1 << 20: 4 << 20, 1<<20 + 1: 4<<20 + 4, 10 << 20: 40 << 20, 64 << 20: 256 << 20, 65 << 20: 256 << 20,
+		1 << 63: 256 << 20,
+	} {
+		if got := l.snapshotAfter(newest); got != want {
+			t.Errorf("a snapshot of %d bytes is followed after %d, want %d", newest, got, want)
+		}
+	}
+	l.SnapshotBytes = 1000 // less than SnapshotLeast
+	if got := l.snapshotAfter(0); got != 1000 {
+		t.Errorf("got %d, want 1000", got)
 	}
 }
 
