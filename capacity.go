@@ -256,8 +256,8 @@ func (m *measuring) beyond(
 		_, met := result.Rates()
 		run := study.Run{Kind: name, Times: n, Rate: n * knee, Useful: met, Late: result.LateP99}
 		for _, row := range result.Rows {
-			run.Rows = append(run.Rows, study.Row{Class: row.Class, Due: row.Due, Met: row.Met, Refused: row.Refused,
-				Failed: row.Failed, P99: row.P99, Objective: row.Objective})
+			run.Rows = append(run.Rows, study.Row{Class: row.Class, Due: row.Due, Met: row.Met,
+				Refused: row.Refused + row.Waiting, Failed: row.Failed, P99: row.P99, Objective: row.Objective})
 		}
 		m.study.Runs = append(m.study.Runs, run)
 		_, _ = fmt.Fprintf(m.out, "  %gx: %.0f a second were due, %.0f answered in time\n", n, n*knee, met)

@@ -20,11 +20,12 @@ const loadUsage = `Drive a server with requests on an absolute schedule, counted
 the investors were told: waits by class, what was refused with a time to come back, what failed, and
 whether the answers were true. --data names the server's data directory: its demo accounts are used, and
 --accounts N makes N accounts more at its desk (an account may send 50 orders a second).
+A login that is given a ticket of the waiting room comes back with it when told, whatever --retry says.
 
   evenkeel load --data data --rate 500 --seconds 20
   evenkeel load --data data --mix order=50,cancel=30,query=20 --shape step --rate 5000 --accounts 200
   evenkeel load --data data --shape day --seconds 120 --out report            a page and load.json there
-  evenkeel load --data data --shape login-storm --mix order=50,quote=45,login=5 --rate 200 --retry polite
+  evenkeel load --data data --shape login-storm --mix order=50,quote=45,login=5 --rate 200 --stay 2m
   evenkeel load --data data --mix query --rate 100 --ws 200 --sse 50
 
 It drives this machine alone: a load may take a server down. Another one must be named: --test-server HOST.
@@ -57,6 +58,7 @@ func runLoad(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&c.Sources, "sources", 1, "loopback addresses that connections come from")
 	f.DurationVar(&c.Patience, "patience", 5*time.Second, "then a request is given up, and its connection")
 	retry := f.String("retry", "never", "what who was refused does: never, polite (comes back when told to), rude (at once)")
+	f.DurationVar(&c.Stay, "stay", 0, "who has a ticket of the waiting room comes back for so long behind the shape (default: as --patience)")
 	f.IntVar(&c.Audit, "audit", 500, "orders that are looked for at the end")
 	f.IntVar(&c.Streams.Events, "sse", 0, "readers of accounts' events")
 	f.IntVar(&c.Streams.Quotes, "ws", 0, "readers of quotes over WebSockets")

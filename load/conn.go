@@ -18,6 +18,8 @@ type ask struct {
 	tries   uint8
 	symbol  int8
 	order   *order
+	ticket  string        // of a login that was given a place in line
+	given   time.Duration // when that was, for the first time
 	first   time.Duration // due for the first time, when it is tried again
 	due     time.Duration // since the beginning
 	sent    time.Duration

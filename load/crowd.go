@@ -151,8 +151,11 @@ func (w *crowd) build(b []byte, a *ask) []byte {
 		return w.post(b, "/v2/orders", a.account, body)
 	case Login:
 		who := &w.config.Accounts[a.account]
-		body, _ := json.Marshal( // texts always can
-			map[string]string{"login": who.Login, "password": who.Password, "label": "load"})
+		told := map[string]string{"login": who.Login, "password": who.Password, "label": "load"}
+		if a.ticket != "" {
+			told["ticket"] = a.ticket
+		}
+		body, _ := json.Marshal(told) // texts always can
 		return w.post(b, "/api/v1/login", -1, body)
 	case Cancel:
 		b = append(append(b, "DELETE /v2/orders/"...), a.order.id[:]...)

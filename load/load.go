@@ -8,7 +8,8 @@
 // its wait is counted from then, so that time in which the driver itself was late is in it. How late the driver was is
 // reported, and beyond MaxLate the run is not valid. Connections, requests under way, those that wait for a
 // connection and time are bounded. An order goes under a client order id of its own; what was acknowledged is looked
-// for when the load is over.
+// for when the load is over. Who is given a place in the waiting room of logins comes back with his ticket when he is
+// told to, whatever he does else when he is refused, until he is called or the load is over.
 //
 // It never asks anybody but the API, and drives this machine alone unless the server is named as one to be tested.
 //
@@ -35,7 +36,7 @@ const (
 	MaxSources     = 250     // 127.0.0.1 to 127.0.0.250
 	MaxWaiting     = 500_000 // requests that wait for a connection; one more has failed
 	MaxStreams     = 50_000
-	MaxTries       = 5 // of a request that is tried again
+	MaxTries       = 5 // of a request that is tried again; who has a ticket may look more often
 	MaxDrivers     = 16
 
 	// MaxLate is how late the driver may send 99 of 100 requests: above, what is measured is the driver.
@@ -105,6 +106,7 @@ type Config struct {
 	Sources     int           // loopback addresses that connections come from
 	Patience    time.Duration // then a request is given up, and its connection with it
 	Retry       Retry
+	Stay        time.Duration // who has a ticket of the waiting room comes back for so long behind the shape; 0: Patience
 	Audit       int           // orders that are looked for at the end
 	AuditWait   time.Duration // how long what was told may take to show; 0: 10 s
 	Streams     Streams
@@ -141,6 +143,9 @@ func (c *Config) setDefaults() {
 			c.Objectives[class] = objectives[class]
 		}
 	}
+	if c.Stay == 0 {
+		c.Stay = c.Patience
+	}
 	if c.AuditWait == 0 {
 		c.AuditWait = auditWait
 	}
@@ -165,6 +170,7 @@ func (c *Config) check() error {
 		within("rate", c.Rate, 0.1, MaxRate), within("seconds", c.Lasts.Seconds(), 1, MaxTime.Seconds()),
 		within("warm-up seconds", c.Warm.Seconds(), 0, MaxTime.Seconds()),
 		within("connections", float64(c.Connections), 1, MaxConnections),
+		within("stay seconds", c.Stay.Seconds(), 0, MaxTime.Seconds()),
 		within("drivers", float64(c.Drivers), 1, float64(max(1, min(MaxDrivers, c.Connections)))),
 		within("pipeline", float64(c.Pipeline), 1, MaxPipeline),
 		within("sources", float64(c.Sources), 1, MaxSources),

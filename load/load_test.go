@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -245,6 +246,100 @@ func TestRefusals(t *testing.T) {
 	row := result.Row(Query)
 	if row.Failed > 0 || row.Refused != row.Due || row.Tries <= row.Due || row.Refusals != row.Tries {
 		t.Errorf("%+v", row)
+	}
+}
+
+// room gives each login a ticket, calls it at its third try, and the fourth of four never. Who comes with another's
+// ticket, with an old one, or too early, is sent away for good.
+type room struct {
+	mu     sync.Mutex
+	given  int
+	holder map[string]string // of tickets that are good
+	told   map[string]time.Time
+	broke  bool // it has let one look go without an answer
+}
+
+func (h *room) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var ask struct{ Login, Ticket string }
+	if json.NewDecoder(r.Body).Decode(&ask) != nil || r.URL.Path != "/api/v1/login" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	number, look := h.given, 0
+	if ask.Ticket == "" {
+		h.given++
+	} else if _, err := fmt.Sscanf(ask.Ticket, "T%d-%d", &number, &look); err != nil ||
+		h.holder[ask.Ticket] != ask.Login || time.Since(h.told[ask.Ticket]) < time.Second {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if look == 1 && !h.broke {
+		h.broke = true
+		panic(http.ErrAbortHandler) // the connection breaks, and the ticket is as good as before
+	}
+	delete(h.holder, ask.Ticket)
+	if look == 2 && number%4 != 3 {
+		_, _ = io.WriteString(w, `{"token":"x"}`)
+		return
+	}
+	ticket := fmt.Sprintf("T%d-%d", number, look+1)
+	h.holder[ticket], h.told[ticket] = ask.Login, time.Now()
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = fmt.Fprintf(w, `{"reason":"LOGIN_WAITS","waiting":{"ticket":"%s"}}`, ticket)
+}
+
+// Who is given a place in line comes back when told, under the same name and with the ticket of the last answer, until
+// called; the wait counts from the first try. Whoever is not called is still waiting, and nobody has failed.
+func TestTickets(t *testing.T) {
+	h := &room{holder: map[string]string{}, told: map[string]time.Time{}}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	accounts := []Account{{Login: "ann", Password: "p"}, {Login: "bob", Password: "p"}, {Login: "cid", Password: "p"}}
+	result, err := Run(t.Context(), Config{URL: server.URL, Accounts: accounts, Rate: 20, Mix: Mix{Login: 1},
+		Lasts: time.Second, Stay: 8 * time.Second, Patience: 20 * time.Second, Drivers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, k := result.Row(Login), result.Tickets
+	never := row.Due / 4
+	if k == nil || k.Given != row.Due || k.Called != row.Due-never || k.Waiting != never || k.Looks < row.Due ||
+		k.P50 < 2 ||
+		row.Answered != k.Called || row.Waiting != never || row.Failed+row.Refused+row.Rejected > 0 || row.P50 < 2000 {
+		t.Errorf("%+v %+v %v", row, k, result.Reasons)
+	}
+	var page, table, asJSON bytes.Buffer
+	if err := errors.Join(result.Page(&page), result.Table(&table), result.JSON(&asJSON)); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{page.String(): fmt.Sprintf("gave %d logins", k.Given),
+		table.String(): fmt.Sprintf("%d were called, %d still wait", k.Called, k.Waiting), asJSON.String(): `"tickets": {`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}
+
+// A load that is ended early counts who stands in line as waiting.
+func TestTicketsOfAnEndedLoad(t *testing.T) {
+	server := httptest.NewServer(&room{holder: map[string]string{}, told: map[string]time.Time{}, broke: true})
+	defer server.Close()
+	ctx, end := context.WithCancel(t.Context())
+	result, err := Run(ctx, Config{URL: server.URL, Accounts: []Account{{Login: "ann", Password: "p"}}, Rate: 10,
+		Mix: Mix{Login: 1}, Lasts: 10 * time.Second, Say: func(line string) {
+			if strings.Contains(line, "in line") {
+				end()
+			}
+		}})
+	end()
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, k := result.Row(Login), result.Tickets
+	if k == nil || k.Waiting < 1 || k.Waiting != row.Waiting || k.Given != k.Called+k.Waiting {
+		t.Errorf("%+v %+v", row, k)
 	}
 }
 

@@ -120,7 +120,7 @@ func drawWaits(moments []*Moment, objective float64) string {
 func drawTold(moments []*Moment) string {
 	most := 1
 	for _, m := range moments {
-		most = max(most, m.Due, m.Answered+m.Refused+m.Rejected+m.Failed)
+		most = max(most, m.Due, m.Answered+m.Refused+m.Waiting+m.Rejected+m.Failed)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="answers and refusals">`, wide, top+high+below)
@@ -134,8 +134,8 @@ func drawTold(moments []*Moment) string {
 		for _, part := range []struct {
 			class string
 			n     int
-		}{{"met", m.Met}, {"late", m.Answered - m.Met}, {"refused", m.Refused}, {"rejected", m.Rejected},
-			{"failed", m.Failed}} {
+		}{{"met", m.Met}, {"late", m.Answered - m.Met}, {"refused", m.Refused}, {"waiting", m.Waiting},
+			{"rejected", m.Rejected}, {"failed", m.Failed}} {
 			if tall := high * float64(part.n) / float64(most); tall > 0 {
 				y -= tall
 				fmt.Fprintf(&b, `<rect class="%s" x="%.1f" y="%.1f" width="%.2f" height="%.2f"/>`, part.class,

@@ -18,6 +18,7 @@ type Row struct {
 	Answered  int       `json:"answered"`
 	Met       int       `json:"met"` // within the objective
 	Refused   int       `json:"refused"`
+	Waiting   int       `json:"waiting,omitempty"` // still in the waiting room's line
 	Rejected  int       `json:"rejected"`
 	Failed    int       `json:"failed"` // Rebuffed, faulty, broken and unanswered
 	Rebuffed  int       `json:"rebuffed"`
@@ -36,6 +37,27 @@ var CurveAt = [...]float64{0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.
 
 // Share of the requests that were due which were answered within the objective.
 func (r *Row) Share() float64 { return float64(r.Met) / float64(max(1, r.Due)) }
+
+// Tickets are what became of the logins that were given a place in the waiting room's line, each once. Waits are in
+// seconds: from the first ticket until they were let in.
+type Tickets struct {
+	Given   int     `json:"given"`
+	Looks   int     `json:"looks"` // before their turn
+	Called  int     `json:"called"`
+	Waiting int     `json:"waiting"` // still, when the load was over
+	P50     float64 `json:"p50"`
+	P99     float64 `json:"p99"`
+	Max     float64 `json:"max"`
+}
+
+func (t *tickets) result() *Tickets {
+	if t.given == 0 {
+		return nil
+	}
+	s := func(micros int64) float64 { return float64(micros) / 1e6 }
+	return &Tickets{Given: t.given, Looks: t.looks, Called: t.called, Waiting: t.given - t.called,
+		P50: s(t.told.ValueAtQuantile(50)), P99: s(t.told.ValueAtQuantile(99)), Max: s(t.told.Max())}
+}
 
 // Checks are what answers were held to.
 type Checks struct {
@@ -89,6 +111,7 @@ type Result struct {
 	Rows        []Row                `json:"rows"`
 	Reasons     []Reason             `json:"reasons,omitempty"`
 	Checks      *Checks              `json:"checks"`
+	Tickets     *Tickets             `json:"tickets,omitempty"`
 	Streams     StreamResult         `json:"streams"`
 	Moments     map[string][]*Moment `json:"moments"` // by class, every second from the beginning
 }
@@ -120,14 +143,15 @@ func (r *run) result(took time.Duration) *Result {
 		}
 		q := func(v float64) float64 { return ms(k.waits.ValueAtQuantile(v)) }
 		row := Row{Class: class.String(), Objective: c.Objectives[class].Seconds() * 1000, Due: k.due, Tries: k.tries,
-			Answered: k.ended[Answered], Met: k.met, Refused: k.ended[Refused], Rejected: k.ended[Rejected],
+			Answered: k.ended[Answered], Met: k.met, Refused: k.ended[Refused], Waiting: k.ended[Waits],
+			Rejected: k.ended[Rejected],
 			Rebuffed: k.ended[Rebuffed], Refusals: k.refusals, P50: q(50), P90: q(90), P99: q(99), P999: q(99.9),
 			Max: ms(k.waits.Max()), RefuseP99: ms(k.refusing.ValueAtQuantile(99))}
 		for _, at := range CurveAt {
 			row.Curve = append(row.Curve, q(at))
 		}
 		// Whatever has not ended when the load does is without an answer.
-		row.Failed = row.Due - row.Answered - row.Refused - row.Rejected
+		row.Failed = row.Due - row.Answered - row.Refused - row.Waiting - row.Rejected
 		res.Rows = append(res.Rows, row)
 		for i := range t.moments {
 			m := &t.moments[i][class]
@@ -135,6 +159,7 @@ func (r *run) result(took time.Duration) *Result {
 			res.Moments[class.String()] = append(res.Moments[class.String()], m)
 		}
 	}
+	res.Tickets = t.tickets.result()
 	for what, n := range t.first {
 		res.Reasons = append(res.Reasons, Reason{what, n})
 	}
@@ -174,11 +199,11 @@ func (r *Result) JSON(out io.Writer) error {
 func (r *Result) Table(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	row := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\t\n", args...) }
-	row("class\tdue\tanswered\tin time\trefused\trejected\tfailed\tp50 ms\tp90\tp99\tp99.9\tmax\tobjective")
+	row("class\tdue\tanswered\tin time\trefused\twaiting\trejected\tfailed\tp50 ms\tp90\tp99\tp99.9\tmax\tobjective")
 	for i := range r.Rows {
 		k := &r.Rows[i]
-		row("%s\t%d\t%d\t%.2f %%\t%d\t%d\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f", k.Class, k.Due, k.Answered, 100*k.Share(),
-			k.Refused, k.Rejected, k.Failed, k.P50, k.P90, k.P99, k.P999, k.Max, k.Objective)
+		row("%s\t%d\t%d\t%.2f %%\t%d\t%d\t%d\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f", k.Class, k.Due, k.Answered, 100*k.Share(),
+			k.Refused, k.Waiting, k.Rejected, k.Failed, k.P50, k.P90, k.P99, k.P999, k.Max, k.Objective)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -186,6 +211,10 @@ func (r *Result) Table(out io.Writer) error {
 	due, met := r.Rates()
 	_, _ = fmt.Fprintf(out, "\n%.0f a second were due, %.0f answered in time; %d connections; driver late p50 %.2f, p99 %.2f, max %.2f ms\n",
 		due, met, r.Connections, r.LateP50, r.LateP99, r.LateMax)
+	if k := r.Tickets; k != nil {
+		_, _ = fmt.Fprintf(out, "waiting room: %d logins were given a ticket, %d were called, %d still wait; %d looks before the turn; "+
+			"called after p50 %.1f, p99 %.1f, max %.1f s\n", k.Given, k.Called, k.Waiting, k.Looks, k.P50, k.P99, k.Max)
+	}
 	if k := r.Checks; k != nil {
 		_, _ = fmt.Fprintf(out, "checked: %d orders and %d cancels acknowledged, %d quotes; %d orders looked for at the end; %d wrong\n",
 			k.Orders, k.Cancels, k.Quotes, k.Found, k.Wrong)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -147,7 +148,7 @@ func (w *worker) drive(ctx context.Context, plan *schedule) {
 
 // settle waits for what is under way, and for those that come back.
 func (w *worker) settle(ctx context.Context) {
-	limit := w.pool.now() + w.config.Patience + time.Second
+	limit := w.pool.now() + max(w.config.Patience, w.config.Stay) + w.config.Patience + time.Second
 	for w.alive.Load() > 0 && w.pool.now() < limit && ctx.Err() == nil {
 		if again, _ := w.returning(w.pool.now()); again != nil {
 			w.send(again)
@@ -155,6 +156,14 @@ func (w *worker) settle(ctx context.Context) {
 		}
 		w.config.Sleep(time.Millisecond)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.later { // a load that was ended early: who stands in line has not failed
+		if a.ticket != "" {
+			w.tally.left(a)
+		}
+	}
+	w.later = nil
 }
 
 // next makes the request that is due.
@@ -174,6 +183,12 @@ func (w *worker) send(a *ask) {
 func (w *worker) heard(a *ask, reply *reply, err error) {
 	now := w.pool.now()
 	o := outcomeOf(a, reply, err)
+	if o == Waits {
+		if a.ticket == "" {
+			a.given = now
+		}
+		a.ticket = string(member(reply.body, "ticket"))
+	}
 	if err == nil {
 		w.crowd.learn(a, reply, o)
 	} else {
@@ -208,31 +223,49 @@ func (h *comeback) Pop() any {
 	return last
 }
 
-// comesBack decides whether a request is tried again, and when.
+// comesBack decides whether a request is tried again, and when. Who has a ticket of the waiting room comes back with
+// it even where programs give up, since the screen does: when he was told to, also after a refusal or an answer that
+// was lost.
 func (w *worker) comesBack(a *ask, reply *reply, o Outcome, now time.Duration) bool {
-	if w.config.Retry == Never || o.final() || a.tries+1 >= MaxTries {
+	patient := a.ticket != ""
+	if o.final() || !patient && (w.config.Retry == Never || a.tries+1 >= MaxTries) {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	wait := time.Duration(0)
-	if w.config.Retry == Polite {
-		wait = time.Second << a.tries
-		if reply != nil && reply.retryAfter >= 0 {
-			wait = time.Duration(reply.retryAfter) * time.Second
-		}
-		wait += time.Duration(w.random.Float64() * float64(max(wait, time.Second)) / 2)
+	stay := w.config.Patience
+	if patient {
+		stay = w.config.Stay
 	}
-	end := w.config.Warm + w.config.Lasts
-	if now+wait > end+w.config.Patience {
+	wait := w.pause(a, reply)
+	if now+wait > w.config.Warm+w.config.Lasts+stay {
 		return false
 	}
 	again, _ := w.asks.Get().(*ask)
 	*again = *a
-	again.tries++
+	if again.tries < math.MaxUint8 {
+		again.tries++
+	}
 	again.due = now + wait
 	heap.Push(&w.later, again)
 	return true
+}
+
+// pause is how long somebody stays away who comes back. A place in line has its time spread by the house; other times
+// to come back are spread here.
+func (w *worker) pause(a *ask, reply *reply) time.Duration {
+	told := reply != nil && reply.retryAfter >= 0
+	switch {
+	case w.config.Retry == Rude:
+		return 0
+	case told && a.ticket != "":
+		return time.Duration(reply.retryAfter) * time.Second
+	}
+	wait := time.Second << min(a.tries, MaxTries)
+	if told {
+		wait = time.Duration(reply.retryAfter) * time.Second
+	}
+	return wait + time.Duration(w.random.Float64()*float64(max(wait, time.Second))/2)
 }
 
 // returning takes a request whose time to come back has come, or says when the first one's will.
@@ -278,6 +311,9 @@ func outcomeOf(a *ask, r *reply, err error) Outcome {
 	case r.status < 300:
 		return Answered
 	case r.status == 429 || r.status == 503:
+		if a.class == Login && r.retryAfter >= 0 && len(member(r.body, "ticket")) > 0 {
+			return Waits
+		}
 		if r.retryAfter >= 0 {
 			return Refused
 		}

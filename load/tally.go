@@ -17,6 +17,7 @@ type Outcome uint8
 const (
 	Answered   Outcome = iota
 	Refused            // not now, and told when to come back
+	Waits              // a login that has a place in the waiting room's line
 	Rejected           // for a reason of the business, or of the asker
 	Rebuffed           // not now, and not told when: a fault
 	Faulty             // the server said that it failed
@@ -31,7 +32,8 @@ func (o Outcome) final() bool { return o == Answered || o == Rejected }
 // failed reports whether the asker was left without an answer that he can use.
 func (o Outcome) failed() bool { return o >= Rebuffed }
 
-const mostMicros = int64(time.Minute / time.Microsecond)
+// mostMicros is the longest wait that is told apart from longer ones: who waits in line waits long.
+const mostMicros = int64(time.Hour / time.Microsecond)
 
 // counts of a class.
 type counts struct {
@@ -50,6 +52,7 @@ type Moment struct {
 	Met      int     `json:"met"`
 	Answered int     `json:"answered"`
 	Refused  int     `json:"refused"`
+	Waiting  int     `json:"waiting,omitempty"` // at the end still in line
 	Rejected int     `json:"rejected"`
 	Failed   int     `json:"failed"`
 	P50      float64 `json:"p50"`
@@ -58,7 +61,7 @@ type Moment struct {
 }
 
 // A moment's waits are counted in bins of a quarter of a doubling.
-const bins = 4 * 27
+const bins = 4 * 32
 
 func binOf(micros int64) int {
 	return min(bins-1, int(4*math.Log2(float64(max(1, micros)))))
@@ -74,10 +77,38 @@ type tally struct {
 	late    *hdrhistogram.Histogram
 	moments [][Classes]Moment
 	first   map[string]int // what went wrong, and how often
+	tickets tickets
+}
+
+// tickets are what became of logins that were given a place in line, each once however often it looked.
+type tickets struct {
+	given  int
+	looks  int                     // told again that it is not their turn yet
+	called int                     // let in
+	told   *hdrhistogram.Histogram // how long those who were called had held a ticket
+	now    int                     // with a ticket at this moment
+}
+
+// place counts the answer to a login of the waiting room: a place in line, or what came with the ticket instead.
+func (t *tickets) place(a *ask, o Outcome, now time.Duration, again bool) {
+	switch {
+	case o == Waits && a.given == now:
+		t.given++
+		t.now++
+	case o == Waits:
+		t.looks++
+	case o.final():
+		t.called++
+		_ = t.told.RecordValue(micros(now - a.given)) // within range
+	}
+	if !again {
+		t.now--
+	}
 }
 
 func newTally(c *Config) *tally {
-	t := &tally{warm: c.Warm, objectives: c.Objectives, late: hdrhistogram.New(1, mostMicros, 3), first: map[string]int{}}
+	t := &tally{warm: c.Warm, objectives: c.Objectives, late: hdrhistogram.New(1, mostMicros, 3), first: map[string]int{},
+		tickets: tickets{told: hdrhistogram.New(1, mostMicros, 2)}}
 	for i := range t.classes {
 		t.classes[i].waits = hdrhistogram.New(1, mostMicros, 3)
 		t.classes[i].refusing = hdrhistogram.New(1, mostMicros, 2)
@@ -123,17 +154,23 @@ func (t *tally) ended(a *ask, o Outcome, now time.Duration, again bool, r *reply
 	c := &t.classes[a.class]
 	m := t.moment(a.first, a.class)
 	counted := a.first >= t.warm
-	if counted && o == Refused {
+	if counted && (o == Refused || o == Waits) {
 		c.refusals++
 		_ = c.refusing.RecordValue(micros(now - a.due))
 	}
-	if o != Answered && counted {
+	if counted && a.ticket != "" {
+		t.tickets.place(a, o, now, again)
+	}
+	if o != Answered && o != Waits && counted {
 		t.because(a.class, o, r, err)
 	}
 	if again {
 		return
 	}
 	switch {
+	case a.ticket != "" && !o.final():
+		o = Waits // whatever the last answer was, or its lack: the place is not lost
+		m.Waiting++
 	case o == Answered:
 		m.Answered++
 		if m.bins == nil {
@@ -159,6 +196,17 @@ func (t *tally) ended(a *ask, o Outcome, now time.Duration, again bool, r *reply
 		if waited <= t.objectives[a.class] {
 			c.met++
 		}
+	}
+}
+
+// left counts a login that still has a ticket, and whose time to come back has not come.
+func (t *tally) left(a *ask) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moment(a.first, a.class).Waiting++
+	if a.first >= t.warm {
+		t.classes[a.class].ended[Waits]++
+		t.tickets.now--
 	}
 }
 
@@ -191,6 +239,9 @@ func (t *tally) add(o *tally) {
 		}
 	}
 	t.late.Merge(o.late)
+	k, other := &t.tickets, &o.tickets
+	k.given, k.looks, k.called, k.now = k.given+other.given, k.looks+other.looks, k.called+other.called, k.now+other.now
+	k.told.Merge(other.told)
 	for what, n := range o.first {
 		t.first[what] += n
 	}
@@ -200,6 +251,7 @@ func (t *tally) add(o *tally) {
 func (m *Moment) add(o *Moment) {
 	m.Due, m.Met, m.Answered = m.Due+o.Due, m.Met+o.Met, m.Answered+o.Answered
 	m.Refused, m.Rejected, m.Failed = m.Refused+o.Refused, m.Rejected+o.Rejected, m.Failed+o.Failed
+	m.Waiting += o.Waiting
 	if o.bins == nil {
 		return
 	}
@@ -215,11 +267,12 @@ func (m *Moment) add(o *Moment) {
 func (r *run) line(now time.Duration) string {
 	second := int(now/time.Second) - 1
 	var of [Classes]Moment
-	late, known := int64(0), false
+	late, known, inLine := int64(0), false, 0
 	for _, w := range r.workers {
 		t := w.tally
 		t.mu.Lock()
 		late = max(late, t.late.ValueAtQuantile(99))
+		inLine += t.tickets.now
 		if second >= 0 && second < len(t.moments) {
 			known = true
 			for class := range Classes {
@@ -239,6 +292,9 @@ func (r *run) line(now time.Duration) string {
 		if m.Answered > 0 {
 			waits += fmt.Sprintf("  %v p99 %.1f ms", class, m.quantile(0.99))
 		}
+	}
+	if inLine > 0 {
+		waits += fmt.Sprintf("  %d in line", inLine)
 	}
 	return fmt.Sprintf("%4d s  due %d  met %d  refused %d  failed %d%s  driver late p99 %.1f ms", second, all.Due, all.Met,
 		all.Refused, all.Failed, waits, float64(late)/1000)

@@ -75,8 +75,8 @@ type Result struct {
 func classesOf(r *load.Result) (all []Class) {
 	for i := range r.Rows {
 		k := &r.Rows[i]
-		all = append(all, Class{Class: k.Class, Due: k.Due, Answered: k.Answered, InTime: k.Met, Refused: k.Refused,
-			Failed: k.Failed, Rebuffed: k.Rebuffed, P50: k.P50, P99: k.P99, Max: k.Max})
+		all = append(all, Class{Class: k.Class, Due: k.Due, Answered: k.Answered, InTime: k.Met,
+			Refused: k.Refused + k.Waiting, Failed: k.Failed, Rebuffed: k.Rebuffed, P50: k.P50, P99: k.P99, Max: k.Max})
 	}
 	return all
 }
