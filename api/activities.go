@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"evenkeel/core/money"
 	"evenkeel/core/rules"
 	"evenkeel/core/trade"
 	"evenkeel/records"
@@ -236,102 +235,4 @@ func (s *Server) events(c *call, f records.EventFilter) ([]trade.Event, error) {
 		return rows, nil
 	}
 	return append(rows, old...), nil
-}
-
-// equityRow is what an account was worth when a trading day began.
-type equityRow struct {
-	day    trade.Day
-	at     trade.Time
-	equity money.Cash
-}
-
-// getPortfolioHistory is GET /v2/account/portfolio/history: the equity at the start of each trading day, and now.
-func getPortfolioHistory(s *Server, c *call) (int, any, error) {
-	q := c.query()
-	frame := q.choice("timeframe", "1D", "1Min", "5Min", "15Min", "1H")
-	period := q.text("period")
-	from, until := q.moment("start"), q.moment("end")
-	if until == 0 {
-		until = q.moment("date_end")
-	}
-	span, err := periodOf(period)
-	if err != nil {
-		q.wrong("period", err.Error())
-	}
-	if q.err != nil {
-		return 0, nil, q.err
-	}
-	now := s.now()
-	if until == 0 {
-		until = now + 1
-	}
-	if from == 0 {
-		if began := span(time.Unix(0, int64(until))); inRange(began) { // else all there is
-			from = trade.Time(began.UnixNano())
-		}
-	}
-	events, err := s.events(c, records.EventFilter{Kinds: []trade.EventKind{trade.AccountDay}, From: from, Until: until,
-		Limit: records.MaxRows})
-	if err != nil {
-		return 0, nil, err
-	}
-	slices.Reverse(events)
-	rows := make([]equityRow, 0, len(events)+1)
-	for i := range events {
-		if events[i].Equity != 0 || len(rows) > 0 {
-			rows = append(rows, equityRow{day: events[i].Day, at: events[i].Time, equity: events[i].Equity})
-		}
-	}
-	standing, _ := s.Day(c.who.Account).Standing(c.who.Account)
-	if until > now {
-		if len(rows) == 0 && standing.EquityDay != 0 { // a day that began before the period
-			rows = append(rows, equityRow{day: standing.EquityDay, at: from, equity: money.Cash(standing.Equity)})
-		}
-		equity := standing.Balance.Available + standing.Balance.Frozen + s.worth(standing.Positions)
-		rows = append(rows, equityRow{day: dayOf(s.Clock()), at: now, equity: equity})
-	}
-	return http.StatusOK, portfolio(rows, frame), nil
-}
-
-func portfolio(rows []equityRow, frame string) map[string]any {
-	stamps, equity, gain, gainPart := []int64{}, []number{}, []number{}, []number{}
-	base := money.Cash(0)
-	asof := any(nil)
-	for i := range rows {
-		if i == 0 {
-			base, asof = rows[0].equity, dayText(rows[0].day)
-		}
-		stamps = append(stamps, int64(rows[i].at)/int64(time.Second))
-		equity = append(equity, cashNumber(rows[i].equity))
-		gain = append(gain, cashNumber(rows[i].equity-base))
-		gainPart = append(gainPart, number(ratio(int64(rows[i].equity-base), int64(base))))
-	}
-	return map[string]any{"timestamp": stamps, "equity": equity, "profit_loss": gain, "profit_loss_pct": gainPart,
-		"base_value": cashNumber(base), "base_value_asof": asof, "timeframe": frame, "cashflow": map[string]any{}}
-}
-
-// periodOf reads 1D, 2W, 3M, 1A, all; a month when it is absent.
-func periodOf(text string) (func(time.Time) time.Time, error) {
-	if text == "" {
-		text = "1M"
-	}
-	if strings.EqualFold(text, "all") {
-		return func(time.Time) time.Time { return time.Unix(0, 0) }, nil
-	}
-	count, unit := 0, ""
-	if _, err := fmt.Sscanf(text, "%d%1s", &count, &unit); err != nil || count < 1 || count > 1000 ||
-		fmt.Sprintf("%d%s", count, unit) != text {
-		return nil, fmt.Errorf("%q is not like 5D, 2W, 1M, 1A or all", clip(text))
-	}
-	switch strings.ToUpper(unit) {
-	case "D":
-		return func(t time.Time) time.Time { return t.AddDate(0, 0, -count) }, nil
-	case "W":
-		return func(t time.Time) time.Time { return t.AddDate(0, 0, -7*count) }, nil
-	case "M":
-		return func(t time.Time) time.Time { return t.AddDate(0, -count, 0) }, nil
-	case "A", "Y":
-		return func(t time.Time) time.Time { return t.AddDate(-count, 0, 0) }, nil
-	}
-	return nil, fmt.Errorf("%q is not like 5D, 2W, 1M, 1A or all", clip(text))
 }

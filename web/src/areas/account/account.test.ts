@@ -2,10 +2,10 @@ import { expect, test } from 'vitest'
 import { curve } from './curve'
 
 test('a curve fills its box, and needs two points', () => {
-  expect(curve([1], 100, 50, undefined)).toBeUndefined()
-  expect(curve([10, 20, 15], 100, 50, 10)).toEqual({ line: 'M0 50L50 0L100 25', area: 'M0 50L50 0L100 25L100 50L0 50Z', low: 10, high: 20, zero: 50 })
+  expect(curve([1], 100, 50)).toBeUndefined()
+  expect(curve([10, 20, 15], 100, 50, [10, 10, 15])).toEqual({ line: 'M0 50L50 0L100 25', area: 'M0 50L50 0L100 25L100 50L0 50Z', low: 10, high: 20, put: 'M0 50L50 50L100 25' })
 })
 
 test('a flat curve lies in the middle', () => {
-  expect(curve([1000, 1000], 100, 50, 1000)?.line).toBe('M0 25L100 25')
+  expect(curve([1000, 1000], 100, 50, [1000, 1000])?.line).toBe('M0 25L100 25')
 })
