@@ -282,7 +282,7 @@ func getTicks(s *Server, c *call) (int, any, error) {
 		return 0, nil, q.err
 	}
 	day, _ := s.Market.Place()
-	list := []screenTick{}
+	list, places := []screenTick{}, s.places(string(line.Symbol))
 	next := any(nil)
 	for _, t := range s.Market.Trades(string(line.Symbol), feed.Interval{Newest: true}) {
 		if t.Day != day {
@@ -295,7 +295,7 @@ func getTicks(s *Server, c *call) (int, any, error) {
 			next = list[limit-1].Number
 			break
 		}
-		list = append(list, screenTickOf(t))
+		list = append(list, screenTickOf(t, places))
 	}
 	return http.StatusOK, map[string]any{"symbol": string(line.Symbol), "day": dayText(day), "ticks": list,
 		"before": next}, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"evenkeel/core/money"
 	"evenkeel/core/trade"
 	"evenkeel/feed"
 	"evenkeel/szse"
@@ -77,22 +78,33 @@ const (
 	depthForm
 )
 
-func screenQuoteOf(q *feed.Quote) screenQuote {
+// places is how many places a security's prices are shown with: those of its tick.
+func (s *Server) places(symbol string) int {
+	line, known := s.Listing.Symbol(symbol)
+	if !known {
+		return 2
+	}
+	terms, _ := s.Rules().Terms(line.Venue, line.Board, line.Condition, line.Day)
+	return terms.Tick.Places()
+}
+
+func screenQuoteOf(q *feed.Quote, places int) screenQuote {
 	bid, ask := q.BestBid(), q.BestAsk()
 	v := screenQuote{Symbol: q.Symbol, Time: stamp(q.Time), Received: stamp(trade.Time(q.Received.UnixNano())),
-		Sequence: q.Sequence, Phase: phaseWords[q.Phase].name, Last: q.Last.String(), Open: q.Open.String(),
-		High: q.High.String(), Low: q.Low.String(), Previous: q.PreviousClose.String(), Change: "0.00", Ratio: "0",
-		Volume: int64(q.Volume), Turnover: q.Turnover.String(), Trades: q.Trades, Bid: bid.Price.String(),
-		BidSize: int64(bid.Quantity), Ask: ask.Price.String(), AskSize: int64(ask.Quantity)}
+		Sequence: q.Sequence, Phase: phaseWords[q.Phase].name, Last: q.Last.Text(places), Open: q.Open.Text(places),
+		High: q.High.Text(places), Low: q.Low.Text(places), Previous: q.PreviousClose.Text(places),
+		Change: money.Price(0).Text(places), Ratio: "0", Volume: int64(q.Volume), Turnover: q.Turnover.String(),
+		Trades: q.Trades, Bid: bid.Price.Text(places),
+		BidSize: int64(bid.Quantity), Ask: ask.Price.Text(places), AskSize: int64(ask.Quantity)}
 	if q.Last != 0 {
-		v.Change = (q.Last - q.PreviousClose).String()
+		v.Change = (q.Last - q.PreviousClose).Text(places)
 		v.Ratio = ratio(int64(q.Last-q.PreviousClose), int64(q.PreviousClose))
 	}
 	if q.UpperLimit != 0 {
-		v.Up, v.Down = pointer(q.UpperLimit.String()), pointer(q.LowerLimit.String())
+		v.Up, v.Down = pointer(q.UpperLimit.Text(places)), pointer(q.LowerLimit.Text(places))
 	}
 	if q.AuctionPrice != 0 {
-		v.Auction = &screenAuction{Price: q.AuctionPrice.String(), Matched: int64(q.AuctionMatched),
+		v.Auction = &screenAuction{Price: q.AuctionPrice.Text(places), Matched: int64(q.AuctionMatched),
 			Unmatched: int64(q.AuctionUnmatched)}
 		if q.AuctionSide != 0 {
 			v.Auction.Side = pointer(sideWord(q.AuctionSide))
@@ -101,22 +113,23 @@ func screenQuoteOf(q *feed.Quote) screenQuote {
 	return v
 }
 
-func screenDepthOf(q *feed.Quote) screenDepth {
+func screenDepthOf(q *feed.Quote, places int) screenDepth {
 	return screenDepth{Symbol: q.Symbol, Time: stamp(q.Time), Received: stamp(trade.Time(q.Received.UnixNano())),
-		Sequence: q.Sequence, Phase: phaseWords[q.Phase].name, Last: q.Last.String(), Previous: q.PreviousClose.String(),
-		Bids: screenLevels(q.Bids[:q.BidCount]), Asks: screenLevels(q.Asks[:q.AskCount])}
+		Sequence: q.Sequence, Phase: phaseWords[q.Phase].name, Last: q.Last.Text(places),
+		Previous: q.PreviousClose.Text(places),
+		Bids:     screenLevels(q.Bids[:q.BidCount], places), Asks: screenLevels(q.Asks[:q.AskCount], places)}
 }
 
-func screenLevels(from []szse.Level) []screenLevel {
+func screenLevels(from []szse.Level, places int) []screenLevel {
 	rows := make([]screenLevel, len(from))
 	for i, l := range from {
-		rows[i] = screenLevel{Price: l.Price.String(), Quantity: int64(l.Quantity), Orders: l.Orders}
+		rows[i] = screenLevel{Price: l.Price.Text(places), Quantity: int64(l.Quantity), Orders: l.Orders}
 	}
 	return rows
 }
 
-func screenTickOf(t *feed.Trade) screenTick {
-	v := screenTick{Number: t.Sequence, Day: dayText(t.Day), Time: stamp(t.Time), Price: t.Price.String(),
+func screenTickOf(t *feed.Trade, places int) screenTick {
+	v := screenTick{Number: t.Sequence, Day: dayText(t.Day), Time: stamp(t.Time), Price: t.Price.Text(places),
 		Quantity: int64(t.Quantity), Side: "none", Phase: phaseWords[t.Phase].name}
 	if t.Aggressor != 0 {
 		v.Side = sideWord(t.Aggressor)
@@ -133,12 +146,12 @@ func encoded(v any) []byte {
 	return b
 }
 
-func quoteBytes(q *feed.Quote) []byte {
-	return q.Form(quoteForm, func(q *feed.Quote) []byte { return encoded(screenQuoteOf(q)) })
+func (s *Server) quoteBytes(q *feed.Quote) []byte {
+	return q.Form(quoteForm, func(q *feed.Quote) []byte { return encoded(screenQuoteOf(q, s.places(q.Symbol))) })
 }
 
-func depthBytes(q *feed.Quote) []byte {
-	return q.Form(depthForm, func(q *feed.Quote) []byte { return encoded(screenDepthOf(q)) })
+func (s *Server) depthBytes(q *feed.Quote) []byte {
+	return q.Form(depthForm, func(q *feed.Quote) []byte { return encoded(screenDepthOf(q, s.places(q.Symbol))) })
 }
 
 // pump gives out what the market tells, at most one frame of quotes in screenFrame.
@@ -263,7 +276,7 @@ func (v *screenSession) giveQuotes(ctx context.Context, quotes, depth []string) 
 				frame.WriteByte(',')
 			}
 			rows++
-			frame.Write(quoteBytes(q))
+			frame.Write(v.s.quoteBytes(q))
 		}
 		frame.WriteString(`]}`)
 		quotes = quotes[n:]
@@ -281,7 +294,7 @@ func (v *screenSession) giveQuotes(ctx context.Context, quotes, depth []string) 
 		}
 		frame.Reset()
 		frame.WriteString(`{"t":"depth","d":`)
-		frame.Write(depthBytes(q))
+		frame.Write(v.s.depthBytes(q))
 		frame.WriteByte('}')
 		if err := v.market(ctx, frame.Bytes()); err != nil {
 			return err
@@ -294,9 +307,9 @@ func (v *screenSession) giveQuotes(ctx context.Context, quotes, depth []string) 
 func (v *screenSession) giveTicks(ctx context.Context, symbol string, rows []*feed.Trade, snapshot bool) error {
 	for first := true; first || len(rows) > 0; first = false {
 		n := min(len(rows), screenRows)
-		list := make([]screenTick, n)
+		list, places := make([]screenTick, n), v.s.places(symbol)
 		for i, t := range rows[:n] {
-			list[i] = screenTickOf(t)
+			list[i] = screenTickOf(t, places)
 			v.ticks[symbol] = tapeFrom{day: t.Day, number: t.Sequence + 1}
 		}
 		rows = rows[n:]

@@ -8,6 +8,7 @@
 package money
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -127,6 +128,26 @@ func magnitude(v int64) uint64 {
 
 // String prints the price in CNY without trailing zeros beyond two places: "10.50", "0.5055".
 func (p Price) String() string { return string(appendDecimal(nil, int64(p))) }
+
+// Text prints the price with at least so many places, as prices of a tick are set below each other: "0.990".
+func (p Price) Text(places int) string {
+	b := appendDecimal(nil, int64(p))
+	for have := len(b) - 1 - bytes.IndexByte(b, '.'); have < places; have++ {
+		b = append(b, '0')
+	}
+	return string(b)
+}
+
+// Places is how many places a multiple of p has at most, and at least two.
+func (p Price) Places() int {
+	switch {
+	case p%(Scale/100) == 0:
+		return 2
+	case p%(Scale/1000) == 0:
+		return 3
+	}
+	return 4
+}
 
 // String prints the amount in CNY without trailing zeros beyond two places.
 func (c Cash) String() string { return string(appendDecimal(nil, int64(c))) }

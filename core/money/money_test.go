@@ -157,6 +157,20 @@ func TestWords(t *testing.T) {
 
 func TestText(t *testing.T) {
 	for _, c := range []struct {
+		price, tick Price
+		want        string
+	}{
+		{9900, 10, "0.990"}, {9910, 10, "0.991"}, {10000, 10, "1.000"}, {10000, 100, "1.00"}, {-40, 10, "-0.004"},
+		{5055, 100, "0.5055"}, {0, 10, "0.000"}, {9900, 1, "0.9900"}, {9900, 50, "0.990"}, {9900, 1000, "0.99"},
+	} {
+		if got := c.price.Text(c.tick.Places()); got != c.want {
+			t.Errorf("%v at a tick of %v: %s, want %s", c.price, c.tick, got, c.want)
+		}
+	}
+}
+
+func TestTextOfATick(t *testing.T) {
+	for _, c := range []struct {
 		v    int64
 		want string
 	}{

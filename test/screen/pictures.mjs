@@ -2,7 +2,7 @@
 // name begins so. The house is one of its own: its day runs from before the call auction to the middle of the morning,
 // sixty times as fast as the wall's, with the same players each time; there it is halted, and comes back at the wall's
 // pace for the pictures. What one sees is alike each time, not equal to the last digit.
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { house } from './house.mjs'
@@ -12,12 +12,12 @@ const out = process.env.PICTURES ?? new URL('../../docs/screens/', import.meta.u
 const most = 150_000 // bytes of one
 const speed = 60 // of the market's clock in the morning
 const day = ['--sessions', 'real', '--start', '2026-11-25T09:10:00+08:00', '--seed', '7']
+const call = ['--sessions', 'real', '--start', '2026-11-25T09:17:00+08:00', '--seed', '7'] // a house of its own
 const sizes = {
   desktop: { viewport: { width: 1440, height: 900 } },
   phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 1.5 },
 }
 const only = process.argv.slice(2)
-const made = []
 
 const api = async (home, account, method, path, data) => {
   const headers = { 'APCA-API-KEY-ID': account.key_id, 'APCA-API-SECRET-KEY': account.secret, ...(data ? { 'Content-Type': 'application/json' } : {}) }
@@ -57,6 +57,35 @@ async function morning(home) {
   return { opened: open, halted: await clocks(home) }
 }
 
+/**
+ * A sale at the wall's pace. The exchange took it between the broker's stamps of its order and of its fill, and so it
+ * says how the market's clock and the wall's stand to each other.
+ */
+async function sale(home) {
+  const investor = home.accounts[0]
+  const { quotes } = await api(home, investor, 'GET', '/v2/stocks/quotes/latest?symbols=000001.SZ')
+  const { id } = await api(home, investor, 'POST', '/v2/orders', { symbol: '000001.SZ', side: 'sell', qty: '500', type: 'limit', time_in_force: 'day', client_order_id: crypto.randomUUID(), limit_price: (quotes['000001.SZ'].bp * 0.995).toFixed(2) })
+  for (let n = 0; n < 100; n++) {
+    const order = await api(home, investor, 'GET', `/v2/orders/${id}`)
+    if (order.filled_at) return { wall: (Date.parse(order.created_at) + Date.parse(order.filled_at)) / 2, market: Date.parse(order.cn.accepted_at) }
+    await pause(100)
+  }
+  throw new Error('the sale was not filled')
+}
+
+/** Some orders and cancels of other investors, so that the operators' page has something to show. */
+async function traffic(home, seconds) {
+  const others = home.accounts.filter((a) => a.key_id && !a.staff).slice(1, 4)
+  const { quotes } = await api(home, others[0], 'GET', '/v2/stocks/quotes/latest?symbols=600036.SH')
+  const until = Date.now() + seconds * 1000
+  for (let n = 0; Date.now() < until; n++) {
+    const investor = others[n % others.length]
+    const placed = await api(home, investor, 'POST', '/v2/orders', { symbol: '600036.SH', side: 'buy', qty: '100', type: 'limit', time_in_force: 'day', client_order_id: crypto.randomUUID(), limit_price: (quotes['600036.SH'].bp * (0.93 + (n % 7) / 200)).toFixed(2) })
+    await pause(20 + 60 * Math.abs(Math.sin(n / 40)))
+    await api(home, investor, 'DELETE', `/v2/orders/${placed.id}`)
+  }
+}
+
 let staff // of the demo
 
 /** The pages: name, path, and what is done there before the picture. who: nobody, investor (default) or staff. */
@@ -65,6 +94,7 @@ const pages = [
   { name: 'board', title: 'Market', path: '/market', alsoLight: true, alsoEnglish: true },
   { name: 'search', title: 'Search by code, name or pinyin', path: '/market', act: async (page) => { await page.keyboard.press('6'); await page.getByRole('combobox').fill('zgp'); await page.getByRole('option').first().waitFor() } },
   { name: 'security', title: 'A security: the day by minutes, depth, trades', path: '/security/600519.SH', ready: '[data-chart=minutes] canvas', alsoLight: true, alsoEnglish: true },
+  { name: 'auction', title: 'The opening call: the price so far, what is matched, what is left over', path: '/security/600519.SH', house: 'call', ready: '[data-auction]' },
   { name: 'candles', title: 'A security: candles with averages, volume and MACD', path: '/security/600519.SH', act: async (page, say) => {
     await page.getByRole('button', { name: say('日K', 'D'), exact: true }).click()
     await page.waitForFunction(() => Number(document.querySelector('[data-chart=day]')?.dataset.points) > 0)
@@ -101,7 +131,7 @@ const pages = [
   { name: 'locked', title: 'The idle lock', path: '/market', act: async (page, say) => { await page.getByRole('button', { name: say('锁定', 'Lock'), exact: false }).first().click(); await page.locator('input[type=password]').waitFor() }, unlocks: true },
   { name: 'offline', title: 'Without a network: a draft, and nothing that pretends to be fresh', path: '/trade/600036.SH', act: async (page, say, context) => { await write(page, say); await context.setOffline(true); await page.locator('[data-link=offline]').waitFor({ state: 'attached' }); await pause(1500) } },
   { name: 'not-found', title: 'No such page', path: '/nowhere' },
-  { name: 'ops', title: "The operators' page", path: '/ops', who: 'staff', alsoEnglish: true, act: () => pause(12_000) },
+  { name: 'ops', title: "The operators' page", path: '/ops', who: 'staff', alsoEnglish: true, act: (page, say, context, phone, home) => traffic(home, 60) },
 ]
 
 async function tab(page, name) {
@@ -129,9 +159,11 @@ async function oneClock(page, context, home) {
   const moved = (text) => text
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (stamp) => {
       const at = Date.parse(stamp)
-      if (Math.abs(at - Date.now()) > 3 * 3600_000 || Math.abs(at - again.market) < 3 * 3600_000) return stamp
+      const ahead = at - Date.now() // a login's end is up to two days away
+      if (ahead < -3 * 3600_000 || ahead > 48 * 3600_000 || Math.abs(at - again.market) < 3 * 3600_000) return stamp
       return new Date(at > halted.wall ? at - again.wall + again.market : opened.market + (at - opened.wall) * speed).toISOString()
     })
+    .replace(/\b\d{10}\b/g, (seconds) => (Math.abs(seconds * 1000 - Date.now()) < 3 * 3600_000 ? String(Math.round(Number(seconds) + (again.market - again.wall) / 1000)) : seconds))
     .replaceAll(`"${dayOf(Date.now())}"`, `"${dayOf(again.market)}"`)
   await context.route(/\/(api|v2)\//, async (route) => {
     const answer = await route.fetch().catch(() => undefined)
@@ -166,9 +198,12 @@ async function cookies(context, account, name) {
   await context.addCookies(sessions.get(name))
 }
 
+const waysOf = (one) => [['zh', 'dark'], ...(one.alsoLight ? [['zh', 'light']] : []), ...(one.alsoEnglish ? [['en', 'dark']] : [])]
+const nameOf = (one, size, language, theme) => `${one.name}-${size}-${language}${theme === 'light' ? '-light' : ''}`
+
 async function shoot(browser, home, one, size, language, theme) {
   const phone = size === 'phone'
-  const name = `${one.name}-${size}-${language}${theme === 'light' ? '-light' : ''}`
+  const name = nameOf(one, size, language, theme)
   const context = await browser.newContext({ ...sizes[size], baseURL: home.http, timezoneId: 'Asia/Shanghai', locale: language === 'zh' ? 'zh-CN' : 'en-GB', colorScheme: theme, reducedMotion: 'reduce', serviceWorkers: 'block' })
   context.setDefaultTimeout(20_000)
   try {
@@ -177,20 +212,19 @@ async function shoot(browser, home, one, size, language, theme) {
     const who = { nobody: undefined, staff, investor: home.accounts[0] }[one.who ?? 'investor']
     if (who) await cookies(context, who, one.unlocks ? one.name + size : `${who.login} ${size}`)
     const page = await context.newPage()
-    if (one.who !== 'staff') await oneClock(page, context, home)
+    await oneClock(page, context, home)
     await page.goto(one.path)
     if (who) await page.locator('[data-link=live]').waitFor({ state: 'attached' })
     if (one.ready) await page.locator(one.ready).first().waitFor()
     await pause(1500) // what is asked for has come
     const say = (zh, en) => (language === 'zh' ? zh : en)
-    await one.act?.(page, say, context, phone)
+    await one.act?.(page, say, context, phone, home)
     await page.evaluate(() => document.fonts.ready)
     await pause(500)
     const path = join(out, `${name}.png`)
     const picture = reduce(await page.screenshot({ animations: 'disabled', caret: 'hide' }))
     if (picture.length > most) throw new Error(`${name} has ${picture.length} bytes, more than ${most}`)
     writeFileSync(path, picture)
-    made.push({ name, page: one.name, size, language, theme })
     console.log(`${name}.png ${(picture.length / 1000).toFixed(0)} kB`)
   } finally {
     await context.setOffline(false).catch(() => {})
@@ -207,18 +241,32 @@ try {
   await home.halt()
   home = await house({ flow: 60, folder: home.folder, args: day })
   await pause(5000) // prices come alive again
-  Object.assign(home, { http: home.http.replace('127.0.0.1', 'localhost'), clocks: { ...known, again: await clocks(home) } }) // a name, for passkeys
+  const again = await sale(home)
+  Object.assign(home, { http: home.http.replace('127.0.0.1', 'localhost'), clocks: { ...known, again } }) // a name, for passkeys
   const launch = (lang) => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', env: { ...process.env, LANGUAGE: lang }, args: ['--no-sandbox', '--disable-dev-shm-usage', '--font-render-hinting=none', `--lang=${lang}`] })
   const browsers = { zh: await launch('zh-CN'), en: await launch('en-GB') } // fields of dates speak the browser's language
   try {
-    for (const one of pages.filter((p) => only.length === 0 || only.some((name) => p.name.startsWith(name)))) for (const size of ['desktop', 'phone']) {
-      const ways = [['zh', 'dark'], ...(one.alsoLight ? [['zh', 'light']] : []), ...(one.alsoEnglish ? [['en', 'dark']] : [])]
-      for (const [language, theme] of ways) {
-        await shoot(browsers[language], home, one, size, language, theme).catch((error) => {
-          failed++
-          console.error(`${one.name} ${size} ${language} ${theme}: ${String(error.message).split('\n')[0]}`)
-        })
+    const wanted = pages.filter((p) => only.length === 0 || only.some((name) => p.name.startsWith(name)))
+    const all = async (home, pages) => {
+      for (const one of pages) for (const size of ['desktop', 'phone']) {
+        for (const [language, theme] of waysOf(one)) {
+          await shoot(browsers[language], home, one, size, language, theme).catch((error) => {
+            failed++
+            console.error(`${one.name} ${size} ${language} ${theme}: ${String(error.message).split('\n')[0]}`)
+          })
+        }
       }
+    }
+    await all(home, wanted.filter((p) => !p.house))
+    const inCall = wanted.filter((p) => p.house === 'call')
+    if (inCall.length > 0) {
+      await home.stop()
+      sessions.clear()
+      home = await house({ flow: 300, args: call })
+      await pause(20_000) // orders gather
+      const now = await clocks(home)
+      Object.assign(home, { http: home.http.replace('127.0.0.1', 'localhost'), clocks: { opened: now, halted: { ...now, wall: 0 }, again: now } })
+      await all(home, inCall)
     }
   } finally {
     await Promise.all(Object.values(browsers).map((browser) => browser.close()))
@@ -226,12 +274,14 @@ try {
 } finally {
   await home.stop()
 }
-if (only.length === 0) writeFileSync(join(out, 'README.md'), index())
+writeFileSync(join(out, 'README.md'), index())
 process.exitCode = failed > 0 ? 1 : 0
 
 /** The page that shows them all; what no longer has a page goes. */
 function index() {
-  for (const file of readdirSync(out)) if (file.endsWith('.png') && !made.some((m) => file === `${m.name}.png`)) rmSync(join(out, file))
+  const all = pages.flatMap((one) => Object.keys(sizes).flatMap((size) => waysOf(one).map(([language, theme]) => ({ name: nameOf(one, size, language, theme), page: one.name, size, language, theme }))))
+  for (const file of readdirSync(out)) if (file.endsWith('.png') && !all.some((m) => file === `${m.name}.png`)) rmSync(join(out, file))
+  const made = all.filter((m) => existsSync(join(out, `${m.name}.png`)))
   const lines = ['# The screen, in pictures', '', 'Made by `make screens` from a demo house: desktop (1440x900) and phone (390x844), Chinese and English, dark and light.', '']
   for (const one of pages) {
     const mine = made.filter((m) => m.page === one.name)

@@ -1,7 +1,7 @@
 import { QueryClientProvider } from '@tanstack/react-query'
 import { Component, Suspense, useEffect, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
-import { Redirect, Route, Switch, useLocation } from 'wouter'
+import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 import { findSession, useSession } from '@/api/session'
 import { queries } from '@/api/query'
 import { areas } from '@/areas/area'
@@ -72,7 +72,7 @@ function Page({ children }: { children: ReactNode }) {
 
 function NotFound() {
   const { t } = useTranslation()
-  return <EmptyState icon="search" title={t('state.notFound')}>{t('state.notFoundText')}</EmptyState>
+  return <EmptyState icon="search" title={t('state.notFound')} action={<Link href="/market" className="mt-2 inline-flex min-h-11 items-center rounded-control border border-line px-4 text-text hover:bg-surface-2">{t('nav.market')}</Link>}>{t('state.notFoundText')}</EmptyState>
 }
 
 /** Keeps an error of one page from taking the rest with it. */

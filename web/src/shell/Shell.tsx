@@ -57,7 +57,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </nav>
       )}
       <div className="flex min-h-0 min-w-0 flex-1 flex-col">
-        <header data-print="hide" className="flex h-11 shrink-0 items-center gap-2 border-b border-line bg-surface pr-1 pl-3">
+        <header data-print="hide" className="flex h-11 shrink-0 items-center gap-2 border-b border-line bg-surface pr-1 pl-3 max-phone:gap-0">
           <div className="min-w-0 flex-1"><Phases /></div>
           {session.state === 'somebody' && !phone ? <span className="num text-muted">{session.account.account_number}</span> : null}
           {tools}

@@ -28,7 +28,8 @@ export function Marks({ symbol, suspended, className }: { symbol: string; suspen
   const { t } = useTranslation()
   const marks = marksOf(useQuote(symbol, false))
   const halted = useHalted(symbol)
-  const words = [...new Set([...(suspended ? ['suspended' as const] : halted ? ['halted' as const] : []), ...marks])]
+  // A security that is suspended for the day stands still as one that is halted does: one word for it is enough.
+  const words = suspended ? ['suspended' as const, ...marks.filter((mark) => mark !== 'halted')] : [...new Set([...(halted ? ['halted' as const] : []), ...marks])]
   return (
     <>{words.map((mark) => (
       <span key={mark} data-mark={mark} className={cx('shrink-0 rounded px-1 text-[11px] leading-[16px] font-medium whitespace-nowrap', mark === 'suspended' ? looks.halted : looks[mark], className)}>{t(`mark.${mark}`)}</span>

@@ -41,7 +41,7 @@ export function Timeline({ order, onClose, onCancel }: { order: Order; onClose: 
         <dt>{t('col.amount')}</dt><dd><Money value={order.cn.filled_amount} /></dd>
         <dt>{t('col.fees')}</dt><dd><Money value={order.cn.fees.total} /></dd>
         <dt>{t('col.placed')}</dt><dd className="num">{full(order.created_at)}</dd>
-        <dt>{t('col.clientId')}</dt><dd className="num break-all text-muted">{order.client_order_id}</dd>
+        <dt>{t('col.clientId')}</dt><dd className="num text-[11px] whitespace-normal break-all text-muted">{order.client_order_id}</dd>
       </dl>
     </Dialog>
   )

@@ -2,7 +2,20 @@ import { useTranslation } from 'react-i18next'
 import { useAge, useDepth, useQuote } from '@/live/hooks'
 import { cx } from '@/lib/cx'
 import { useHabit } from '@/lib/preferences'
+import type { Quote } from '@/live/live'
 import { Price, Quantity, Segments } from '@/ui'
+
+/** What the call would bring now. */
+export function Auction({ quote, auction }: { quote: Quote; auction: NonNullable<Quote['auction']> }) {
+  const { t } = useTranslation('security')
+  return (
+    <dl className="num grid grid-cols-3 gap-2 rounded-control bg-accent-soft px-2 py-1 [&_dt]:text-[11px] [&_dt]:text-muted" data-auction>
+      <div><dt>{t('auction.price')}</dt><dd><Price value={auction.price} than={quote.previous_close} /></dd></div>
+      <div><dt>{t('auction.matched')}</dt><dd><Quantity value={auction.matched} /></dd></div>
+      <div><dt>{t('auction.unmatched')}</dt><dd>{auction.unmatched_side ? t(`auction.${String(auction.unmatched_side).toLowerCase()}`) + ' ' : ''}<Quantity value={auction.unmatched} /></dd></div>
+    </dl>
+  )
+}
 
 /** Five or ten levels of both sides, each with its size as a bar; a click on one says its price. In a call, what it would bring. */
 export function Depth({ symbol, onPrice }: { symbol: string; onPrice: (price: string) => void }) {
@@ -38,13 +51,7 @@ export function Depth({ symbol, onPrice }: { symbol: string; onPrice: (price: st
         <h2 className="font-medium max-phone:sr-only">{t('depth')}</h2>
         <Segments label={t('levels')} value={levels} onChange={setLevels} options={[{ key: '5', label: t('five') }, { key: '10', label: t('ten') }]} />
       </header>
-      {auction ? (
-        <dl className="num mx-3 mb-1 grid grid-cols-3 gap-2 rounded-control bg-accent-soft px-2 py-1 [&_dt]:text-[11px] [&_dt]:text-muted" data-auction>
-          <div><dt>{t('auction.price')}</dt><dd><Price value={auction.price} than={quote.previous_close} /></dd></div>
-          <div><dt>{t('auction.matched')}</dt><dd><Quantity value={auction.matched} /></dd></div>
-          <div><dt>{t('auction.unmatched')}</dt><dd>{auction.unmatched_side ? t(`auction.${String(auction.unmatched_side).toLowerCase()}`) + ' ' : ''}<Quantity value={auction.unmatched} /></dd></div>
-        </dl>
-      ) : null}
+      {auction ? <div className="mx-3 mb-1 max-phone:hidden"><Auction quote={quote} auction={auction} /></div> : null}
       {count.slice().reverse().map((i) => row('ask', i))}
       <div className="my-0.5 flex h-7 items-center gap-3 border-y border-line px-3">
         <Price value={quote?.last} than={quote?.previous_close} stale={stale} className="text-[15px] font-semibold" />

@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { useLocation } from 'wouter'
 import { call, type Schemas } from '@/api/client'
 import { useAge, useQuote } from '@/live/hooks'
+import { divide, parse, subtract, text } from '@/lib/decimal'
 import { usePhone } from '@/lib/media'
 import { useHabit } from '@/lib/preferences'
 import { Age, Button, Change, Failed, Marks, Money, Percent, Price, Quantity, Segments, Skeleton, Split, Tabs, type Tab } from '@/ui'
@@ -11,7 +12,7 @@ import { Star } from '../watch/Groups'
 import { intent } from '../ticket/intent'
 import { Ticket } from '../ticket/Ticket'
 import { CandleChart, type Interval } from './Candles'
-import { Depth } from './Depth'
+import { Auction, Depth } from './Depth'
 import { Facts } from './Facts'
 import { MinuteChart } from './Minutes'
 import { Ticks } from './Ticks'
@@ -82,13 +83,19 @@ function Head({ symbol, name, security, onTrade, phone }: { symbol: string; name
   const { t } = useTranslation('security')
   const quote = useQuote(symbol)
   const stale = useAge(symbol) > 0
+  // Before the first trade of the day the call's price so far stands where the last price will.
+  const auction = quote?.auction
+  const called = auction && parse(quote.last)?.units === 0n ? auction.price : undefined
+  const [price, close] = [parse(called), parse(quote?.previous_close)]
+  const change = price && close ? subtract(price, close) : undefined
+  const ratio = change && close ? divide(change, close, 6) : undefined
   const small = 'rounded px-1.5 text-[11px] font-medium'
   return (
     <header className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line bg-surface px-3 py-2">
       <div><h1 className="text-[17px] leading-tight font-semibold">{name}</h1><p className="num text-[12px] text-muted">{symbol}</p></div>
       <Star symbol={symbol} name={name} className="-ml-3" />
-      <Price value={quote?.last} than={quote?.previous_close} stale={stale} className="text-[24px] leading-none font-semibold" />
-      <div className="flex flex-col text-[13px] leading-tight"><Percent ratio={quote?.change_ratio} stale={stale} /><Change value={quote?.change} stale={stale} mark={false} /></div>
+      <div><Price value={called ?? quote?.last} than={quote?.previous_close} stale={stale} className="block text-[24px] leading-none font-semibold" />{called ? <span className="text-[11px] text-muted">{t('auction.price')}</span> : null}</div>
+      <div className="flex flex-col text-[13px] leading-tight"><Percent ratio={ratio ? text(ratio) : quote?.change_ratio} stale={stale} /><Change value={change ? text(change) : quote?.change} stale={stale} mark={false} /></div>
       <div className="flex flex-wrap items-center gap-1.5">
         <Marks symbol={symbol} suspended={security.cn.suspended} />
         {quote ? <span className={`${small} bg-raised text-muted`}>{t(`phase.${quote.phase}`)}</span> : null}
@@ -104,6 +111,7 @@ function Head({ symbol, name, security, onTrade, phone }: { symbol: string; name
         <div className="max-phone:hidden"><dt>{t('limitUp')}</dt><dd>{quote?.limit_up ? <Price value={quote.limit_up} than={quote.previous_close} /> : <span className="text-faint">{t('noLimit')}</span>}</dd></div>
         <div className="max-phone:hidden"><dt>{t('limitDown')}</dt><dd>{quote?.limit_down ? <Price value={quote.limit_down} than={quote.previous_close} /> : <span className="text-faint">{t('noLimit')}</span>}</dd></div>
       </dl>
+      {phone && auction ? <div className="w-full"><Auction quote={quote} auction={auction} /></div> : null}
       {phone ? null : <div className="ml-auto flex gap-2"><Button look="buy" onClick={() => onTrade('buy')}>{t('buy')}</Button><Button look="sell" onClick={() => onTrade('sell')}>{t('sell')}</Button></div>}
     </header>
   )

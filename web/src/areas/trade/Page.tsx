@@ -57,7 +57,7 @@ export default function Page({ params }: { params: Record<string, string | undef
     </dl>
   )
   const old = link.state !== 'live' || account.data?.stale !== undefined
-  const head = <div className="flex items-center gap-3 px-3 py-2" data-old={old || undefined}>{money}{old ? <span className="ml-auto text-[11px] text-stale">{t('mayBeOld')}</span> : null}</div>
+  const head = <div className="flex items-center gap-x-3 gap-y-1 px-3 py-2 max-phone:flex-wrap" data-old={old || undefined}>{money}{old ? <span className="ml-auto text-[11px] text-stale max-phone:basis-full">{t('mayBeOld')}</span> : null}</div>
   const blotter = <div data-tour="blotter" className="h-full"><Tabs label={t('blotter')} tabs={tabs} value={part} onChange={setPart} className="h-full" contentClassName="h-full" /></div>
   const price = (p: string) => intent.set({ symbol, price: p })
   const all = <CancelAll open={cancelling} onClose={() => setCancelling(false)} />
