@@ -64,6 +64,7 @@ export default async (desk) => {
     await tab(zh, en)
     const name = await saved(page.getByRole('button', { name: 'CSV' }))
     if (name !== file) throw new Error(`the file of ${en} is ${name}`)
+    if (file === 'cash.csv') await page.getByRole('row').filter({ hasText: desk.say('买入', 'Buy') }).filter({ hasText: /-\d[\d,]*\.\d\d/ }).first().waitFor()
     await desk.accessible(en)
   }
   await tab('对账单', 'Statements')

@@ -77,19 +77,25 @@ export function TradeHistory() {
     {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Trades rows={rows} dated /></div>}<More query={list} /></div>
 }
 
+/** What an activity did to the cash: a sale brings its amount, a purchase costs it. */
+export const cashOf = (a: Activity): string | undefined => (a.activity_type !== 'FILL' ? a.net_amount : a.side === 'buy' ? `-${amountOf(a)}` : amountOf(a))
+
+/** Every movement of the cash: trades, their fees, what came in and what left. */
 export function CashHistory() {
   const { t } = useTranslation('account')
   const [filter, setFilter] = useState(empty)
-  const list = useActivities('CSD,CSW,FEE', filter)
+  const list = useActivities('FILL,CSD,CSW,FEE', filter)
   const rows = list.data?.pages.flat() ?? []
   const at = (a: Activity) => full(a.created_at ?? a.transaction_time ?? a.date!)
+  const kind = (a: Activity) => (a.activity_type === 'FILL' ? t(`filter.${a.side === 'buy' ? 'buy' : 'sell'}`) : t(`kinds.${a.activity_type}`))
+  const text = (a: Activity) => (a.activity_type === 'FILL' ? `${a.symbol} ${a.cn?.name ?? ''} ${a.price} × ${a.qty}` : a.activity_type === 'FEE' ? `${a.symbol ?? ''} ${t('feeOf')}` : a.description)
   const columns: Column<Activity>[] = [
     { key: 'time', header: t('time'), width: 'minmax(96px, 160px)', cell: (a) => <span className="num text-muted">{at(a)}</span> },
-    { key: 'kind', header: t('kind'), width: 'minmax(80px, 1fr)', cell: (a) => t(`kinds.${a.activity_type}`) },
-    { key: 'text', header: t('reference'), width: 'minmax(80px, 2fr)', wide: true, cell: (a) => <span className="truncate text-muted">{a.activity_type === 'FEE' ? t('feeOf') : a.description}</span> },
-    { key: 'amount', header: t('amount'), width: 'minmax(110px, 1fr)', align: 'right', cell: (a) => <Money value={a.net_amount} signed /> },
+    { key: 'kind', header: t('kind'), width: 'minmax(80px, 1fr)', cell: (a) => <span className="min-w-0">{kind(a)}{a.symbol ? <span className="num block text-[11px] leading-tight text-muted phone:hidden">{a.symbol}</span> : null}</span> },
+    { key: 'text', header: t('reference'), width: 'minmax(80px, 2fr)', wide: true, cell: (a) => <span className="num truncate text-muted">{text(a)}</span> },
+    { key: 'amount', header: t('amount'), width: 'minmax(110px, 1fr)', align: 'right', cell: (a) => <Money value={cashOf(a)} signed /> },
   ]
-  const saved = () => save('cash.csv', csv([t('time'), t('kind'), t('reference'), t('amount')], rows.map((a) => [at(a), t(`kinds.${a.activity_type}`), a.description, a.net_amount])))
+  const saved = () => save('cash.csv', csv([t('time'), t('kind'), t('reference'), t('amount')], rows.map((a) => [at(a), kind(a), text(a), cashOf(a)])))
   return <div className="flex h-full min-h-0 flex-col"><Filters value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
     {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Table label={t('tab.cash')} rows={rows} columns={columns} rowKey={(a) => a.id} rowHeight={40} empty={<EmptyState title={t('none')} />} /></div>}<More query={list} /></div>
 }

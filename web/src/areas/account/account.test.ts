@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { curve } from './curve'
+import { cashOf } from './History'
 
 test('a curve fills its box, and needs two points', () => {
   expect(curve([1], 100, 50)).toBeUndefined()
@@ -8,4 +9,11 @@ test('a curve fills its box, and needs two points', () => {
 
 test('a flat curve lies in the middle', () => {
   expect(curve([1000, 1000], 100, 50, [1000, 1000])?.line).toBe('M0 25L100 25')
+})
+
+test('the cash history has what a trade costs or brings', () => {
+  const fill = { id: '1', activity_type: 'FILL' as const, price: '10.01', qty: '300', cn: { amount: '3003.00' } }
+  expect(cashOf({ ...fill, side: 'buy' } as never)).toBe('-3003.00')
+  expect(cashOf({ ...fill, side: 'sell' } as never)).toBe('3003.00')
+  expect(cashOf({ id: '2', activity_type: 'FEE', net_amount: '-5.04' } as never)).toBe('-5.04')
 })
