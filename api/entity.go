@@ -163,7 +163,11 @@ func orderCNOf(o *trade.Order, line *trade.Security) orderCN {
 		cn.ProtectionPrice = pointer(o.Price.String())
 	}
 	if o.Reason != trade.Accepted {
-		f := refused(o.Reason, o.Numbers)
+		n := o.Numbers
+		if n == (trade.Numbers{}) && o.Reason.Unit() == trade.Prices { // an exchange's report carries no numbers
+			n.Given = int64(o.Price)
+		}
+		f := refused(o.Reason, n)
 		cn.Reason, cn.ReasonText, cn.ReasonTextZH = &f.Reason, &f.English, &f.Chinese
 		if f.Given != "" {
 			cn.Numbers = &numbers{Given: f.Given, Bound: f.Bound, Nearest: f.Nearest}

@@ -73,7 +73,13 @@ func refused(r trade.Reason, n trade.Numbers) *fault {
 	if unit == trade.NoUnit || n == (trade.Numbers{}) {
 		return f
 	}
-	f.Given, f.Bound = inUnit(unit, n.Given), inUnit(unit, n.Bound)
+	f.Given = inUnit(unit, n.Given)
+	if n.Bound == 0 && unit == trade.Prices { // no price is a bound: the type takes none, or no rule says one
+		f.English += fmt.Sprintf(" (given %s)", f.Given)
+		f.Chinese += fmt.Sprintf("(给出 %s)", f.Given)
+		return f
+	}
+	f.Bound = inUnit(unit, n.Bound)
 	if n.Nearest != 0 {
 		f.Nearest = inUnit(unit, n.Nearest)
 	}
@@ -124,6 +130,8 @@ func faultOf(err error) *fault {
 		f = say(passwordLength, auth.MinPassword, auth.MaxPassword)
 	case errors.Is(err, intake.ErrNotPermitted):
 		f = say(notPermitted, err.Error())
+	case errors.Is(err, intake.ErrBoardNotAllowed):
+		f = refused(trade.BoardNotAllowed, trade.Numbers{})
 	case errors.Is(err, intake.ErrReadOnly):
 		f = say(readOnly)
 		f.After = readOnlyPause

@@ -57,7 +57,7 @@ func TestBadOrders(t *testing.T) {
 			symbolUnknown, ""},
 		{"a board without permission", `{"symbol":"688001.SH","side":"buy","qty":200,"type":"limit","limit_price":"30"}`,
 			403,
-			notPermitted, ""},
+			"BOARD_NOT_ALLOWED", ""},
 		{"stop", `{` + buy + `,"type":"stop","qty":100,"stop_price":"9"}`, 422, typeUnavailable, ""},
 		{"trailing stop", `{` + buy + `,"type":"trailing_stop","qty":100,"trail_price":"1"}`, 422, typeUnavailable, ""},
 		{"bracket", `{` + buy + `,"type":"limit","qty":100,"limit_price":"10","order_class":"bracket"}`, 422,

@@ -101,6 +101,8 @@ func set[T int | time.Duration](v *T, otherwise T) {
 var (
 	// ErrNotPermitted: the principal lacks the permission.
 	ErrNotPermitted = errors.New("not permitted")
+	// ErrBoardNotAllowed: the principal may trade, and not on the board of the order.
+	ErrBoardNotAllowed = errors.New("not permitted to trade on this board")
 	// ErrReadOnly: staff let nobody place orders or move cash now.
 	ErrReadOnly = errors.New("the house is read-only")
 	// ErrNotOwner: the command is for an account of somebody else.

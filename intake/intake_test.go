@@ -96,8 +96,8 @@ func TestPermit(t *testing.T) {
 		c    *trade.Command
 		want error
 	}{
-		{ann, order(1, 1), nil}, {ann, order(2, 1), ErrNotOwner}, {ann, order(1, 2), ErrNotPermitted},
-		{ann, order(1, 3), ErrNotPermitted}, {ann, order(1, 4), ErrNotPermitted}, {ann, order(1, 99), nil},
+		{ann, order(1, 1), nil}, {ann, order(2, 1), ErrNotOwner}, {ann, order(1, 2), ErrBoardNotAllowed},
+		{ann, order(1, 3), ErrBoardNotAllowed}, {ann, order(1, 4), ErrBoardNotAllowed}, {ann, order(1, 99), nil},
 		{reading, order(1, 1), ErrNotPermitted}, {reading, order(1, 99), ErrNotPermitted}, {reading, cancel(1),
 			ErrNotPermitted},
 		{ann, cancel(1), nil}, {ann, cash, nil}, {reading, cash, ErrNotPermitted},

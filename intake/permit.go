@@ -97,10 +97,13 @@ func (d *Door) permitBoard(who auth.Principal, id trade.SecurityID) error {
 		}
 		return nil
 	}
-	if !who.May(boardPermission(board)) {
-		return fmt.Errorf("trading on this board: %w", ErrNotPermitted)
+	switch {
+	case who.May(boardPermission(board)):
+		return nil
+	case who.MayAny(trade.EveryBoard):
+		return ErrBoardNotAllowed
 	}
-	return nil
+	return fmt.Errorf("trading: %w", ErrNotPermitted)
 }
 
 // accountOf returns the account that a command is for; own is false for commands about the house.

@@ -24,6 +24,7 @@ export class Desk {
     this.account = house.accounts[number]
     this.spare = house.accounts[number + wheres.length]
     this.said = []
+    this.met = new Set() // reasons of refusals that the investor was told of on the screen
     this.allowed = []
   }
 
@@ -61,9 +62,9 @@ export class Desk {
     await this.page.locator('[data-link=live]').waitFor({ state: 'attached' })
   }
 
-  /** Asks the API by the account's key, and throws what is refused. */
-  async api(method, path, data) {
-    const headers = { 'APCA-API-KEY-ID': this.account.key_id, 'APCA-API-SECRET-KEY': this.account.secret }
+  /** Asks the API by the key of the account, or of another one, and throws what is refused. */
+  async api(method, path, data, who = this.account) {
+    const headers = { 'APCA-API-KEY-ID': who.key_id, 'APCA-API-SECRET-KEY': who.secret }
     const answer = await fetch(this.house.http + path, {
       method, headers: { ...headers, ...(data ? { 'Content-Type': 'application/json' } : {}) }, body: data ? JSON.stringify(data) : undefined,
     })
@@ -73,8 +74,28 @@ export class Desk {
   }
 
   /** Places an order: symbol, side, qty, limit_price... as /v2/orders takes them. */
-  order(order) {
-    return this.api('POST', '/v2/orders', { type: 'limit', time_in_force: 'day', client_order_id: crypto.randomUUID(), ...order })
+  order(order, who = this.account) {
+    return this.api('POST', '/v2/orders', { type: 'limit', time_in_force: 'day', client_order_id: crypto.randomUUID(), ...order }, who)
+  }
+
+  /**
+   * Holds that an element tells a reason in the reader's language, with these numbers, and notes that it was met. words:
+   * [zh, en] where they are not those of the list of reasons.
+   */
+  async tells(element, reason, numbers = [], words = undefined) {
+    this.reasons ??= new Map((await this.api('GET', '/api/v1/reasons')).reasons.map((r) => [r.reason, r]))
+    const row = this.reasons.get(reason)
+    if (!row) throw new Error(`the house knows no reason ${reason}`)
+    const plain = (said) => said.normalize('NFKC').replace(/\s+/g, '') // Chinese is set with wide punctuation
+    const parts = this.say(...(words ?? [row.message_zh, row.message_en])).split('…')
+    let [text, lacks] = ['', []]
+    await this.until(`${reason} on the screen`, async () => {
+      text = plain(await element.innerText({ timeout: 1000 }).catch(() => ''))
+      lacks = [...parts.map(plain), ...numbers].filter((part) => !text.includes(part))
+      return lacks.length === 0
+    }).catch((error) => { throw new Error(`${reason} is told without ${lacks.join(', ')}: "${text}"`, { cause: error }) })
+    this.met.add(reason)
+    await this.picture(`refused-${reason}`)
   }
 
   /** Waits until `look` gives something true, and returns it. */

@@ -26,7 +26,7 @@ export function Timeline({ order, onClose, onCancel }: { order: Order; onClose: 
     <Dialog open onClose={onClose} title={<>{t(`side.${order.side}`)} {order.cn.name} <span className="num text-muted">{order.symbol}</span></>}
       actions={<>{onCancel ? <Button look="danger" onClick={onCancel}>{t('cancel.this')}</Button> : null}<Button onClick={onClose}>{t('action.close')}</Button></>}>
       <p className="mb-3 flex flex-wrap gap-x-4 gap-y-1"><span>{t(`type.${order.cn.market_type ?? 'LIMIT'}`)}</span><span className="num">{order.limit_price ?? t('market')} × <Quantity value={order.qty} /></span><span className="font-medium">{t(`status.${order.status}`)}</span></p>
-      {why ? <p className="mb-3 rounded-control bg-danger-soft p-2 text-danger">{why}{order.cn.numbers ? <span className="num block">{order.cn.numbers.given} / {order.cn.numbers.bound}{order.cn.numbers.nearest ? ` → ${order.cn.numbers.nearest}` : ''}</span> : null}</p> : null}
+      {why ? <p className="mb-3 rounded-control bg-danger-soft p-2 text-danger">{why}{order.cn.numbers ? <span className="num block">{order.cn.numbers.given}{order.cn.numbers.bound ? ` / ${order.cn.numbers.bound}` : ''}{order.cn.numbers.nearest ? ` → ${order.cn.numbers.nearest}` : ''}</span> : null}</p> : null}
       <ol tabIndex={0} aria-label={t('timeline.label')} className="relative ml-1.5 border-l border-line">
         {list.map((s, i) => (
           <li key={i} data-step={s.key} className="relative py-1.5 pl-4">

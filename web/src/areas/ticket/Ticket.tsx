@@ -7,7 +7,7 @@ import { cx } from '@/lib/cx'
 import { Button, Check, Dialog, Field, Icon, Money, Quantity, Select, toast } from '@/ui'
 import { learn } from '../blotter/follow'
 import { intent, type Intent } from './intent'
-import { priced, remarks, share, step, takes, typed, type Remark, type Type, type Wish } from './logic'
+import { fieldOf, priced, remarks, share, step, takes, typed, type Remark, type Type, type Wish } from './logic'
 import { Refused } from './Refused'
 import { send } from './sending'
 import { SymbolField } from './SymbolField'
@@ -106,11 +106,12 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
     change({ price: step(wish.price, tick, by, cn?.limit_down, cn?.limit_up) })
   }
   const take = (r: Remark | undefined, value: string) => change(r?.key === 'quantityInvalid' || r?.key === 'tooMany' ? { quantity: value } : { price: value })
+  const field = refusal && fieldOf(refusal.reason)
   const ofMoney = refusal !== undefined && /CASH|AMOUNT/.test(refusal.reason) // the nearest value is an amount: here it is the shares that it buys
-  const ofQuantity = refusal !== undefined && (ofMoney || /QUANTITY|LOT|SELLABLE/.test(refusal.reason))
   const words = (r: Remark) => t(`remark.${r.key}`, 'percent' in r ? { percent: r.percent } : { nearest: r.nearest })
   const types = every.filter((type) => cn?.order_types.includes(type) ?? type === 'LIMIT')
   const buy = wish.side === 'buy'
+  const suspended = cn?.suspended === true // all day, so that there is nothing to send; a halt may end any moment
   const shut = phase?.orders === 'refused'
   const verb = t(buy ? 'buy' : 'sell')
 
@@ -126,8 +127,9 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
       </div>
       <SymbolField ref={code} symbol={symbol} name={security.data?.name} onChoose={onSymbol} />
       {security.isError ? <p role="alert" className="text-danger">{t('symbolNone')}</p> : null}
-      {cn?.suspended || halted || quote?.phase === 'HALTED' ? <p role="status" className="rounded-control bg-warn-soft p-2 text-warn">{t(cn?.suspended ? 'suspended' : 'halted')}</p> : null}
-      <Select label={t('typeLabel')} value={wish.type} onChange={(e) => change({ type: e.target.value as Type, price: priced(e.target.value as Type) ? wish.price : '' })}>
+      {suspended || halted || quote?.phase === 'HALTED' ? <p role="status" className="rounded-control bg-warn-soft p-2 text-warn">{t(suspended ? 'suspended' : 'halted')}</p> : null}
+      <Select label={t('typeLabel')} value={types.length > 0 ? wish.type : ''} disabled={types.length === 0} onChange={(e) => change({ type: e.target.value as Type, price: priced(e.target.value as Type) ? wish.price : '' })}>
+        {types.length === 0 ? <option value="">{t('noType')}</option> : null}
         {types.map((type) => <option key={type} value={type} disabled={!takes(type, phase?.phase)}>{t(`type.${type}`)}{takes(type, phase?.phase) ? '' : t('notNow')}</option>)}
       </Select>
       {priced(wish.type) ? (
@@ -169,12 +171,12 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
           ))}
         </ul>
       ) : null}
-      {refusal ? <Refused refusal={refusal} nearest={ofMoney ? most : refusal.details.nearest} onClose={() => setRefusal(undefined)} onNearest={(value) => change(ofQuantity ? { quantity: value } : { price: value })} /> : null}
+      {refusal ? <Refused refusal={refusal} nearest={ofMoney ? most : field && refusal.details.nearest} onClose={() => setRefusal(undefined)} onNearest={(value) => field && change({ [field]: value })} /> : null}
       {stale && symbol ? <p className="text-stale">{t('stalePrice')}</p> : null}
       {phase?.orders === 'held' ? <p className="text-muted">{t('held')}</p> : null}
       {shut ? <p className="text-warn">{t('shut')}</p> : null}
       {link.state === 'offline' ? <p className="text-warn">{t('offline')}</p> : null}
-      <Button type="submit" look={buy ? 'buy' : 'sell'} size="large" busy={busy} disabled={wish.symbol === '' || shut}>{link.state === 'offline' ? t('keepDraft') : verb}</Button>
+      <Button type="submit" look={buy ? 'buy' : 'sell'} size="large" busy={busy} disabled={wish.symbol === '' || shut || suspended}>{link.state === 'offline' ? t('keepDraft') : verb}</Button>
       <Check label={t('confirmEach')} checked={confirming} onChange={(e) => setConfirming(e.target.checked)} className="text-muted" />
       <Dialog open={asking} onClose={() => setAsking(false)} title={t('confirmTitle', { side: verb })}
         actions={<><Button onClick={() => setAsking(false)}>{t('action.cancel')} <kbd className="text-[11px] max-phone:hidden">Esc</kbd></Button><Button look={buy ? 'buy' : 'sell'} autoFocus onClick={() => void go()}>{t('confirm', { side: verb })} <kbd className="text-[11px] max-phone:hidden">Enter</kbd></Button></>}>

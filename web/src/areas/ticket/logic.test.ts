@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { body, clientOrderId, remarks, share, step, takes, typed, type Wish } from './logic'
+import { body, clientOrderId, fieldOf, remarks, share, step, takes, typed, type Wish } from './logic'
 
 const wish: Wish = { symbol: '600519.SH', side: 'buy', type: 'LIMIT', price: '1688.00', quantity: '100' }
 const market = { last: '1688.00', bid: '1687.99', ask: '1688.01', volume: 100_000, limit_up: '1856.80', limit_down: '1519.20' }
@@ -47,6 +47,12 @@ test('an unusual order is remarked on', () => {
   expect(keys({ price: '1600.00', side: 'sell' })).toEqual(['farBelow'])
   expect(keys({ quantity: '6000' })).toEqual(['thin'])
   expect(keys({}, { amount: '600.00', available: '1000.00' })).toEqual(['largeShare'])
+})
+
+test('a nearest value is offered for the field that it is of, and for no other number', () => {
+  for (const reason of ['PRICE_NOT_ON_TICK', 'PRICE_ABOVE_LIMIT', 'PRICE_BELOW_LIMIT', 'PRICE_OUTSIDE_CAGE', 'FIXED_PRICE_VOID']) expect(fieldOf(reason)).toBe('price')
+  for (const reason of ['QUANTITY_BELOW_MINIMUM', 'QUANTITY_NOT_IN_LOTS', 'ODD_LOT_NOT_WHOLE', 'INSUFFICIENT_SELLABLE', 'INSUFFICIENT_CASH', 'AMOUNT_OVERFLOWS']) expect(fieldOf(reason)).toBe('quantity')
+  for (const reason of ['TOO_MANY_OPEN_ORDERS', 'CLIENT_ORDER_ID_TOO_LONG', 'MARKET_ORDER_NO_LIMIT', 'FIXED_PRICE_NOT_NOW', 'AMOUNT_NOT_POSITIVE', 'MARKET_CLOSED']) expect(fieldOf(reason)).toBeUndefined()
 })
 
 test('types are for their phases', () => {

@@ -18,6 +18,12 @@ export interface Wish {
 
 export const priced = (type: Type): boolean => type === 'LIMIT' || type === 'FIXED_PRICE'
 
+/** Which field of the ticket the numbers of a refusal are about: only there its nearest value means something. */
+export function fieldOf(reason: string): 'price' | 'quantity' | undefined {
+  if (/^QUANTITY_|^ODD_LOT_|^INSUFFICIENT_|^AMOUNT_OVERFLOWS$/.test(reason)) return 'quantity'
+  return /^PRICE_|^FIXED_PRICE_VOID$/.test(reason) ? 'price' : undefined
+}
+
 /** Whether the exchange takes the type in the phase. A limit order is held by the broker where it is not. */
 export function takes(type: Type, phase: string | undefined): boolean {
   if (type === 'LIMIT' || phase === undefined) return true
