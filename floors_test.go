@@ -49,8 +49,8 @@ api            7  auth capacity core/money core/risk core/rules core/trade feed 
                   waiting + core/broker replica
 node           8  api auth books capacity core/broker core/money core/must core/rules core/trade exchange feed gate
                   intake peer records relay replica szse venue web
-.              9  capacity capacity/study core/money core/planted core/trade drill drill/cable drill/contest drill/disk
-                  exchange gate load node peer replica surge venue width
+.              9  auth capacity capacity/study core/money core/planted core/trade drill drill/cable drill/contest
+                  drill/disk exchange gate load node peer replica surge venue width
 drill/cable    0
 drill/disk     0
 drill/load     0

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"evenkeel/auth"
 	"evenkeel/exchange"
 	"evenkeel/gate"
 	"evenkeel/node"
@@ -121,6 +122,9 @@ prints their keys; they are kept, for programs, in demo.json of the data directo
   evenkeel serve --exchange 127.0.0.1:7001 --market 127.0.0.1:7002 --exchange-password-file data/exchange/password`
 
 func serve(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 1 && args[0] == hashesWord {
+		return auth.ServeAside(os.Stdin, out)
+	}
 	f := flags("serve", serveUsage, out)
 	var c node.Config
 	var clock clockFlags
@@ -157,7 +161,10 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	var err error
+	err := hashesAside(&c)
+	if err != nil {
+		return err
+	}
 	if c.Log, err = logger(); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"evenkeel/surge"
@@ -37,11 +38,15 @@ func runSurge(ctx context.Context, args []string, out io.Writer) (err error) {
 	f.Float64Var(&c.Knee, "knee", 0, "requests a second; 0: it is looked for")
 	f.IntVar(&c.Accounts, "accounts", surge.Accounts, fmt.Sprintf("that trade and look, up to %d", maxMade))
 	only := f.String("only", "", "door or plain: that server alone")
+	names := f.String("cases", "", "those alone, with commas: quiet,login storm; default: all")
 	dir := f.String("out", "", "directory for surge.json and surge.txt; default: a table only")
 	if err := parse(f, args); err != nil {
 		return err
 	}
 	c.Only = surge.Kind(*only)
+	if *names != "" {
+		c.Cases = strings.Split(*names, ",")
+	}
 	c.Seconds = time.Duration(*seconds * float64(time.Second))
 	if c.Program, err = os.Executable(); err != nil {
 		return err

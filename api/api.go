@@ -149,6 +149,7 @@ type Server struct {
 	orders        boardOrders
 	finder        finder
 	room          *waiting.Room
+	turnedAway    *turnedAway
 }
 
 // New returns a server. It starts nothing.
@@ -172,6 +173,7 @@ func New(p Parts) *Server {
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.room = newRoom(s)
+	s.turnedAway = makeTurnedAway()
 	s.measures = newMeasures(s, p.Gauges)
 	s.mux = s.routes()
 	return s
@@ -218,14 +220,20 @@ func (s *Server) drains() bool {
 // http2Streams is how many requests one HTTP/2 connection may have under way: a page has few, and each is a goroutine.
 const http2Streams = 100
 
+// Times of a connection.
+const (
+	readTimeout = 15 * time.Second // of headers and body: 64 KiB come within it on the slowest of networks
+	idleTimeout = 2 * time.Minute
+)
+
 // HTTPServer returns a server with this house's timeouts around the handler. Streams set their own.
 func HTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second, // of headers and body: 64 KiB come within it on the slowest of networks
+		ReadTimeout:       readTimeout,
 		WriteTimeout:      40 * time.Second, // the longest request takes half of it
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    32 << 10,
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: http2Streams, SendPingTimeout: 30 * time.Second,
 			PingTimeout: 15 * time.Second, WriteByteTimeout: 20 * time.Second, MaxReceiveBufferPerConnection: 1 << 20,

@@ -99,13 +99,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if aborted {
 			panic(fault)
 		}
+		s.rest(c)
 	}()
 	if r.ContentLength > s.Limits.Body { // refused before it comes
 		c.fail(say(bodyTooLarge, s.Limits.Body))
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, s.Limits.Body)
-	s.dispatch(c)
+	if !s.pass(c) {
+		s.dispatch(c)
+	}
 }
 
 // dispatch finds the route. A path that only lacks its method says so; nothing redirects.
@@ -352,6 +355,7 @@ func (c *call) write(status int, body any) {
 	}
 	c.leave()
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	c.w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(encoded) // the client may have gone
 }
@@ -408,14 +412,13 @@ func (f *fault) entity(request string, chinese bool) any {
 }
 
 // wider adds the further members of a refusal.
-func (f *fault) wider(body *faultBody) map[string]any {
-	encoded, err := json.Marshal(body)
-	all := map[string]any{}
-	if err == nil {
-		err = json.Unmarshal(encoded, &all)
-	}
-	if err != nil {
-		panic(err) // it is texts and a number
+func (f *fault) wider(b *faultBody) map[string]any {
+	all := map[string]any{"code": b.Code, "docs": b.Docs, "message": b.Message, "message_en": b.English,
+		"message_zh": b.Chinese, "reason": b.Reason, "request_id": b.Request}
+	for name, text := range map[string]string{"bound": b.Bound, "given": b.Given, "nearest": b.Nearest} {
+		if text != "" {
+			all[name] = text
+		}
 	}
 	maps.Copy(all, f.Extra)
 	return all

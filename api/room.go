@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -23,7 +25,72 @@ type knock struct {
 }
 
 // waits reports whether requests of a route go through the waiting room.
-func (r *route) waits() bool { return r.pattern == "POST /api/v1/login" }
+func (r *route) waits() bool { return r.pattern == "POST "+loginPath }
+
+const loginPath = "/api/v1/login"
+
+// pass refuses a login while more come than can even be looked at, before anything is found or made for it.
+func (s *Server) pass(c *call) (over bool) {
+	if c.r.URL.Path != loginPath || c.r.Method != http.MethodPost {
+		return false
+	}
+	c.route = loginRoute
+	if at, ok := c.r.Context().Value(turnedKey{}).(*turned); ok && at.looked.Swap(false) {
+		return false // the turnstile has let it through
+	}
+	if err := c.readBody(); err != nil {
+		c.fail(faultOf(err))
+		return true
+	}
+	raw, _ := readAll(c.r) // it is in memory
+	c.r.Body = io.NopCloser(bytes.NewReader(raw))
+	if err := s.Door.Queue.Knock(bringsTicket(raw)); err != nil {
+		c.fail(faultOf(err))
+		return true
+	}
+	return false
+}
+
+// rested is how long a connection is not read again on which a login was told to come back later: far below all
+// times to come back, and long for who does not listen. So a machine that hammers on a few connections costs little.
+const rested = 500 * time.Millisecond
+
+// rest is what keeps a login that was told to come back from coming at once. HTTP/2 streams are not held up by each
+// other, and have limits of their own.
+func (s *Server) rest(c *call) {
+	if c.route != loginRoute || c.status != http.StatusServiceUnavailable || c.r.ProtoMajor > 1 || forwarded(c.r) {
+		return
+	}
+	if http.NewResponseController(c.w).Flush() != nil { // the answer does not wait
+		return
+	}
+	s.seats.mu.Lock()
+	stopping := s.stopping
+	s.seats.mu.Unlock()
+	timer := time.NewTimer(rested)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.r.Context().Done():
+	case <-stopping.Done():
+	}
+}
+
+// forwarded reports whether a proxy sends a request on: then its connection is that of many, and nobody's login may
+// hold up another's order.
+func forwarded(r *http.Request) bool {
+	return r.Header.Get("Via") != "" || r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != ""
+}
+
+// loginRoute is that of the waiting room.
+var loginRoute = func() *route {
+	for i := range nativeRoutes {
+		if nativeRoutes[i].waits() {
+			return &nativeRoutes[i]
+		}
+	}
+	panic("nobody can log in")
+}()
 
 // newRoom makes the room of a server.
 func newRoom(s *Server) *waiting.Room {

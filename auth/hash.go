@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -151,8 +150,4 @@ func parseParameters(text string, p *Parameters) bool {
 // it.
 func (h Hash) derive(password string) []byte {
 	return argon2.IDKey([]byte(password), h.Salt, h.Passes, h.Memory, h.Threads, uint32(len(h.Key)))
-}
-
-func (h Hash) matches(password string) bool {
-	return subtle.ConstantTimeCompare(h.derive(password), h.Key) == 1
 }

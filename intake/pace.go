@@ -16,6 +16,9 @@ type pace struct {
 	turns float64 // in this window
 	most  float64 // turns a second that were taken lately when nothing was held back
 	began time.Duration
+	asked float64 // turns a second that were asked for in the last window, those that were not given among them
+	shut  float64 // that were asked for and not given, in this window
+	bare  bool    // it may be lowered as far as its slowest: see knocks
 }
 
 // Factors of a pace, for every window of windowTime.
@@ -53,6 +56,7 @@ func (p *pace) refill(now time.Duration) {
 func (p *pace) adapt(now time.Duration, pressed bool, slowest float64) {
 	took := now - p.began
 	asked := p.turns / max(took.Seconds(), windowTime.Seconds())
+	p.asked = asked + p.shut/max(took.Seconds(), windowTime.Seconds())
 	switch {
 	case took > paceRest:
 		p.rate = 0
@@ -64,7 +68,11 @@ func (p *pace) adapt(now time.Duration, pressed bool, slowest float64) {
 		if p.rate == 0 || p.rate > asked {
 			p.rate = asked
 		}
-		p.rate = max(slowest, p.most*paceLeast, p.rate*paceLess)
+		least := max(slowest, p.most*paceLeast)
+		if p.bare {
+			least = slowest
+		}
+		p.rate = max(least, p.rate*paceLess)
 	case p.rate > 0 && !pressed:
 		if p.rate *= paceMore; p.rate > paceLoose*(asked+slowest) {
 			p.rate = 0
@@ -72,7 +80,7 @@ func (p *pace) adapt(now time.Duration, pressed bool, slowest float64) {
 	default:
 		p.most = max(asked, p.most*paceFade)
 	}
-	p.turns, p.began = 0, now
+	p.turns, p.shut, p.began = 0, 0, now
 }
 
 // paced reports whether turns of a class are held back when the processors are full: questions at once, orders when
@@ -98,9 +106,44 @@ func (q *Queue) look(now time.Duration) {
 			q.pressure = q.limits.Pressure()
 		}
 		asks.adapt(now, q.pressure > q.limits.Pressed, q.slowest)
-		questions := asks.rate > 2*q.slowest
-		does.adapt(now, q.pressure > lastPressed*q.limits.Pressed && !questions, lastPace*q.slowest)
+		others := asks.rate > 2*q.slowest
+		for i := range q.knocks { // before anything else is held back
+			q.knocks[i].adapt(now, q.pressure > q.limits.Pressed/4, float64(q.limits.Knocks))
+			others = others || q.knocks[i].asked > float64(q.limits.Knocks)
+		}
+		does.adapt(now, q.pressure > lastPressed*q.limits.Pressed && !others, lastPace*q.slowest)
 	}
 	asks.refill(now)
 	does.refill(now)
+	for i := range q.knocks {
+		q.knocks[i].refill(now)
+	}
+}
+
+// Knock says whether a login that has just come may be looked at: its body, its ticket, its place. Looking costs tens
+// of microseconds, and a storm of logins is of thousands a second, before any of them stands in a line that could hold
+// it back. So while goroutines wait long for a processor, logins are looked at at a pace, and the others are told when
+// to come back at no more than what that takes. It may be lowered far, since who is not looked at loses nothing that
+// he has. Who brings a ticket, or what looks like one, has a pace of his own, or else those whose turn has come would
+// come late: they are told when to come, and are few as long as those who get tickets are. Orders are not held back
+// while logins storm: they are not what fills the processors.
+func (q *Queue) Knock(ticket bool) error {
+	if q.limits.Off {
+		return nil
+	}
+	now := time.Since(q.start)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.look(now)
+	p := &q.knocks[0]
+	if ticket {
+		p = &q.knocks[1]
+	}
+	if p.open() {
+		p.spend()
+		return nil
+	}
+	p.shut++
+	q.counts[Heavy].Foreseen++
+	return q.refuse(Heavy, now)
 }

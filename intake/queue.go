@@ -28,6 +28,7 @@ type QueueLimits struct {
 	ViewsFloor, ViewsCeiling int
 	Heavy                    int           // max(1, GOMAXPROCS-1): heavy requests under way, so that a processor is left
 	Inside                   int           // 64: requests about the house itself under way
+	Knocks                   int           // 250 for each processor: logins a second that are looked at in any case
 	Pressed                  time.Duration // 2 ms: when goroutines wait so long for a processor, fewer are let in
 	// Pressure returns how long runnable goroutines have waited for a processor lately; nil: not asked.
 	Pressure func() time.Duration
@@ -42,6 +43,7 @@ func (l QueueLimits) withDefaults() QueueLimits {
 	set(&l.ViewsCeiling, max(512, l.ViewsFloor))
 	set(&l.Heavy, max(1, processors-1))
 	set(&l.Inside, 64)
+	set(&l.Knocks, slowestPace*processors)
 	set(&l.Pressed, 2*time.Millisecond)
 	const ms = time.Millisecond
 	patience := [classes]Patience{Inside: {1000 * ms, 1000 * ms}, Cancel: {400 * ms, 25 * ms}, Order: {400 * ms, 50 * ms},
@@ -151,6 +153,7 @@ type Queue struct {
 	looked   time.Duration // when the pressure was looked at
 	pressure time.Duration
 	slowest  float64 // pace
+	knocks   [2]pace // at which logins are looked at when the processors are full: without a ticket, and with one
 }
 
 // QueueCounts are what became of the requests of a class.
@@ -173,7 +176,8 @@ type QueueStatus struct {
 }
 
 func newQueue(l QueueLimits) *Queue {
-	q := &Queue{limits: l, start: time.Now(), slowest: slowestPace * float64(runtime.GOMAXPROCS(0))}
+	q := &Queue{limits: l, start: time.Now(), slowest: slowestPace * float64(runtime.GOMAXPROCS(0)),
+		knocks: [2]pace{{bare: true}, {bare: true}}}
 	for c := range classes {
 		q.lines[c] = line{newestFirst: c < Order && poolOf[c] != heavy, askers: map[uint64]*asker{}}
 	}

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os/exec"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,10 +67,12 @@ type Config struct {
 	Peers      []replica.Member // where the nodes are; those of a new cluster
 	Join       bool             // this node comes to others, which add it
 	Shards     int              // over how many logs the accounts are spread; fixed at birth. 0: as at birth, then one
-	Listen     string           // host:port of the API without TLS; loopback only
-	ListenTLS  string           // host:port of the API with TLS; "" for none
-	CertFile   string           // with KeyFile: the certificate; "": one of our own, for this machine
-	KeyFile    string
+	// Hashes is the process that computes hashes of passwords (auth.ServeAside); nil: it is done here.
+	Hashes    func() *exec.Cmd
+	Listen    string // host:port of the API without TLS; loopback only
+	ListenTLS string // host:port of the API with TLS; "" for none
+	CertFile  string // with KeyFile: the certificate; "": one of our own, for this machine
+	KeyFile   string
 
 	ExchangeOrders   string         // order gateway of an exchange that runs elsewhere; "": one runs in this process
 	ExchangeMarket   string         // its market data
@@ -101,6 +104,7 @@ type Node struct {
 	market    *feed.Market
 	history   *records.History
 	passwords *auth.Passwords
+	aside     *auth.Aside // nil: hashes of passwords are computed here
 	door      *intake.Door
 	peaks     *capacity.Peaks
 	servers   *servers
@@ -216,6 +220,10 @@ func (n *Node) openDoor(_, running context.Context) error {
 	n.lookAtHouse()
 	n.work.Go(func() { n.watchHouse(running) })
 	n.passwords = auth.NewPasswords(auth.Limits{}, auth.Parameters{}, nil)
+	if n.config.Hashes != nil {
+		n.aside = auth.NewAside(n.config.Hashes)
+		n.passwords.Aside(n.aside)
+	}
 	n.door = intake.New(intake.Parts{
 		Log: func(account trade.AccountID) intake.Log {
 			if s := n.shardOf(account); s != nil {
@@ -289,6 +297,9 @@ func (n *Node) Close() error {
 	farewells.Wait()
 	n.cancel()
 	n.work.Wait()
+	if n.aside != nil {
+		n.aside.Close()
+	}
 	if s := n.exchangeHere(); s != nil {
 		errs = append(errs, s.Close())
 	}

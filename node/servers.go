@@ -27,6 +27,7 @@ type servers struct {
 	drain         func(context.Context) error // ends the streams
 	leaving       atomic.Bool                 // every answer is a goodbye
 	gate          *gate.Gate                  // before what clients' connections ask
+	turnstile     api.Turnstile               // behind it, where a storm of logins is turned away
 	log           *slog.Logger
 	work          sync.WaitGroup
 
@@ -44,7 +45,7 @@ func (n *Node) openListeners(ctx, _ context.Context) (err error) {
 	if s.plain, err = listen(ctx, "--listen", n.config.Listen); err != nil {
 		return err
 	}
-	s.serve(s.gate.Listen(s.plain, true), s.gated(), nil)
+	s.serve(s.turnstile.Listen(s.gate.Listen(s.plain, true)), s.gated(), nil)
 	if n.config.ListenTLS == "" {
 		return nil
 	}
@@ -66,7 +67,9 @@ func (s *servers) gated() *http.Server {
 		defer s.gate.Work(r.Context())()
 		s.ServeHTTP(w, r)
 	}))
-	server.ConnContext = s.gate.Context
+	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return s.turnstile.Context(s.gate.Context(ctx, c), c)
+	}
 	return server
 }
 
@@ -101,6 +104,7 @@ func starting(w http.ResponseWriter, r *http.Request) {
 func (n *Node) openServers(_, _ context.Context) error {
 	n.server = n.api()
 	n.servers.drain = n.server.Drain
+	n.servers.turnstile.Guard(n.server)
 	handler := http.Handler(n.server)
 	n.servers.handler.Store(&handler)
 	return nil
@@ -136,6 +140,7 @@ func (s *servers) serve(l net.Listener, server *http.Server, config *tls.Config)
 // follow keeps account of connections that have not said anything yet: a client's spare ones. A server that shuts down
 // would wait for them for five seconds.
 func (s *servers) follow(c net.Conn, state http.ConnState) {
+	s.turnstile.Follow(c, state)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -30,6 +30,7 @@ type plan struct {
 	Warm        time.Duration  `json:"warm"`
 	Connections int            `json:"connections"`
 	Newest      bool           `json:"newest"`
+	Sources     int            `json:"sources"`
 	Seed        uint64         `json:"seed"`
 }
 
@@ -41,7 +42,7 @@ func Drive(ctx context.Context, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("surge: what a crowd does: %w", err)
 	}
 	r, err := load.Run(ctx, load.Config{URL: p.URL, Accounts: p.Accounts, Mix: p.Mix, Rate: p.Rate, Shape: p.Shape,
-		Lasts: p.Lasts, Warm: p.Warm, Poisson: true, Connections: p.Connections, Newest: p.Newest,
+		Lasts: p.Lasts, Warm: p.Warm, Poisson: true, Connections: p.Connections, Newest: p.Newest, Sources: p.Sources,
 		Patience: patience, Seed: p.Seed})
 	if err != nil {
 		return err
@@ -93,6 +94,7 @@ func (s *server) drive(ctx context.Context, c crowd) (traders, lookers *load.Res
 		}
 		q := p
 		q.Mix, q.Rate, q.Warm, q.Connections, q.Newest, q.Seed = c.lookMix, c.look, headway, c.lookers, true, 2
+		q.Sources = 1 + c.lookers/2000 // an address has its share of the connections
 		timer := time.NewTimer(c.warm() - headway)
 		defer timer.Stop()
 		select {

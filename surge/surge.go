@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"evenkeel/load"
@@ -26,13 +27,15 @@ import (
 
 // Limits of a proof.
 const (
-	TradeShare = 0.01 // of a crowd: at ten times the knee those who trade still fit
-	Lookers    = 2000 // connections of those who look
-	Traders    = 400  // connections of those who trade
-	Times      = 10   // how far beyond the knee
-	mostRate   = 20_000
-	leastRate  = 200
-	Accounts   = 1500 // each may ask 50 questions a second
+	TradeShare   = 0.01   // of a crowd: at ten times the knee those who trade still fit
+	Lookers      = 2000   // connections of those who look
+	LoginLookers = 8000   // of a storm of logins: that many people try twice in three seconds
+	Traders      = 400    // connections of those who trade
+	Times        = 10     // how far beyond the knee
+	Logins       = 12_000 // attempts a second of a storm of logins
+	mostRate     = 20_000
+	leastRate    = 200
+	Accounts     = 1500 // each may ask 50 questions a second
 )
 
 // Config of a proof.
@@ -44,9 +47,10 @@ type Config struct {
 	Knee     float64 // requests a second; 0: it is looked for
 	Accounts int
 	// Make opens accounts at the desk of a server with that data directory.
-	Make func(ctx context.Context, data string, n int) ([]load.Account, error)
-	Say  func(format string, args ...any)
-	Only Kind // "": both
+	Make  func(ctx context.Context, data string, n int) ([]load.Account, error)
+	Say   func(format string, args ...any)
+	Only  Kind     // "": both
+	Cases []string // by name; empty: all
 }
 
 func (c *Config) setDefaults() error {
@@ -55,6 +59,11 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Say == nil {
 		c.Say = func(string, ...any) {}
+	}
+	for _, name := range c.Cases {
+		if !slices.ContainsFunc(cases(1, c.Seconds), func(k situation) bool { return k.name == name }) {
+			return fmt.Errorf("surge: the case %q is not known", name)
+		}
 	}
 	if c.Program == "" || c.Dir == "" || c.Make == nil || c.Seconds < time.Second || c.Seconds > time.Minute {
 		return errors.New("surge: a program, a directory, accounts, and 1 s to 1 min for each case are needed")
@@ -104,6 +113,9 @@ func (r *Result) of(ctx context.Context, c *Config, kind Kind) (err error) {
 		}
 	}
 	for _, k := range cases(r.Knee, c.Seconds) {
+		if len(c.Cases) > 0 && !slices.Contains(c.Cases, k.name) {
+			continue
+		}
 		traders, lookers, err := s.drive(ctx, k.crowd)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
@@ -151,8 +163,8 @@ func cases(knee float64, lasts time.Duration) []situation {
 		{surge, both(Times, "flat", lasts)},
 		{over, both(1, "surge", 3*lasts)},
 		{queryStorm, crowd{trade: steady, look: Times * knee, shape: "flat", lasts: lasts}},
-		{loginStorm, crowd{trade: steady, look: 300, lookMix: load.Mix{load.Login: 1}, lookers: 600, shape: "flat",
-			lasts: lasts}},
+		{loginStorm, crowd{trade: steady, look: Logins, lookMix: load.Mix{load.Login: 1}, lookers: LoginLookers,
+			shape: "flat", lasts: lasts}},
 		{orderStorm, crowd{trade: steady, tradeMix: load.Mix{load.Order: 2, load.Cancel: 1}, look: knee * 2,
 			lookMix: load.Mix{load.Order: 1}, shape: "flat", lasts: lasts}},
 		{quietAgain, crowd{trade: steady, shape: "flat", lasts: lasts}},
