@@ -49,6 +49,11 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 600,
+    // What every page needs comes in two files, not in one for each set of pages that share something.
+    rolldownOptions: { output: { codeSplitting: { groups: [
+      { name: 'vendor', test: /node_modules[\\/](react|react-dom|scheduler|i18next|react-i18next|wouter|@tanstack[\\/](query-core|react-query)|use-sync-external-store)[\\/]/, priority: 2 },
+      { name: 'base', test: /web[\\/]src[\\/](api|i18n[\\/]index|lib|live|ui|shell)|web[\\/]src[\\/]areas[\\/](area|[^\\/]+[\\/](index|follow|tour|idle))\.ts$/, priority: 1 },
+    ] } } },
   },
   server: {
     proxy: Object.fromEntries(

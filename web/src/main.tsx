@@ -1,5 +1,6 @@
-import { StrictMode } from 'react'
+import { StrictMode, startTransition } from 'react'
 import { createRoot } from 'react-dom/client'
+import { fetchPage } from './areas/area'
 import { startTexts } from './i18n'
 import { startPreferences } from './lib/preferences'
 import { startPrinting } from './lib/printing'
@@ -9,6 +10,9 @@ import './styles/app.css'
 
 startPreferences()
 startPrinting()
-await startTexts()
-createRoot(document.getElementById('root')!).render(<StrictMode><App /></StrictMode>)
+const texts = startTexts()
+fetchPage(location.pathname) // beside the texts and the question who this is: nothing waits for the other
+await texts
+const root = createRoot(document.getElementById('root')!)
+startTransition(() => root.render(<StrictMode><App /></StrictMode>)) // in slices: a slow phone answers to a finger meanwhile
 startWorker()

@@ -18,16 +18,26 @@ export const useSession = (): Session => useStore(session)
 /** What is left of a login whose password was right. */
 export type Step = Schemas['LoginStep']
 
+interface Early { demo: Promise<Schemas['Demo'] | undefined>; account: Promise<Schemas['Account'] | undefined> }
+
+/** What public/boot.js asked before the app was there; each is taken once, and what it could not get is asked again, in words. */
+function early<K extends keyof Early>(what: K): Early[K] | undefined {
+  const asked = (globalThis as { evenkeel?: Partial<Early> }).evenkeel
+  const answer = asked?.[what]
+  delete asked?.[what]
+  return answer
+}
+
 /** Asks the server whether the cookie is a session, or one that is locked. */
 export async function findSession(): Promise<Session> {
   try {
     if (session.get().state === 'unknown') {
       // Asking for the account at once would leave a 401 in the console of everybody who comes to log in.
-      const demo = await call('get', '/api/v1/demo')
+      const demo = (await early('demo')) ?? await call('get', '/api/v1/demo')
       queries.setQueryData(['demo'], demo)
       if (!demo.session) return nobody()
     }
-    const account = await call('get', '/api/v1/account')
+    const account = (await early('account')) ?? await call('get', '/api/v1/account')
     session.set({ state: 'somebody', account })
   } catch (error) {
     if (!(error instanceof Refusal && error.status === 401)) throw error

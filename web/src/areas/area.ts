@@ -26,10 +26,16 @@ const found = import.meta.glob<{ area: Area }>('./*/index.ts', { eager: true })
 
 export const areas: Area[] = Object.values(found).map((file) => file.area)
 
-/** A page that is fetched when it is first shown, together with its area's texts. */
-export function page(area: string, load: () => Promise<{ default: ComponentType<never> }>): Route['page'] {
-  return lazy(async () => {
-    const [loaded] = await Promise.all([load(), texts(area)])
-    return loaded as { default: Route['page'] }
-  })
+/** A page that is fetched when it is first shown, or before by `fetchPage`, together with the texts of its area and of others whose words it uses. */
+export function page(area: string, load: () => Promise<{ default: ComponentType<never> }>, ...others: string[]): Route['page'] {
+  let fetched: Promise<{ default: Route['page'] }> | undefined
+  const fetch = () => (fetched ??= Promise.all([load(), texts(area, ...others)]).then(([loaded]) => loaded as { default: Route['page'] }))
+  return Object.assign(lazy(fetch), { fetch: () => void fetch().catch(() => { fetched = undefined }) }) // who shows it tries again, and says what is wrong
+}
+
+/** Fetches the page of an address, so that it is there when it is known who asks for it. */
+export function fetchPage(path: string): void {
+  const first = `/${path.split('/')[1] || 'market'}`
+  const route = areas.flatMap((area) => area.routes).find((r) => r.path === first || r.path.startsWith(`${first}/`))
+  if (route && 'fetch' in route.page) (route.page.fetch as () => void)()
 }

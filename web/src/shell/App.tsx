@@ -1,5 +1,5 @@
 import { QueryClientProvider } from '@tanstack/react-query'
-import { Component, Suspense, useEffect, useState, type ReactNode } from 'react'
+import { Component, Suspense, useDeferredValue, useEffect, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 import { findSession, useSession } from '@/api/session'
@@ -24,10 +24,13 @@ export function App() {
 const routes = areas.flatMap((area) => area.routes)
 
 function Session() {
-  const session = useSession()
+  const found = useSession()
+  const settled = useDeferredValue(found)
+  // Going in is drawn in slices, so that a slow phone answers meanwhile; going out, and the lock, at once.
+  const session = found.state === 'somebody' ? settled : found
   const [alone, setAlone] = useState<number>() // since when the server cannot be asked who this is
   useEffect(() => {
-    if (session.state !== 'unknown') return
+    if (found.state !== 'unknown') return
     let timer: ReturnType<typeof setTimeout>
     const look = () => {
       clearTimeout(timer)
@@ -36,7 +39,7 @@ function Session() {
     look()
     addEventListener('online', look)
     return () => { clearTimeout(timer); removeEventListener('online', look); setAlone(undefined) }
-  }, [session.state])
+  }, [found.state])
   const inside = session.state === 'somebody'
   useEffect(() => {
     if (!inside) return

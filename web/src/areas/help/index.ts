@@ -1,11 +1,8 @@
-import { texts } from '@/i18n'
 import { page, type Area } from '../area'
 
 export const area: Area = {
   name: 'help',
-  routes: [{ path: '/help', page: page('help', async () => {
-    await texts('ticket', 'blotter', 'account', 'security') // whose words it explains, by i18next's $t(...)
-    return import('./Page')
-  }) }],
+  // The other areas are those whose words it explains, by i18next's $t(...).
+  routes: [{ path: '/help', page: page('help', () => import('./Page'), 'ticket', 'blotter', 'account', 'security') }],
   nav: { order: 6, icon: 'help', path: '/help', phone: true },
 }

@@ -1,10 +1,6 @@
-import { texts } from '@/i18n'
 import { page, type Area } from '../area'
 
-const load = page('market', async () => {
-  await texts('watch', 'ticket')
-  return import('./Page')
-})
+const load = page('market', () => import('./Page'), 'watch', 'ticket')
 
 export const area: Area = {
   name: 'market',

@@ -1,10 +1,6 @@
-import { texts } from '@/i18n'
 import { page, type Area } from '../area'
 
-const load = page('trade', async () => {
-  await texts('ticket', 'blotter')
-  return import('./Page')
-})
+const load = page('trade', () => import('./Page'), 'ticket', 'blotter')
 
 export const area: Area = {
   name: 'trade',
