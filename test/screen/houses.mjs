@@ -1,7 +1,7 @@
 // The houses in which specs are played: real processes of the built binary, each on an empty data directory of its own.
 // A spec names its house by `export const house = 'mortal'`; without that it is played in the common one.
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -124,6 +124,26 @@ async function alone(name, ...args) {
   return house
 }
 
+/** A house whose exchange is a process of its own, with a list of securities of its own (CSV, as exchange/securities.csv). */
+async function listed(name, list) {
+  const dir = join(root, name)
+  const [orders, market] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+  mkdirSync(dir, { recursive: true })
+  writeFileSync(join(dir, 'list.csv'), list)
+  const exchange = new Process(['exchange', '--data', join(dir, 'exchange'), '--orders', orders, '--market', market, '--units', '1', '--securities', join(dir, 'list.csv'), '--flow', '0'])
+  exchange.begin()
+  const password = join(dir, 'exchange', 'password')
+  await until('the password of the exchange', () => existsSync(password), startLimit)
+  const house = new Node(join(dir, 'node'), await freePort(), ['--demo', '8', '--exchange', orders, '--market', market, '--exchange-password-file', password])
+  await house.restart()
+  house.accounts = await house.demo()
+  house.stop = async () => {
+    await Node.prototype.stop.call(house)
+    await exchange.stop()
+  }
+  return house
+}
+
 /**
  * Three nodes and an exchange, as different processes, behind one address: a connection goes to the node that is
  * preferred, or else to the first that takes it.
@@ -209,6 +229,8 @@ class Cluster {
 export const houses = {
   common: () => alone('common'),
   quiet: () => alone('quiet', '--flow', '0'),
+  hours: () => alone('hours', '--flow', '0', '--sessions', 'real', '--start', '2026-11-23T09:10:00+08:00'),
+  listed: () => listed('listed', '510999,SSE,ETF,SPECIAL_TREATMENT,无规则ETF,WGZ,1.000,3000,no,1\n600000,SSE,MAIN,NORMAL,浦发银行,PFYH,10.00,5000,no,7\n'),
   mortal: () => alone('mortal', '--flow', '20'),
   cluster: () => new Cluster().open('cluster'),
 }

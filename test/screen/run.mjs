@@ -8,6 +8,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import { Desk, wheres } from './desk.mjs'
 import { houses } from './houses.mjs'
+import { judge } from './reasons.mjs'
 
 const pictures = new URL('../../bin/screen/', import.meta.url).pathname
 const only = process.env.SPECS?.split(',')
@@ -50,6 +51,8 @@ async function play({ name, play, house, where, number }) {
     await desk.open()
     await play(desk)
     desk.quiet()
+    const wrong = judge(name, desk.met)
+    if (wrong) throw new Error(wrong)
     console.log(`ok ${title}`)
   } catch (error) {
     failed++

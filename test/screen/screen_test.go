@@ -4,7 +4,8 @@
 // line for each of them.
 //
 // It holds that every page works, is clean to axe, and says nothing in the console; that servers and nodes that are
-// killed, and networks that are slow or lossy, cost the investor no order and show him nothing untrue. What fails
+// killed, and networks that are slow or lossy, cost the investor no order and show him nothing untrue; that every
+// reason for which something is refused is told on the screen, or why no screen meets it (reasons.mjs). What fails
 // leaves its picture in bin/screen. SPECS=login,security plays only those.
 // Source: playwright.dev, github.com/dequelabs/axe-core.
 package screen_test

@@ -15,7 +15,7 @@ export default async (desk) => {
     const dialog = page.getByRole('dialog')
     await dialog.waitFor()
     await page.keyboard.press('Enter')
-    await page.locator(`[data-reason=${reason}]`).waitFor()
+    await desk.tells(page.locator(`[data-reason=${reason}]`), reason)
   }
   desk.allow(/\/api\/v1\/orders/)
   const act = async (data) => {
