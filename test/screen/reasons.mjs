@@ -16,7 +16,7 @@ export const reasons = {
   UnknownSession: { said: 'UNKNOWN_SESSION', never: 'a login that is over is NOT_FOUND or UNAUTHORIZED at the edge, before the books are asked' },
   TooManySessions: { said: 'TOO_MANY_SESSIONS', never: 'a new login takes the place of the one that would end first' },
   TooManyAccounts: { said: 'TOO_MANY_ACCOUNTS', never: 'accounts are opened at the desk' },
-  DocumentTooLarge: { said: 'DOCUMENT_TOO_LARGE', never: 'a group of securities, the only document that a screen writes, has at most 500 codes and a name of 64 characters: half of what fits' },
+  DocumentTooLarge: { said: 'DOCUMENT_TOO_LARGE', never: 'a group of securities, the only document that a screen writes, has at most 500 codes and a name of 64 characters: less than half of what fits' },
   TooManyDocuments: { said: 'TOO_MANY_DOCUMENTS', in: 'limits' },
   UnknownDocument: { said: 'UNKNOWN_DOCUMENT', never: 'a group that is gone is NOT_FOUND at the edge, before the books are asked' },
   KeyTaken: { said: 'KEY_TAKEN', never: 'the house makes the id of a key, at random' },
@@ -24,7 +24,7 @@ export const reasons = {
 
   // the security and the moment
   UnknownSecurity: { said: 'UNKNOWN_SECURITY', never: 'an unknown code is SYMBOL_UNKNOWN at the edge, before the books are asked' },
-  ConditionUnknown: { said: 'CONDITION_UNKNOWN', never: 'only in the moment between the start of a day and the list of that day, before any phase takes orders' },
+  ConditionUnknown: { said: 'CONDITION_UNKNOWN', never: 'only in the moment at midnight between the start of a day and the exchange\u2019s list of that day, in which no browser can be held' },
   SecuritySuspended: { said: 'SECURITY_SUSPENDED', in: 'refusals' },
   SecurityHalted: { said: 'SECURITY_HALTED', in: 'decided' },
   MarketClosed: { said: 'MARKET_CLOSED', in: 'hours' },

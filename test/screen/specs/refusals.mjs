@@ -1,6 +1,8 @@
 // What is wrong with an order is said at the ticket in the reader's language, with the rule and its numbers, and the nearest
 // value is taken with a click. All refusals are the house's own. What the ticket does not let go is changed on its way, as
 // another program's order would be, so that the ticket has to tell of it all the same.
+import { reasons as table } from '../reasons.mjs'
+
 export const house = 'quiet' // prices stand still: what is the limit, and what the cage, is known to the cent
 export const where = ['desktop zh', 'phone en']
 
@@ -143,6 +145,8 @@ export default async (desk) => {
 
   // the words of every other reason, given for the house: none lacks a language or breaks the box
   const { reasons } = await desk.api('GET', '/api/v1/reasons')
+  const nameless = Object.values(table).filter((r) => !reasons.some((one) => one.reason === r.said)).map((r) => r.said)
+  if (nameless.length) throw new Error(`the house does not say ${nameless}`)
   await page.unroute('**/api/v1/orders')
   let next
   await page.route('**/api/v1/orders', (route) => (route.request().method() !== 'POST' ? route.continue() : route.fulfill({
