@@ -12,8 +12,8 @@ import (
 	"evenkeel/test/rig"
 )
 
-// TestEveryReason holds reasons.mjs against the language both ways: each reason for which something is refused is met by a
-// spec that there is, or it says why no investor's screen meets it. That the spec meets it is held by run.mjs.
+// TestEveryReason holds reasons.mjs against the language both ways: each reason for which something is refused is met
+// by a spec that there is, or it says why no investor's screen meets it. That the spec meets it is held by run.mjs.
 func TestEveryReason(t *testing.T) {
 	rig.Needs(t, "node", exec.Command("node", "--version").Run())
 	said, err := exec.Command("node", "--input-type=module", "-e",
