@@ -33,6 +33,7 @@ type clockFlags struct {
 	speed           int
 	flow            float64
 	seed            uint64
+	even            bool
 }
 
 func (c *clockFlags) add(f *flagSet) {
@@ -45,6 +46,7 @@ func (c *clockFlags) add(f *flagSet) {
 	f.Float64Var(&c.flow, "flow", 60, fmt.Sprintf("orders and cancels a second of its players, 0 to %d",
 		exchange.MaxFlow))
 	f.Uint64Var(&c.seed, "seed", 1, "of the players' choices")
+	f.BoolVar(&c.even, "flow-even", false, "securities take turns in the flow, all day alike: for measures")
 }
 
 func (c *clockFlags) read() (clock exchange.Clock, flow exchange.Flow, err error) {
@@ -68,7 +70,7 @@ func (c *clockFlags) read() (clock exchange.Clock, flow exchange.Flow, err error
 		return clock, flow, fmt.Errorf("--flow %v: 0 to %d", c.flow, exchange.MaxFlow)
 	}
 	clock.Speed = c.speed
-	return clock, exchange.Flow{Rate: c.flow, Seed: c.seed}, nil
+	return clock, exchange.Flow{Rate: c.flow, Seed: c.seed, Even: c.even}, nil
 }
 
 // gateFlags are the limits of connections; the function that it returns reads the trusted balancers.

@@ -154,7 +154,9 @@ func (s *Server) depthBytes(q *feed.Quote) []byte {
 	return q.Form(depthForm, func(q *feed.Quote) []byte { return encoded(screenDepthOf(q, s.places(q.Symbol))) })
 }
 
-// pump gives out what the market tells, at most one frame of quotes in screenFrame.
+// pump gives out what the market tells, at most one frame of quotes in screenFrame. Frames are due on a schedule of
+// their own: what giving takes is no part of the pause, so that a security that changes all the time is told of twenty
+// times a second; what could not be kept is not made up for.
 func (v *screenSession) pump(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -164,13 +166,16 @@ func (v *screenSession) pump(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		giving := time.Duration(0)
 		updates, err := v.reader.Next(ctx)
 		if err == nil && !v.s.Directory.Holds(v.c.who, v.s.now()) {
 			err = errGone
 		}
 		switch {
 		case err == nil:
+			began := time.Now()
 			err = v.give(ctx, updates)
+			giving = time.Since(began)
 		case errors.Is(err, feed.ErrRestarted):
 			err = v.again(ctx)
 		case errors.Is(err, feed.ErrSlow):
@@ -180,7 +185,7 @@ func (v *screenSession) pump(ctx context.Context) {
 			_ = v.ws.CloseNow()
 			return
 		}
-		pause.Reset(screenFrame)
+		pause.Reset(max(0, screenFrame-giving))
 	}
 }
 

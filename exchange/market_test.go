@@ -281,3 +281,24 @@ func TestHiddenValues(t *testing.T) {
 		t.Errorf("in 50 hours the value was at most %.2f %% away", 100*widest)
 	}
 }
+
+// In an even flow each security has its turn as often as any other, at the rate that was asked for.
+func TestEvenFlow(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	p := newPlayers(s, Flow{Rate: 1234, Seed: 3, Even: true})
+	turns, moves := map[core.Code]int{}, 0
+	for range 20 * 60 { // a minute of steps
+		n := p.count(0)
+		moves += n
+		for range n {
+			turns[p.choose().code]++
+		}
+	}
+	least, most := moves, 0
+	for _, g := range p.games {
+		least, most = min(least, turns[g.code]), max(most, turns[g.code])
+	}
+	if moves < 1234*60-1 || moves > 1234*60 || most-least > 1 {
+		t.Errorf("%d moves in a minute, %d to %d for each of %d securities", moves, least, most, len(p.games))
+	}
+}

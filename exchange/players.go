@@ -27,6 +27,7 @@ import (
 type Flow struct {
 	Rate float64 // orders and cancels a second of the wall's time, all securities, on the average of a session; 0: none
 	Seed uint64  // of every choice; their timing follows the clock
+	Even bool    // securities take turns, at one rate all day: so that a measure knows how often each changes
 }
 
 // Bounds of the players.
@@ -52,6 +53,8 @@ type players struct {
 	told    chan []outcome
 	waiting int
 	clock   trade.Time // until when the hidden values have walked
+	turn    int        // of an even flow: whose turn it was
+	due     float64    // of an even flow: the part of a move that is left
 }
 
 // game is what the players know of one security.
@@ -210,7 +213,7 @@ func (p *players) moves(m *core.Machine) []core.Command {
 	_, at := rules.Split(m.Now())
 	p.walk(m)
 	var moves []core.Command
-	for range p.poisson(p.flow.Rate * playersStep.Seconds() * activity(time.Duration(at))) {
+	for range p.count(time.Duration(at)) {
 		g := p.choose()
 		if q := m.Quote(g.number); q.Refusal == trade.Accepted {
 			moves = append(moves, p.move(m, g, &q)...)
@@ -231,6 +234,17 @@ func (p *players) moves(m *core.Machine) []core.Command {
 		moves = append(moves, p.fill(m, g, &q)...)
 	}
 	return moves
+}
+
+// count is how many of them there are in a step at a time of day.
+func (p *players) count(at time.Duration) int {
+	if !p.flow.Even {
+		return p.poisson(p.flow.Rate * playersStep.Seconds() * activity(at))
+	}
+	p.due += p.flow.Rate * playersStep.Seconds()
+	n := int(p.due)
+	p.due -= float64(n)
+	return n
 }
 
 // fill fills the sides that are empty.
@@ -286,6 +300,10 @@ func activity(at time.Duration) float64 {
 }
 
 func (p *players) choose() *game {
+	if p.flow.Even {
+		p.turn = (p.turn + 1) % len(p.games)
+		return p.games[p.turn]
+	}
 	n := p.random.IntN(p.weights)
 	for _, g := range p.games {
 		if n -= g.weight; n < 0 {

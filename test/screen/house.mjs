@@ -7,10 +7,10 @@ import { freePort, Node, Process, until } from './houses.mjs'
 
 /**
  * Starts a house. list: securities (CSV lines) of an exchange of its own; without, the built-in exchange. flow: orders
- * and cancels a second of its players. args: more flags of serve. folder: of a house that was halted before. Gives http,
+ * and cancels a second of its players; even: securities take turns. args: more flags of serve. folder: of a house that was halted before. Gives http,
  * accounts, data (its directory), folder, halt(), and stop(), which removes the folder too.
  */
-export async function house({ list, flow = 60, demo = 8, args = [], folder = mkdtempSync(join(tmpdir(), 'evenkeel-screen-')) } = {}) {
+export async function house({ list, flow = 60, even = false, demo = 8, args = [], folder = mkdtempSync(join(tmpdir(), 'evenkeel-screen-')) } = {}) {
   const processes = []
   const halt = async () => {
     for (const one of processes.splice(0).reverse()) await one.stop()
@@ -20,7 +20,7 @@ export async function house({ list, flow = 60, demo = 8, args = [], folder = mkd
     rmSync(folder, { recursive: true, force: true })
   }
   try {
-    let market = ['--flow', String(flow)]
+    let market = ['--flow', String(flow), ...(even ? ['--flow-even'] : [])]
     if (list) {
       const [orders, data, out] = [`127.0.0.1:${await freePort()}`, join(folder, 'exchange'), `127.0.0.1:${await freePort()}`]
       writeFileSync(join(folder, 'list.csv'), list)
