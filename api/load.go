@@ -7,6 +7,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"evenkeel/intake"
+	"evenkeel/waiting"
 )
 
 // latencyBounds are the bounds of the latencies' buckets, in seconds.
@@ -23,6 +24,12 @@ func (s *Server) Load() OpsLoad {
 	}
 	v.Requests, v.Refused = sum(s.measures.requests), sum(s.measures.refusals)
 	v.Streams = int(sum(s.measures.readers))
+	room := s.room.Status()
+	v.Room = OpsRoom{Waiting: room.Waiting[waiting.First] + room.Waiting[waiting.General],
+		First: room.Waiting[waiting.First], Rate: room.Rate,
+		Expected: int(room.Expected.Seconds()), Oldest: int(room.Oldest.Seconds()),
+		Turned: s.Door.Queue.TurnedAway()}
+	v.Lag = s.Lag()
 	return v
 }
 

@@ -90,8 +90,20 @@ type OpsLoad struct {
 	Requests uint64     `json:"requests"`
 	Refused  uint64     `json:"refused"`
 	Streams  int        `json:"streams"`
+	Room     OpsRoom    `json:"room"`
+	Lag      OpsLag     `json:"lag"`
 	Orders   []uint64   `json:"order_latency"` // requests up to each bound, then all
 	Reads    []uint64   `json:"read_latency"`
+}
+
+// OpsRoom is how the waiting room of logins is.
+type OpsRoom struct {
+	Waiting  int     `json:"waiting"`     // places whose turn has not come
+	First    int     `json:"first"`       // of those, who has open orders or positions
+	Rate     float64 `json:"called"`      // a second, lately
+	Expected int     `json:"expected_s"`  // how long who comes now waits
+	Oldest   int     `json:"oldest_s"`    // how long who is next has waited
+	Turned   uint64  `json:"turned_away"` // logins that were not even looked at, since the start
 }
 
 // OpsClass is a class of requests.

@@ -17,6 +17,7 @@ var (
 	roomLength = roomMeasure("length",
 		"Places given away whose turn has not come; who has gone away for ever is among them.", "lane")
 	roomExpected = roomMeasure("expected_seconds", "How long who comes now waits.")
+	roomOldest   = roomMeasure("oldest_seconds", "How long who is next has waited; 0 when nobody waits.")
 	roomRate     = roomMeasure("calls_per_second", "Places called, lately; 0 when nobody waits.")
 	roomTickets  = roomMeasure("tickets_total", "Places given away.", "lane")
 	roomAdmitted = roomMeasure("admitted_total", "Logins let in: straight, when nobody waited, or by ticket.", "by")
@@ -27,7 +28,8 @@ var (
 
 // Describe implements prometheus.Collector.
 func (roomMeasures) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{roomLength, roomExpected, roomRate, roomTickets, roomAdmitted, roomRefused} {
+	for _, d := range []*prometheus.Desc{roomLength, roomExpected, roomOldest, roomRate, roomTickets,
+		roomAdmitted, roomRefused} {
 		to <- d
 	}
 }
@@ -48,6 +50,7 @@ func (m roomMeasures) Collect(to chan<- prometheus.Metric) {
 	}
 	count(roomAdmitted, s.Straight, "straight")
 	gauge(roomExpected, s.Expected.Seconds())
+	gauge(roomOldest, s.Oldest.Seconds())
 	gauge(roomRate, s.Rate)
 	count(roomRefused, s.Tickets[waiting.General]+s.Tickets[waiting.First], "new")
 	count(roomRefused, s.Looked, "early")

@@ -120,6 +120,13 @@ func (q *Queue) look(now time.Duration) {
 	}
 }
 
+// TurnedAway is how many logins were not even looked at.
+func (q *Queue) TurnedAway() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.turned
+}
+
 // Knock says whether a login that has just come may be looked at: its body, its ticket, its place. Looking costs tens
 // of microseconds, and a storm of logins is of thousands a second, before any of them stands in a line that could hold
 // it back. So while goroutines wait long for a processor, logins are looked at at a pace, and the others are told when
@@ -144,6 +151,7 @@ func (q *Queue) Knock(ticket bool) error {
 		return nil
 	}
 	p.shut++
+	q.turned++
 	q.counts[Heavy].Foreseen++
 	return q.refuse(Heavy, now)
 }

@@ -154,6 +154,7 @@ type Queue struct {
 	pressure time.Duration
 	slowest  float64 // pace
 	knocks   [2]pace // at which logins are looked at when the processors are full: without a ticket, and with one
+	turned   uint64  // away, of those
 }
 
 // QueueCounts are what became of the requests of a class.

@@ -62,7 +62,8 @@ func doorCounts(q *intake.Queue) map[string]uint64 {
 	counts := map[string]uint64{}
 	for _, class := range intake.Classes() {
 		s := q.Status(class)
-		counts[class.String()] = s.Straight + s.Waited + s.PushedOut + s.Outwaited + s.Gone + uint64(s.Waiting)
+		counts[class.String()] = s.Straight + s.Waited + s.PushedOut + s.Outwaited + s.Foreseen + s.Gone +
+			uint64(s.Waiting)
 	}
 	return counts
 }

@@ -137,6 +137,8 @@ type Status struct {
 	Waiting  [Lanes]int // places given away and not called; who has gone away for ever is among them
 	Rate     float64    // calls a second, lately
 	Expected time.Duration
+	// Oldest is how long who is next has stood in line, within momentEvery and only as far back as moments are kept.
+	Oldest time.Duration
 }
 
 // New returns an empty room.
@@ -305,10 +307,27 @@ func (r *Room) Status() Status {
 	}
 	if r.waiting() >= 1 {
 		s.Expected = r.expected(General, r.lanes[General].waiting())
+		s.Oldest = r.oldest(now)
 	} else {
 		s.Rate = 0
 	}
 	return s
+}
+
+// oldest is how long ago the place was given away that is next in some lane.
+func (r *Room) oldest(now time.Time) (longest time.Duration) {
+	for l := range r.lanes {
+		if r.lanes[l].waiting() < 1 {
+			continue
+		}
+		for i := len(r.moments) - 1; i >= 0; i-- { // the last moment at which it had not been given away
+			if m := &r.moments[i]; float64(m.issued[l]) <= r.lanes[l].called || i == 0 {
+				longest = max(longest, now.Sub(m.at))
+				break
+			}
+		}
+	}
+	return longest
 }
 
 func (r *Room) waiting() (all float64) {

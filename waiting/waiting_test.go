@@ -329,6 +329,35 @@ func FuzzTicket(f *testing.F) {
 	})
 }
 
+// Who is next has waited since about when his place was given away; nobody waits in an empty room.
+func TestOldest(t *testing.T) {
+	now, wait := time.UnixMilli(1_800_000_000_000), 2*time.Second
+	r := New(Parts{Sign: signer("k"), Clock: func() time.Time { return now },
+		Outlook: func() (time.Duration, time.Duration) { return wait, 500 * time.Millisecond }})
+	if r.Status().Oldest != 0 {
+		t.Error("somebody waits in an empty room")
+	}
+	for i := range 20 { // two a second, for ten seconds
+		r.Enter(string(rune('a'+i)), "", General)
+		now = now.Add(500 * time.Millisecond)
+	}
+	if got := r.Status().Oldest; got < 8*time.Second || got > 12*time.Second {
+		t.Errorf("%v after 10 s in which nobody was called", got)
+	}
+	wait = 400 * time.Millisecond // there is room: two a second and more are called
+	now = now.Add(2 * time.Second)
+	s := r.Status()
+	if left := time.Duration(s.Waiting[General]) * 500 * time.Millisecond; s.Waiting[General] == 0 ||
+		s.Oldest < left+time.Second || s.Oldest > left+5*time.Second {
+		t.Errorf("%v, %d wait", s.Oldest, s.Waiting[General])
+	}
+	wait = 0
+	now = now.Add(time.Minute)
+	if s := r.Status(); s.Oldest != 0 || s.Waiting[General] != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Whatever is changed of a ticket, it is worth nothing.
 func TestTicketIsWhole(t *testing.T) {
 	sign := signer("k")

@@ -42,6 +42,15 @@ export default async (desk) => {
 
   await desk.enter('/ops')
   await nodes.getByRole('listitem').nth(2).waitFor()
+  // the waiting room and the streams of each node: this very page reads some, and what they say is what the server tells
+  const crowd = card('登录排队与行情流', 'Logins that wait, and streams')
+  await crowd.getByRole('row').nth(3).waitFor()
+  await desk.until('the readers of streams, as the server tells them', async () => {
+    const look = await page.evaluate(async () => (await fetch('/api/v1/ops')).json())
+    const told = look.nodes.map((n) => [n.load.room.waiting, n.load.room.turned_away, n.load.lag.readers, n.load.lag.cut_off].join())
+    const rows = await crowd.getByRole('row').evaluateAll((all) => all.slice(1).map((row) => [...row.cells].map((cell) => cell.innerText)))
+    return look.nodes.some((n) => n.load.lag.readers > 0) && rows.map((c) => [c[1], c[5], c[6], c[8]].join()).join(';') === told.join(';')
+  })
   await desk.picture('ops')
   await desk.accessible('ops')
   await desk.fits()

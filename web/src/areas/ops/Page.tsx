@@ -35,6 +35,7 @@ export default function Page() {
       <div className="grid items-start gap-3 min-[1100px]:grid-cols-2">
         <Nodes ops={ops} onAct={setWish} />
         <Shards ops={ops} onAct={setWish} />
+        <Crowd ops={ops} />
         <Halts ops={ops} onAct={setWish} />
         <Record ops={ops} />
       </div>
@@ -143,6 +144,40 @@ function Shards({ ops, onAct }: { ops: Ops; onAct: (wish: Wish) => void }) {
           </tbody>
         </table>
       </div>
+    </Card>
+  )
+}
+
+/** Who waits to log in, and how far the readers of streams are behind. */
+function Crowd({ ops }: { ops: Ops }) {
+  const { t } = useTranslation('ops')
+  const right = ['waits', 'called', 'oldest', 'expected', 'turned', 'readers', 'behind', 'cut'] as const
+  const most = ops.nodes.flatMap((n) => (n.load?.lag.most ?? []).map((reader) => ({ node: n.node, ...reader }))).sort((a, b) => b.lag_ms - a.lag_ms).slice(0, 5)
+  return (
+    <Card title={t('crowd.title')} flush>
+      <div className="relative overflow-x-auto" role="region" aria-label={t('crowd.title')} tabIndex={0}>
+        <table className="w-full text-left [&_td]:px-3 [&_td]:py-1.5 [&_th]:px-3 [&_th]:py-1.5 [&_th]:font-normal [&_th]:text-muted">
+          <thead><tr><th>{t('member')}</th>{right.map((name) => <th key={name} className="text-right">{t(`crowd.${name}`)}</th>)}</tr></thead>
+          <tbody>
+            {ops.nodes.filter((n) => n.load).map(({ node, load }) => load && (
+              <tr key={node} className="border-t border-line">
+                <td className="whitespace-nowrap">{t('node', { n: node })}</td>
+                <td className={cx('num text-right', load.room.waiting > 0 && 'text-warn')}>{load.room.waiting}{load.room.first > 0 ? ` (${load.room.first})` : ''}</td>
+                <td className="num text-right">{load.room.called.toFixed(1)}</td>
+                <td className="num text-right">{t('crowd.seconds', { n: load.room.oldest_s })}</td>
+                <td className="num text-right">{t('crowd.seconds', { n: load.room.expected_s })}</td>
+                <td className="num text-right">{load.room.turned_away}</td>
+                <td className="num text-right">{load.lag.readers}</td>
+                <td className={cx('num text-right whitespace-nowrap', load.lag.max_ms > 1000 && 'text-warn')}>{t('crowd.lag', { p50: load.lag.p50_ms.toFixed(0), p99: load.lag.p99_ms.toFixed(0), max: load.lag.max_ms.toFixed(0) })}</td>
+                <td className="num text-right">{load.lag.cut_off}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {most.length > 0 ? <ul className="divide-y divide-line border-t border-line">{most.map((reader) => (
+        <li key={`${reader.node} ${reader.stream} ${reader.login} ${reader.from}`} className="px-3 py-1.5 break-words">{t('crowd.reader', { ...reader, lag: reader.lag_ms.toFixed(0) })}</li>
+      ))}</ul> : null}
     </Card>
   )
 }
