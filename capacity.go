@@ -100,7 +100,7 @@ func runCapacity(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
-	m.study = &study.Study{Version: Version, Began: time.Now(), Machine: load.Machine(),
+	m.study = &study.Study{Version: Version, Began: time.Now(), Machine: load.Machine(), Line: m.network,
 		Server: "the server at " + m.data}
 	if err := m.measure(ctx, names, counts, multiples); err != nil {
 		return err

@@ -26,6 +26,16 @@ var shanghai = time.FixedZone("CST", 8*60*60)
 // DayOf is the day of a moment, as 2006-01-02.
 func DayOf(at time.Time) string { return at.In(shanghai).Format(time.DateOnly) }
 
+// The line's bytes stand in the record beside the classes of requests, as BytesIn and BytesOut: their rates are bytes
+// a second, of all that clients' connections carried, TLS and streams too.
+const (
+	BytesIn  = "bytes_in"
+	BytesOut = "bytes_out"
+)
+
+// IsTraffic reports whether a name of the record is of bytes, not of requests.
+func IsTraffic(class string) bool { return class == BytesIn || class == BytesOut }
+
 // Knees are the highest rates at which a server keeps its promises, as they were measured last.
 type Knees struct {
 	Measured time.Time          `json:"measured"`

@@ -327,6 +327,7 @@ type Standing struct {
 // Report is how all classes stand.
 type Report struct {
 	Classes  []Standing `json:"classes"`
+	Traffic  []Standing `json:"traffic"`            // bytes a second, in and out
 	Measured *time.Time `json:"measured,omitempty"` // the knees
 	Machine  string     `json:"machine,omitempty"`
 	Lawful   float64    `json:"lawful_headroom"`
@@ -336,7 +337,7 @@ type Report struct {
 func (p *Peaks) Report(now time.Time) Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := Report{Classes: []Standing{}, Lawful: LawfulHeadroom}
+	r := Report{Classes: []Standing{}, Traffic: []Standing{}, Lawful: LawfulHeadroom}
 	if p.knees != nil {
 		r.Measured, r.Machine = &p.knees.Measured, p.knees.Machine
 	}
@@ -357,8 +358,13 @@ func (p *Peaks) Report(now time.Time) Report {
 				s.Headroom, s.Alert = &headroom, s.Alert || headroom < LawfulHeadroom
 			}
 		}
-		r.Classes = append(r.Classes, s)
+		if IsTraffic(class) {
+			r.Traffic = append(r.Traffic, s)
+		} else {
+			r.Classes = append(r.Classes, s)
+		}
 	}
+	sort.Slice(r.Traffic, func(i, j int) bool { return r.Traffic[i].Class < r.Traffic[j].Class })
 	sort.Slice(r.Classes, func(i, j int) bool { return r.Classes[i].Class < r.Classes[j].Class })
 	return r
 }

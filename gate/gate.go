@@ -121,6 +121,8 @@ type Gate struct {
 	hosts  map[netip.Addr]*host
 	all    [2]bucket // by pace
 	counts [refusals]atomic.Uint64
+	in     atomic.Uint64 // bytes that clients' connections carried
+	out    atomic.Uint64
 }
 
 // pace is what a bucket is for.
@@ -171,6 +173,9 @@ func (g *Gate) Refused(r Refusal) uint64 { return g.counts[r].Load() }
 
 // Most is how many connections there may be.
 func (g *Gate) Most() int { return g.limits.Connections }
+
+// Bytes are what clients' connections carried so far, TLS too.
+func (g *Gate) Bytes() (in, out uint64) { return g.in.Load(), g.out.Load() }
 
 // Listen puts the gate before a listener. plain says that who is let go understands HTTP without TLS.
 func (g *Gate) Listen(l net.Listener, plain bool) net.Listener { return &listener{l, g, plain} }
@@ -344,7 +349,16 @@ func (c *conn) Read(b []byte) (int, error) {
 			return 0, c.refused
 		}
 	}
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b)
+	c.gate.in.Add(uint64(n)) //nolint:gosec // never negative
+	return n, err
+}
+
+// Write writes.
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.gate.out.Add(uint64(n)) //nolint:gosec // never negative
+	return n, err
 }
 
 // introduce counts the client in that a balancer names.

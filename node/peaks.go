@@ -43,18 +43,25 @@ func (n *Node) recordPeaks(running context.Context) {
 	learned := time.Time{}
 	for {
 		now := time.Now()
-		warn("the record of peaks is not on disk", n.peaks.Look(now, doorCounts(n.door.Queue)))
+		warn("the record of peaks is not on disk", n.peaks.Look(now, n.counts()))
 		if now.Sub(learned) >= learnEvery {
 			warn("the measured knees cannot be read", n.peaks.Learn())
 			learned = now
 		}
 		select {
 		case <-running.Done():
-			warn("the record of peaks is not on disk", n.peaks.End(time.Now(), doorCounts(n.door.Queue)))
+			warn("the record of peaks is not on disk", n.peaks.End(time.Now(), n.counts()))
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// counts are all requests that came so far, and the bytes of clients' connections.
+func (n *Node) counts() map[string]uint64 {
+	counts := doorCounts(n.door.Queue)
+	counts[capacity.BytesIn], counts[capacity.BytesOut] = n.servers.gate.Bytes()
+	return counts
 }
 
 // doorCounts are all requests that came to the queue so far, by class, whatever became of them.

@@ -42,6 +42,7 @@ type Study struct {
 	Runs      []Run          `json:"runs,omitempty"` // beyond the knee of the last kind
 	Scaling   *Scaling       `json:"scaling,omitempty"`
 	Peaks     []Recorded     `json:"peaks,omitempty"`
+	Line      float64        `json:"line,omitempty"` // bytes a second that the machine's line carries each way
 	Forecasts []*Forecast    `json:"forecasts,omitempty"`
 	Resources []Resource     `json:"resources,omitempty"`
 	Notes     []string       `json:"notes,omitempty"`
@@ -119,6 +120,10 @@ func (s *Study) Compare(days []capacity.Day) {
 		}
 	}
 	for class, r := range most {
+		if capacity.IsTraffic(class) {
+			s.recordedTraffic(&r)
+			continue
+		}
 		if knee, measured := knees[class]; measured && r.Second > 0 {
 			headroom := knee / r.Second
 			r.Knee, r.Headroom = &knee, &headroom
@@ -130,6 +135,19 @@ func (s *Study) Compare(days []capacity.Day) {
 	}
 	sort.Slice(s.Peaks, func(i, j int) bool { return s.Peaks[i].Class < s.Peaks[j].Class })
 	sort.Slice(s.Forecasts, func(i, j int) bool { return s.Forecasts[i].Class < s.Forecasts[j].Class })
+}
+
+// recordedTraffic puts the most that the line carried on a day to what ends first.
+func (s *Study) recordedTraffic(r *Recorded) {
+	if s.Line <= 0 || r.Second <= 0 {
+		return
+	}
+	name := map[string]string{capacity.BytesIn: "bandwidth in", capacity.BytesOut: "bandwidth out"}[r.Class]
+	s.Resources = slices.DeleteFunc(s.Resources, func(other Resource) bool { return other.Name == name })
+	s.Resources = append(s.Resources, Resource{Name: name, Unit: "bytes/s", Used: r.Second, Limit: s.Line,
+		Times: s.Line / r.Second, How: "the highest second that the node recorded, on " + r.Day +
+			": all that clients' connections carried, streams too"})
+	sort.SliceStable(s.Resources, func(i, j int) bool { return s.Resources[i].Times < s.Resources[j].Times })
 }
 
 // Complaints say where the law's headroom is missing; empty: nowhere that was measured.

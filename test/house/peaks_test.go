@@ -50,6 +50,16 @@ func TestPeaksAreKept(t *testing.T) {
 	if s, err := h.orders(); err != nil || s.Today.Second <= 0 || s.Today.Total < 20 || s.Headroom != nil {
 		t.Errorf("%+v: %v", s, err)
 	}
+	_, text, err := h.ask(account{}, "GET", "/api/v1/capacity", nil)
+	var line struct{ Traffic []standing }
+	if err == nil {
+		err = json.Unmarshal(text, &line)
+	}
+	if err != nil || len(line.Traffic) != 2 || line.Traffic[0].Class != "bytes_in" ||
+		line.Traffic[1].Class != "bytes_out" ||
+		line.Traffic[0].Today.Second <= 0 || line.Traffic[1].Today.Total < 20*300 { // twenty answers at the least
+		t.Errorf("%+v: %v", line, err)
+	}
 	names, err := filepath.Glob(filepath.Join(h.dir, "peaks", "peaks-2*.json"))
 	if err != nil || len(names) != 1 {
 		t.Fatalf("%q %v", names, err)
