@@ -11,6 +11,13 @@ function useRow<T>(topic: Topic, symbol: string, read: (symbol: string) => T | u
 /** The live quote of one security. asks=false follows without asking, for rows whose list is asked for at once. */
 export const useQuote = (symbol: string, asks = true): Quote | undefined => useRow('quotes', symbol, live.quote, asks)
 
+/** The live quote of one security for a cell that shows a part of it: drawn again only when that part, a text, changes, or grows old or young. */
+export function useQuotePart(symbol: string, part: (quote: Quote) => string): Quote | undefined {
+  const follow = useCallback((listener: () => void) => live.follow('quotes', symbol, listener), [symbol])
+  useSyncExternalStore(follow, () => { const quote = live.quote(symbol); return quote && `${part(quote)} ${live.age('quotes', symbol) > 0}` })
+  return live.quote(symbol)
+}
+
 /** Up to ten levels of the order book. */
 export const useDepth = (symbol: string): Depth | undefined => useRow('depth', symbol, live.depth, true)
 
