@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -25,6 +26,15 @@ type OpsLag struct {
 	CutOff  uint64      `json:"cut_off"` // since the start
 	Warned  uint64      `json:"warned"`
 	Most    []OpsReader `json:"most"` // behind, those that are most
+}
+
+// MarshalJSON writes a list where there is none: a node of an earlier release tells nothing of its readers.
+func (l OpsLag) MarshalJSON() ([]byte, error) {
+	type plain OpsLag
+	if l.Most == nil {
+		l.Most = []OpsReader{}
+	}
+	return json.Marshal(plain(l))
 }
 
 // OpsReader is the reader of a stream.

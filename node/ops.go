@@ -125,11 +125,6 @@ func (p staff) Look(ctx context.Context) api.OpsLook {
 func (v *Standing) ops() api.OpsNode {
 	o := api.OpsNode{Node: v.Node, Trouble: v.Trouble, Version: v.Version, Draining: v.Draining,
 		Up: v.Up.Milliseconds(), Waits: append([]string{}, v.Waits...), Load: v.Load, Shards: []api.OpsShard{}}
-	if o.Load != nil && o.Load.Lag.Most == nil { // a node of a release that does not tell
-		load := *o.Load
-		load.Lag.Most = []api.OpsReader{}
-		o.Load = &load
-	}
 	for i := range v.Shards {
 		s := &v.Shards[i]
 		one := api.OpsShard{Shard: s.Shard, Leader: s.Leader, Leads: s.Leads, Term: s.Term, Applied: s.Applied,
