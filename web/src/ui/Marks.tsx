@@ -1,5 +1,5 @@
 import { useTranslation } from 'react-i18next'
-import { useHalted, useQuote } from '@/live/hooks'
+import { useHalted, useQuotePart } from '@/live/hooks'
 import type { Quote } from '@/live/live'
 import { cx } from '@/lib/cx'
 import { compare, parse } from '@/lib/decimal'
@@ -26,7 +26,7 @@ const looks: Record<MarkName, string> = {
 /** The marks of a security as it is now: halted (by the house or the exchange), suspended for the day, at a limit. */
 export function Marks({ symbol, suspended, className }: { symbol: string; suspended?: boolean; className?: string }) {
   const { t } = useTranslation()
-  const marks = marksOf(useQuote(symbol, false))
+  const marks = marksOf(useQuotePart(symbol, (quote) => marksOf(quote).join()))
   const halted = useHalted(symbol)
   // A security that is suspended for the day stands still as one that is halted does: one word for it is enough.
   const words = suspended ? ['suspended' as const, ...marks.filter((mark) => mark !== 'halted')] : [...new Set([...(halted ? ['halted' as const] : []), ...marks])]

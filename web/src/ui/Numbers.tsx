@@ -13,13 +13,40 @@ const tone = (s: number) => (s > 0 ? 'text-up' : s < 0 ? 'text-down' : 'text-tex
 
 export const toneOf = (s: -1 | 0 | 1): string => tone(s)
 
+/** How a number is shown: its words, and the direction that colours it. */
+export interface Face { words: string; direction: -1 | 0 | 1 }
+
+/** A price against a reference (the previous close); nothing for 0, which means that there is none yet. */
+export function priceFace(value?: string | null, than?: string | null): Face | undefined {
+  const price = parse(value)
+  if (!price || price.units === 0n) return undefined
+  const reference = parse(than)
+  return { words: value!, direction: reference && reference.units !== 0n ? compare(price, reference) : 0 }
+}
+
+/** A change with its sign. */
+export function changeFace(value?: string | null): Face | undefined {
+  const change = parse(value)
+  if (!change) return undefined
+  const s = sign(change)
+  return { words: (s > 0 ? '+' : '') + value, direction: s }
+}
+
+/** A ratio such as 0.0123 as +1.23%. */
+export function percentFace(ratio?: string | null, places = 2): Face | undefined {
+  const value = parse(ratio)
+  if (!value) return undefined
+  // The direction is that of the value, and so is the sign, though rounding leaves nothing: ▼-0.00%.
+  const s = sign(value)
+  const words = percent(value, places)
+  return { words: (s > 0 ? '+' : s < 0 && !words.startsWith('-') ? '-' : '') + words, direction: s }
+}
+
 /** A price, coloured against a reference (the previous close). 0 means that there is none yet. */
 export const Price = memo(function Price({ value, than, stale, className }: { value?: string | null; than?: string | null; stale?: boolean; className?: string }) {
-  const price = parse(value)
-  if (!price || price.units === 0n) return <span className={cx('num text-faint', className)}>{none}</span>
-  const reference = parse(than)
-  const s = reference && reference.units !== 0n ? compare(price, reference) : 0
-  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{value}</span>
+  const face = priceFace(value, than)
+  if (!face) return <span className={cx('num text-faint', className)}>{none}</span>
+  return <span className={cx('num', stale ? 'text-stale' : tone(face.direction), className)}>{face.words}</span>
 })
 
 function Mark({ s }: { s: -1 | 0 | 1 }) {
@@ -29,20 +56,16 @@ function Mark({ s }: { s: -1 | 0 | 1 }) {
 
 /** A change with its sign, and a mark for its direction. */
 export const Change = memo(function Change({ value, stale, mark = true, className }: { value?: string | null; stale?: boolean; mark?: boolean; className?: string }) {
-  const change = parse(value)
-  if (!change) return <span className={cx('num text-faint', className)}>{none}</span>
-  const s = sign(change)
-  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{mark ? <Mark s={s} /> : null}{s > 0 ? '+' : ''}{value}</span>
+  const face = changeFace(value)
+  if (!face) return <span className={cx('num text-faint', className)}>{none}</span>
+  return <span className={cx('num', stale ? 'text-stale' : tone(face.direction), className)}>{mark ? <Mark s={face.direction} /> : null}{face.words}</span>
 })
 
 /** A ratio such as 0.0123 as +1.23%. */
 export const Percent = memo(function Percent({ ratio, stale, mark = true, places = 2, className }: { ratio?: string | null; stale?: boolean; mark?: boolean; places?: number; className?: string }) {
-  const value = parse(ratio)
-  if (!value) return <span className={cx('num text-faint', className)}>{none}</span>
-  // The direction is that of the value, and so is the sign, though rounding leaves nothing: ▼-0.00%.
-  const s = sign(value)
-  const words = percent(value, places)
-  return <span className={cx('num', stale ? 'text-stale' : tone(s), className)}>{mark ? <Mark s={s} /> : null}{s > 0 ? '+' : s < 0 && !words.startsWith('-') ? '-' : ''}{words}</span>
+  const face = percentFace(ratio, places)
+  if (!face) return <span className={cx('num text-faint', className)}>{none}</span>
+  return <span className={cx('num', stale ? 'text-stale' : tone(face.direction), className)}>{mark ? <Mark s={face.direction} /> : null}{face.words}</span>
 })
 
 /** "1.23%" of a ratio. */

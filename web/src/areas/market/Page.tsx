@@ -3,10 +3,11 @@ import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Redirect, useLocation } from 'wouter'
 import { call, type Schemas } from '@/api/client'
+import { compact } from '@/lib/decimal'
 import { usePhone } from '@/lib/media'
-import { useAge, useQuotePart, useQuotesOf } from '@/live/hooks'
+import { useQuotesOf } from '@/live/hooks'
 import type { Quote } from '@/live/live'
-import { Age, Change, EmptyState, Failed, IconButton, Marks, Money, Percent, Price, Quantity, Skeleton, Split, Table, toastError, type Column, type Sort } from '@/ui'
+import { Age, changeFace, EmptyState, Failed, IconButton, Live, Marks, percentFace, priceFace, Skeleton, Split, Table, toastError, type Column, type Face, type Sort } from '@/ui'
 import { SymbolField } from '../ticket/SymbolField'
 import { moved, useChange, useGroups } from '../watch/data'
 import { Groups, Put, Star } from '../watch/Groups'
@@ -14,13 +15,15 @@ import { isLive, sorted } from './sort'
 
 type Security = Schemas['Security']
 
-type Part = 'last' | 'change_ratio' | 'change' | 'bid' | 'ask' | 'volume' | 'turnover'
-
-/** A cell of one part of a quote. Most quotes change a bid or an ask alone: the other cells are not drawn again. */
-function Live({ symbol, part, show }: { symbol: string; part: Part; show: (q: Quote, stale: boolean) => React.ReactNode }) {
-  const quote = useQuotePart(symbol, (q) => `${q[part]} ${q.previous_close}`)
-  const stale = useAge(symbol) > 0
-  return quote ? show(quote, stale) : <span className="text-faint">–</span>
+/** The live columns: what of a quote each shows, and how. */
+const shows = {
+  last: { part: (q: Quote) => `${q.last} ${q.previous_close}`, face: (q: Quote) => priceFace(q.last, q.previous_close) },
+  ratio: { part: (q: Quote) => q.change_ratio, face: (q: Quote) => percentFace(q.change_ratio) },
+  change: { part: (q: Quote) => q.change, face: (q: Quote) => changeFace(q.change) },
+  bid: { part: (q: Quote) => q.bid, face: (q: Quote) => priceFace(q.bid) },
+  ask: { part: (q: Quote) => q.ask, face: (q: Quote) => priceFace(q.ask) },
+  volume: { part: (q: Quote) => String(q.volume), face: (q: Quote, language: 'zh' | 'en'): Face => ({ words: compact(String(q.volume), language), direction: 0 }), plain: true },
+  turnover: { part: (q: Quote) => q.turnover, face: (q: Quote, language: 'zh' | 'en'): Face => ({ words: compact(q.turnover, language), direction: 0 }), plain: true },
 }
 
 /** The groups, and the quote board of one of them or of all securities. */
@@ -59,13 +62,13 @@ function Board({ chosen }: { chosen: string | undefined }) {
   const columns: Column<Security>[] = [
     { key: 'name', header: t('name'), width: 'minmax(132px, 1.6fr)', sortable: true, cell: (s) => <span className="min-w-0"><span className="flex items-center gap-1"><span className="truncate">{s.name}</span><Marks symbol={s.symbol} suspended={s.cn.suspended} /></span><span className="num block text-[11px] leading-tight text-muted phone:hidden">{s.symbol}</span></span> },
     { key: 'code', header: t('code'), width: '104px', wide: true, sortable: true, cell: (s) => <span className="num text-muted">{s.symbol}</span> },
-    { key: 'last', header: t('last'), width: 'minmax(72px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} part="last" show={(q, stale) => <Price value={q.last} than={q.previous_close} stale={stale} className="font-medium" />} /> },
-    { key: 'ratio', header: t('ratio'), width: 'minmax(92px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} part="change_ratio" show={(q, stale) => <Percent ratio={q.change_ratio} stale={stale} />} /> },
-    { key: 'change', header: t('change'), width: 'minmax(84px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} part="change" show={(q, stale) => <Change value={q.change} stale={stale} mark={false} />} /> },
-    { key: 'bid', header: t('bid'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} part="bid" show={(q, stale) => <Price value={q.bid} stale={stale} />} /> },
-    { key: 'ask', header: t('ask'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} part="ask" show={(q, stale) => <Price value={q.ask} stale={stale} />} /> },
-    { key: 'volume', header: t('volume'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} part="volume" show={(q) => <Quantity value={q.volume} short />} /> },
-    { key: 'turnover', header: t('turnover'), width: 'minmax(88px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} part="turnover" show={(q) => <Money value={q.turnover} short />} /> },
+    { key: 'last', header: t('last'), width: 'minmax(72px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.last} className="font-medium" /> },
+    { key: 'ratio', header: t('ratio'), width: 'minmax(92px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.ratio} mark /> },
+    { key: 'change', header: t('change'), width: 'minmax(84px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.change} /> },
+    { key: 'bid', header: t('bid'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.bid} /> },
+    { key: 'ask', header: t('ask'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.ask} /> },
+    { key: 'volume', header: t('volume'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.volume} /> },
+    { key: 'turnover', header: t('turnover'), width: 'minmax(88px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.turnover} /> },
     { key: 'age', header: <span data-tour="age" className="-mr-2 inline-block px-2">{t('age')}</span>, width: 'minmax(110px, 1fr)', align: 'right', wide: true, cell: (s) => <Age symbol={s.symbol} /> },
     { key: 'put', header: <span className="sr-only">{t('groups', { ns: 'watch' })}</span>, width: '52px', align: 'right', cell: (s) => (group
       ? <IconButton icon="close" size={14} tabIndex={-1} label={t('remove', { ns: 'watch', name: s.name })} onClick={(e) => { e.stopPropagation(); remove(s) }} />
