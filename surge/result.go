@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -70,6 +71,8 @@ type Result struct {
 	Steps    []Step    `json:"steps"`
 	Cases    []*Case   `json:"cases"`
 	Promises []Promise `json:"promises"`
+
+	only []string // the cases that were to be driven; none: all
 }
 
 func classesOf(r *load.Result) (all []Class) {
@@ -165,6 +168,9 @@ func (r *Result) find(name string, kind Kind) *Case {
 	return &Case{Name: name, Server: kind}
 }
 
+// asked reports whether a case was to be driven: only what was is judged.
+func (r *Result) asked(name string) bool { return len(r.only) == 0 || slices.Contains(r.only, name) }
+
 func (r *Result) promise(held bool, what, format string, args ...any) {
 	r.Promises = append(r.Promises, Promise{what, fmt.Sprintf(format, args...), held})
 }
@@ -172,9 +178,11 @@ func (r *Result) promise(held bool, what, format string, args ...any) {
 // judge holds the door to what it must do.
 func (r *Result) judge() {
 	knee, ten := r.find(atKnee, Door), r.find(surge, Door)
-	r.promise(ten.Useful >= .9*knee.Useful, "at 10 x the knee, useful answers are 90 % of the knee's",
-		"%.0f of %.0f a second (%.0f %%); the plain server %.0f", ten.Useful, knee.Useful,
-		100*ten.Useful/max(1, knee.Useful), r.find(surge, Plain).Useful)
+	if r.asked(atKnee) && r.asked(surge) {
+		r.promise(ten.Useful >= .9*knee.Useful, "at 10 x the knee, useful answers are 90 % of the knee's",
+			"%.0f of %.0f a second (%.0f %%); the plain server %.0f", ten.Useful, knee.Useful,
+			100*ten.Useful/max(1, knee.Useful), r.find(surge, Plain).Useful)
+	}
 	calm := r.find(quiet, Door)
 	noise := r.find(quietAgain, Door)
 	r.inTime(surge, load.Cancel, 50, 0)
@@ -210,6 +218,9 @@ func (c *Class) p99() float64 {
 
 // inTime promises that all of a class was answered, p99 within its objective, and within 1.5 x of a quiet p99.
 func (r *Result) inTime(name string, class load.Class, objective, quiet float64) {
+	if !r.asked(name) {
+		return
+	}
 	c, plain := r.find(name, Door).of(class), r.find(name, Plain).of(class)
 	if c == nil {
 		r.promise(false, name+": "+class.String()+"s", "there were none")

@@ -86,7 +86,8 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
 	}
-	r := &Result{Machine: load.Machine(), Began: time.Now(), Seconds: c.Seconds.Seconds(), Knee: c.Knee}
+	r := &Result{Machine: load.Machine(), Began: time.Now(), Seconds: c.Seconds.Seconds(), Knee: c.Knee,
+		only: c.Cases}
 	for _, kind := range []Kind{Door, Plain} {
 		if c.Only != "" && c.Only != kind {
 			continue
