@@ -84,9 +84,13 @@ func TestFullIsRefusedAtOnce(t *testing.T) {
 type blocker struct {
 	diary
 	release chan struct{}
+	blocked func() // nil, or told when it begins to wait
 }
 
 func (b *blocker) Apply(e Entry, answers []uint64) {
+	if b.blocked != nil {
+		b.blocked()
+	}
 	<-b.release
 	b.diary.Apply(e, answers)
 }
@@ -167,11 +171,10 @@ func TestCloseAnswersEverything(t *testing.T) {
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	o := testOptions(t.TempDir())
 	release := make(chan struct{})
-	o.New = func() Machine[uint64] { return &blocker{release: release} }
+	ctx, cancel := context.WithCancel(t.Context())
+	o.New = func() Machine[uint64] { return &blocker{release: release, blocked: cancel} }
 	g := open(t, o)
 	defer close(release)
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(5*time.Millisecond, cancel)
 	if _, err := g.Propose(ctx, []byte("x")); !errors.Is(err, ErrUnknown) || !errors.Is(err, context.Canceled) {
 		t.Fatalf("propose: %v", err)
 	}
