@@ -9,8 +9,10 @@ import (
 
 // TestJudge: what was driven is judged, and what was left out on purpose is not.
 func TestJudge(t *testing.T) {
-	storm := &Case{Name: loginStorm, Server: Door, Classes: []Class{{Class: load.Order.String(), Due: 10, Answered: 10, P99: 30}}}
-	calm := &Case{Name: quiet, Server: Door, Classes: []Class{{Class: load.Order.String(), Due: 10, Answered: 10, P99: 25}}}
+	orders := func(name string, p99 float64) *Case {
+		return &Case{Name: name, Server: Door, Classes: []Class{{Class: load.Order.String(), Due: 10, Answered: 10, P99: p99}}}
+	}
+	storm, calm := orders(loginStorm, 30), orders(quiet, 25)
 	judged := func(r Result) (held, not []string) {
 		r.judge()
 		for _, p := range r.Promises {
