@@ -10,7 +10,8 @@ import (
 // TestJudge: what was driven is judged, and what was left out on purpose is not.
 func TestJudge(t *testing.T) {
 	orders := func(name string, p99 float64) *Case {
-		return &Case{Name: name, Server: Door, Classes: []Class{{Class: load.Order.String(), Due: 10, Answered: 10, P99: p99}}}
+		class := Class{Class: load.Order.String(), Due: 10, Answered: 10, P99: p99}
+		return &Case{Name: name, Server: Door, Classes: []Class{class}}
 	}
 	storm, calm := orders(loginStorm, 30), orders(quiet, 25)
 	judged := func(r Result) (held, not []string) {
