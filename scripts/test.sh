@@ -42,6 +42,6 @@ step 'web app'
 (cd web && npm run --silent types >/dev/null && npm test --silent)
 
 step 'screen in a browser'
-EVENKEEL_SETUP=done go test -count=1 -timeout 15m ./test/screen
+EVENKEEL_SETUP=done go test -count=1 -timeout 28m ./test/screen
 
 step 'all passed'

@@ -21,7 +21,7 @@ import (
 	"evenkeel/test/rig"
 )
 
-const playLimit = 14 * time.Minute
+const playLimit = 25 * time.Minute
 
 func TestMain(m *testing.M) { rig.Main(m) }
 

@@ -29,7 +29,11 @@ function useCandles(symbol: string, interval: Interval) {
     const before = past ? past.before : newest.data?.before
     if (!before || busy.current) return
     busy.current = true
-    page(500, before).then((got) => setOlder((had) => ({ of, candles: [...got.candles, ...(had?.of === of ? had.candles : newest.data!.candles)], before: got.before })))
+    page(500, before).then((got) => setOlder((had) => {
+      const mine = had?.of === of ? had : undefined
+      if (mine && mine.before !== before) return had // it was asked for twice, before the first answer was drawn
+      return { of, candles: [...got.candles, ...(mine?.candles ?? newest.data!.candles)], before: got.before }
+    }))
       .catch(() => {}).finally(() => { busy.current = false }) // the next move asks again
   }
   return { newest, candles, more, older: (past ? past.before : newest.data?.before) ?? null }
