@@ -204,7 +204,8 @@ func (r *Room) Enter(name, ticket string, lane Lane) (*Pass, *Place) {
 
 // give gives a place away.
 func (r *Room) give(m Mark, l Lane, now time.Time, renewed bool) *Place {
-	t := Ticket{Line: r.line, Place: r.issue(l, now), Since: now, Lane: l, Name: m}
+	since := now.Truncate(time.Millisecond) // as the ticket will say: who waits is told one time, not two
+	t := Ticket{Line: r.line, Place: r.issue(l, now), Since: since, Lane: l, Name: m}
 	p := r.place(&t, now)
 	p.Renewed = renewed
 	return p
@@ -462,7 +463,7 @@ func (r *Room) place(t *Ticket, now time.Time) *Place {
 	}
 	p.Return = min(max(p.Expected/2, r.Limits.Soon), r.Limits.Late)
 	p.Return += rand.N(p.Return/spread + 1)
-	t.Until = now.Add(p.Return + r.Limits.Grace)
+	t.Until = now.Add(p.Return + r.Limits.Grace).Truncate(time.Millisecond)
 	if end := t.Since.Add(r.Limits.Life); t.Until.After(end) {
 		t.Until = end
 	}
