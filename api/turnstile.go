@@ -95,8 +95,8 @@ func (c *turned) Read(b []byte) (int, error) {
 		if begins {
 			login, ok = parseAttempt(b[:n])
 		}
-		if answer := c.turnstile.turn(login, ok); answer != nil {
-			if err := c.refuse(answer, login.direct); err != nil {
+		if turn := c.turnstile.turn(login, ok); turn != nil {
+			if err := c.refuse(turn, login); err != nil {
 				return 0, err
 			}
 			continue
@@ -112,20 +112,22 @@ func (c *turned) Read(b []byte) (int, error) {
 	}
 }
 
-// refuse answers, and lets the connection rest where it is one person's.
-func (c *turned) refuse(answer []byte, direct bool) error {
-	if _, err := c.Conn.Write(answer); err != nil {
+// refuse answers in its turn, and lets the connection rest where it is one person's.
+func (c *turned) refuse(busy *intake.BusyError, login attempt) error {
+	s := c.turnstile.server.Load()
+	s.Door.Queue.Leave()
+	if _, err := c.Conn.Write(s.turnedAway.answer(seconds(busy.After), login.chinese)); err != nil {
 		return err
 	}
-	if direct {
+	if login.direct {
 		time.Sleep(rested)
 	}
 	c.late = true
 	return c.Conn.SetReadDeadline(time.Now().Add(idleTimeout))
 }
 
-// turn is the answer to a login that is turned away; nil: it goes on.
-func (t *Turnstile) turn(login attempt, ok bool) []byte {
+// turn is why a login is turned away; nil: it goes on.
+func (t *Turnstile) turn(login attempt, ok bool) *intake.BusyError {
 	s := t.server.Load()
 	if !ok || s == nil || s.refusing.Load() {
 		return nil
@@ -137,7 +139,7 @@ func (t *Turnstile) turn(login attempt, ok bool) []byte {
 	}
 	s.measures.turned.Inc()
 	s.measures.turnedAway.Inc()
-	return s.turnedAway.answer(seconds(busy.After), login.chinese)
+	return busy
 }
 
 // attempt is a login as it came.

@@ -155,6 +155,7 @@ type Queue struct {
 	slowest  float64 // pace
 	knocks   [2]pace // at which logins are looked at when the processors are full: without a ticket, and with one
 	turned   uint64  // away, of those
+	exit     exit    // through which they go
 }
 
 // QueueCounts are what became of the requests of a class.

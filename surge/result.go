@@ -41,7 +41,8 @@ type Case struct {
 	Classes  []Class          `json:"classes"`
 	Storm    []Class          `json:"storm"` // those who look, or who storm
 	Seconds  [][2]load.Moment `json:"seconds,omitempty"`
-	LateP99  float64          `json:"late_p99"` // of the driver
+	Late     float64          `json:"late"`     // p99 of the driver of those who trade: it is in their waits
+	LateP99  float64          `json:"late_p99"` // of both drivers, the later one's
 	Valid    bool             `json:"valid"`
 	Wrong    int              `json:"wrong"` // answers
 	Complain []string         `json:"complaints,omitempty"`
@@ -86,7 +87,7 @@ func classesOf(r *load.Result) (all []Class) {
 
 func newRow(name string, kind Kind, c crowd, traders, lookers *load.Result) *Case {
 	row := &Case{Name: name, Server: kind, Classes: classesOf(traders), Storm: classesOf(lookers),
-		LateP99: max(traders.LateP99, lookers.LateP99)}
+		Late: traders.LateP99, LateP99: max(traders.LateP99, lookers.LateP99)}
 	row.Valid = row.LateP99 <= load.MaxLate.Seconds()*1000
 	for _, r := range []*load.Result{traders, lookers} {
 		due, met := r.Rates()
@@ -155,7 +156,7 @@ func (c *Case) line() string {
 			text += fmt.Sprintf(" | %s %.1f %% p99 %.1f", all[i].Class, 100*all[i].share(), all[i].P99)
 		}
 	}
-	return text + fmt.Sprintf(" | late %.1f", c.LateP99)
+	return text + fmt.Sprintf(" | late %.1f, the storm %.1f", c.Late, c.LateP99)
 }
 
 // find a case of a server.
@@ -272,14 +273,16 @@ func (r *Result) JSON(out io.Writer) error {
 func (r *Result) Table(out io.Writer) error {
 	_, _ = fmt.Fprintf(out, "%s; the knee is %.0f requests a second, %.0f s a case\n\n", r.Machine, r.Knee, r.Seconds)
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "case\tserver\tdue/s\tuseful/s\torders\tp99 ms\tcancels\tp99\tquestions\tp99\tquotes\tp99\tdriver late\t")
+	_, _ = fmt.Fprintln(w, "case\tserver\tdue/s\tuseful/s\torders\tp99 ms\tcancels\tp99\tquestions\tp99\tquotes\tp99\t"+
+		"driver late\tstorm late\t")
 	for _, c := range r.Cases {
 		storm := func(class load.Class) *Class {
 			other := Case{Classes: c.Storm}
 			return other.of(class)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%.1f\t\n", c.Name, c.Server, c.Due, c.Useful,
-			cell(c.of(load.Order)), cell(c.of(load.Cancel)), cell(storm(load.Query)), cell(storm(load.Quote)), c.LateP99)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t\n", c.Name, c.Server, c.Due, c.Useful,
+			cell(c.of(load.Order)), cell(c.of(load.Cancel)), cell(storm(load.Query)), cell(storm(load.Quote)), c.Late,
+			c.LateP99)
 	}
 	if err := w.Flush(); err != nil {
 		return err

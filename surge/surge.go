@@ -140,7 +140,7 @@ type situation struct {
 // Names of the cases.
 const (
 	quiet      = "quiet"
-	quietAgain = "quiet, again"
+	quietAgain = "quiet again"
 	nearly     = "0.9 x the knee"
 	atKnee     = "the knee"
 	surge      = "10 x the knee"
