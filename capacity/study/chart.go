@@ -23,11 +23,12 @@ var colours = [...][3]float64{ink: {0.1, 0.14, 0.19}, soft: {0.6, 0.65, 0.7}, bl
 
 // series is one of a chart's.
 type curve struct {
-	name   string
-	colour colour
-	dots   bool // else a line
-	dashed bool
-	x, y   []float64
+	name    string
+	colour  colour
+	dots    bool // else a line
+	crosses bool // in place of dots, for who sees no red
+	dashed  bool
+	x, y    []float64
 }
 
 // chart is a picture that both the page and the PDF can draw.
@@ -35,7 +36,7 @@ type chart struct {
 	title, x, y string
 	logX, logY  bool
 	fromZero    bool
-	xText       func(float64) string // nil: figure
+	xText       func(float64) string // nil: tick
 	curves      []curve
 }
 
@@ -122,42 +123,79 @@ func (c *chart) draw(to canvas) {
 	}
 	x := newAxis(xs, c.logX, false, chartLeft, chartWide-10)
 	y := newAxis(ys, c.logY, c.fromZero, chartTop+chartHigh, chartTop)
-	to.text(0, 10, c.title, 0)
+	if c.title != "" {
+		to.text(0, 10, c.title, 0)
+	}
 	for _, v := range y.ticks() {
 		to.line([]float64{x.at, x.end}, []float64{y.place(v), y.place(v)}, soft, false)
-		to.text(x.at-5, y.place(v)+3, figure(v), 1)
+		to.text(x.at-5, y.place(v)+3, tick(v), 1)
 	}
 	word := c.xText
 	if word == nil {
-		word = figure
+		word = tick
 	}
 	for _, v := range x.ticks() {
 		to.text(x.place(v), y.at+13, word(v), 0.5)
 	}
 	to.text(x.end, y.at+27, c.x, 1)
 	to.text(x.at, chartTop-5, c.y, 0)
-	place := x.end
-	for i := len(c.curves) - 1; i >= 0; i-- {
-		if k := &c.curves[i]; k.name != "" {
-			to.text(place, chartTop-5, k.name, 1)
-			place -= 6 * float64(len(k.name))
-			to.dot(place-4, chartTop-8, k.colour)
-			place -= 16
-		}
-	}
+	c.legend(to, x.end)
 	for i := range c.curves {
 		k := &c.curves[i]
 		px, py := make([]float64, len(k.x)), make([]float64, len(k.x))
 		for j := range k.x {
 			px[j], py[j] = x.place(k.x[j]), y.place(k.y[j])
 			if k.dots {
-				to.dot(px[j], py[j], k.colour)
+				k.mark(to, px[j], py[j])
 			}
 		}
 		if !k.dots && len(px) > 1 {
 			to.line(px, py, k.colour, k.dashed)
 		}
 	}
+}
+
+// legend names the curves, the first on the left, up to where it ends. There is room for the larger letters of phones.
+func (c *chart) legend(to canvas, end float64) {
+	const letter, gap = 7, 22
+	for i := range c.curves {
+		if name := c.curves[i].name; name != "" {
+			end -= letter*float64(len(name)) + gap
+		}
+	}
+	for i := range c.curves {
+		k := &c.curves[i]
+		if k.name == "" {
+			continue
+		}
+		if k.dots {
+			k.mark(to, end+4, chartTop-8)
+		} else {
+			to.line([]float64{end - 4, end + 8}, []float64{chartTop - 8, chartTop - 8}, k.colour, k.dashed)
+		}
+		to.text(end+12, chartTop-5, k.name, 0)
+		end += letter*float64(len(k.name)) + gap
+	}
+}
+
+// mark draws a point.
+func (k *curve) mark(to canvas, x, y float64) {
+	if !k.crosses {
+		to.dot(x, y, k.colour)
+		return
+	}
+	const r = 3
+	to.line([]float64{x - r, x + r}, []float64{y - r, y + r}, k.colour, false)
+	to.line([]float64{x - r, x + r}, []float64{y + r, y - r}, k.colour, false)
+}
+
+// tick writes a value of an axis: round ones need no zeros behind the point.
+func tick(v float64) string {
+	text := figure(v)
+	if strings.Contains(text, ".") {
+		text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+	}
+	return text
 }
 
 // svg draws for the page.
@@ -180,12 +218,14 @@ func (s *svg) text(x, y float64, text string, anchor float64) {
 	fmt.Fprintf(s, `<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, x, y, word, html.EscapeString(text))
 }
 
-// picture is a chart as SVG.
+// picture is a chart as SVG, without its title: that is the page's.
 func (c *chart) picture() string {
 	var s svg
-	fmt.Fprintf(&s, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, chartWide, chartTop+chartHigh+chartFoot,
-		html.EscapeString(c.title))
-	c.draw(&s)
+	fmt.Fprintf(&s, `<svg viewBox="0 %.0f %.0f %.0f" role="img" aria-label="%s">`, chartTop/3, chartWide,
+		chartTop*2/3+chartHigh+chartFoot, html.EscapeString(c.title))
+	bare := *c
+	bare.title = ""
+	bare.draw(&s)
 	s.WriteString("</svg>")
 	return s.String()
 }

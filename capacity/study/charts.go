@@ -9,7 +9,9 @@ import (
 // charts are the study's pictures.
 func (s *Study) charts() (all []*chart) {
 	for i := range s.Knees {
-		all = append(all, s.Knees[i].chart())
+		if len(s.Knees[i].Steps) > 0 {
+			all = append(all, s.Knees[i].chart())
+		}
 	}
 	if len(s.Runs) > 0 {
 		all = append(all, runsChart(s.Runs))
@@ -27,7 +29,11 @@ func (s *Study) charts() (all []*chart) {
 func (k *Knee) chart() *chart {
 	c := &chart{title: fmt.Sprintf("%s: p99 of the worst class by rate; the knee is at %s a second", k.Kind, figure(k.Rate)),
 		x: "requests a second", y: "ms", logX: true, logY: true}
-	good, bad := curve{name: "carried", colour: blue, dots: true}, curve{name: "not carried", colour: red, dots: true}
+	if k.Rate == 0 {
+		c.title = k.Kind + ": p99 of the worst class by rate; none was carried"
+	}
+	good := curve{name: "carried", colour: blue, dots: true}
+	bad := curve{name: "not carried", colour: red, dots: true, crosses: true}
 	for _, step := range k.Steps {
 		to := &bad
 		if step.Carried() {
@@ -36,7 +42,7 @@ func (k *Knee) chart() *chart {
 		to.x, to.y = append(to.x, step.Rate), append(to.y, max(step.P99, 0.1))
 	}
 	if low, high := ends(good.y, bad.y); k.Rate > 0 && len(k.Steps) > 0 {
-		c.curves = append(c.curves, curve{colour: orange, dashed: true,
+		c.curves = append(c.curves, curve{name: "knee", colour: ink, dashed: true,
 			x: []float64{k.Rate, k.Rate}, y: []float64{low, high}})
 	}
 	c.curves = append(c.curves, good, bad)
@@ -56,7 +62,7 @@ func ends(some ...[]float64) (low, high float64) {
 func runsChart(runs []Run) *chart {
 	c := &chart{title: "beyond the knee: what was due, and what was answered in time", x: "times the knee", y: "a second",
 		logX: true, logY: true}
-	due, useful := curve{name: "due", colour: soft}, curve{name: "useful", colour: blue}
+	due, useful := curve{name: "due", colour: ink}, curve{name: "useful", colour: blue}
 	for _, r := range runs {
 		due.x, due.y = append(due.x, r.Times), append(due.y, r.Rate)
 		useful.x, useful.y = append(useful.x, r.Times), append(useful.y, max(r.Useful, 1))
@@ -105,7 +111,7 @@ func (f *Forecast) chart(s *Study) *chart {
 			recorded.y = append(recorded.y, 3*p.Second)
 		}
 	}
-	knee := curve{name: "knee", colour: red, dashed: true, x: []float64{0, until}, y: []float64{f.Knee, f.Knee}}
+	knee := curve{name: "knee", colour: ink, dashed: true, x: []float64{0, until}, y: []float64{f.Knee, f.Knee}}
 	c.curves = []curve{recorded, knee}
 	for side, name := range map[float64]string{-1: "", 0: "expected", 1: ""} {
 		line := curve{name: name, colour: orange, dashed: side != 0}

@@ -21,16 +21,47 @@ type table struct {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// Title, Note and Rows are for the page.
-func (t *table) Title() string    { return t.title }
-func (t *table) Note() string     { return t.note }
-func (t *table) Head() []string   { return t.rows[0] }
-func (t *table) Rows() [][]string { return t.rows[1:] }
+// Title, Note, Columns and Lines are for the page.
+func (t *table) Title() string   { return t.title }
+func (t *table) Note() string    { return t.note }
+func (t *table) Columns() []cell { return t.line(t.rows[0]) }
+
+// Lines are the rows without the head.
+func (t *table) Lines() (all [][]cell) {
+	for _, row := range t.rows[1:] {
+		all = append(all, t.line(row))
+	}
+	return all
+}
+
+// cell is one of a table on the page, with the head of its column, which stands beside it where there is no width for
+// columns.
+type cell struct{ Head, Text, Class string }
+
+// longText is from how many letters on a column's texts are broken into lines.
+const longText = 40
+
+func (t *table) line(row []string) (all []cell) {
+	for column, text := range row {
+		c := cell{Head: t.rows[0][column], Text: text, Class: "n"}
+		for _, other := range t.rows[1:] {
+			switch said := other[column]; {
+			case len(said) > longText:
+				c.Class = "long"
+			case c.Class == "n" && strings.Trim(said[:min(1, len(said))], "0123456789-+") != "":
+				c.Class = "" // not figures
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}
 
 // tables are the report's.
 func (s *Study) tables() (all []*table) {
 	t := &table{title: "Knees", note: "The highest rate at which 99 of 100 requests of every class are answered within their " +
-		"objective, at random arrivals, found by halving to 3 %. The driver has its part of the machine: a knee is a lower bound."}
+		"objective, at random arrivals, found by halving to 3 %. The driver has its part of the machine: a knee is a lower bound. " +
+		"Waits count from when a request was due: how late the driver was is in them, and stands beside."}
 	t.add("load", "mix", "knee a second", "of classes", "driver late p99 there")
 	for i := range s.Knees {
 		k := &s.Knees[i]
@@ -38,13 +69,16 @@ func (s *Study) tables() (all []*table) {
 		for _, class := range sortedKeys(k.Rates) {
 			of = append(of, class+" "+figure(k.Rates[class]))
 		}
-		late := 0.0
+		rate, late := "none", "-"
+		if k.Rate > 0 {
+			rate = figure(k.Rate)
+		}
 		for _, step := range k.Steps {
 			if step.Rate == k.Rate {
-				late = step.Late
+				late = figure(step.Late) + " ms"
 			}
 		}
-		t.add(k.Kind, k.Mix, figure(k.Rate)+bound(k.Bound), strings.Join(of, ", "), figure(late)+" ms")
+		t.add(k.Kind, k.Mix, rate+bound(k.Bound), strings.Join(of, ", "), late)
 	}
 	all = append(all, t)
 	if len(s.Units) > 0 {
@@ -85,7 +119,7 @@ func (s *Study) moreTables() (all []*table) {
 			if c.USL != nil {
 				law = figure(c.USL.Rate(p.N))
 			}
-			t.add(figure(p.N), figure(p.Rate), law)
+			t.add(fmt.Sprintf("%g", p.N), figure(p.Rate), law)
 		}
 		if u := c.USL; u != nil {
 			t.note += fmt.Sprintf(" USL: one shard %s a second, contention %.4f, coherency %.5f, R2 %.3f.", figure(u.One), u.Sigma, u.Kappa, u.R2)
@@ -229,6 +263,12 @@ func (s *Study) verdict() string {
 	return "No recorded peaks were given to hold the knees to."
 }
 
+// picture is a chart on the page.
+type picture struct {
+	Title   string
+	Picture template.HTML
+}
+
 //go:embed page.html
 var pageText string
 
@@ -240,10 +280,11 @@ func (s *Study) Page(out io.Writer) error {
 		Heading, Verdict  string
 		Complaints, Notes []string
 		Tables            []*table
-		Charts            []template.HTML
+		Charts            []picture
 	}{Heading: s.heading(), Verdict: s.verdict(), Complaints: s.Complaints(), Notes: s.Notes, Tables: s.tables()}
 	for _, c := range s.charts() {
-		view.Charts = append(view.Charts, template.HTML(c.picture())) //nolint:gosec // made here; texts are escaped
+		drawn := template.HTML(c.picture()) //nolint:gosec // made here; texts are escaped
+		view.Charts = append(view.Charts, picture{c.title, drawn})
 	}
 	return page.Execute(out, view)
 }

@@ -19,7 +19,8 @@ func whole() *Study {
 			Rates: map[string]float64{"order": 450, "cancel": 450},
 			Steps: []Step{{Rate: 450, Share: 1, P99: 4}, {Rate: 900, Share: 0.995, P99: 40},
 				{Rate: 1800, Share: 0.2, P99: 2000}}},
-			{Kind: "login", Bound: "less than 1 was not tried"}},
+			{Kind: "login", Bound: "less than 1 was not tried", Steps: []Step{{Rate: 1, Share: 0.5, P99: 3000}}},
+			{Kind: "quote"}},
 		Runs: []Run{{Kind: "trade", Times: 1, Rate: 900, Useful: 899, Rows: []Row{{Class: "order", Due: 900, Met: 899}}},
 			{Kind: "trade", Times: 10, Rate: 9000, Useful: 850, Rows: []Row{{Class: "order", Due: 9000, Met: 850, Refused: 8150}}}},
 		Scaling: &Scaling{Kind: "trade", Points: []Point{{1, 900}, {2, 1500}, {4, 2100}}, USL: &USL{One: 900, Sigma: 0.2}},
@@ -51,6 +52,13 @@ func TestReport(t *testing.T) {
 		if !strings.Contains(page.String(), want) || !strings.Contains(text.String(), want) {
 			t.Errorf("%s is missing", want)
 		}
+	}
+	if strings.Contains(page.String(), "0.00 (less") || !strings.Contains(page.String(), `<td data-head="knee a second">none (less`) {
+		t.Error("a knee that was not found is a number")
+	}
+	if !strings.Contains(page.String(), `<td data-head="peak a second" class="n">`) ||
+		!strings.Contains(page.String(), `<td data-head="how it was measured" class="long">`) {
+		t.Error("figures do not stand below each other, or texts are not broken")
 	}
 	if n := strings.Count(page.String(), "<svg"); n != 5 || strings.Contains(page.String(), "NaN") || !strings.Contains(page.String(), "&lt;b&gt;") {
 		t.Errorf("%d pictures, or a text that is not escaped", n)
