@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -204,29 +205,46 @@ func mendDisk(ctx context.Context, t *trial) error {
 	return startAgain(ctx, t)
 }
 
-func lieAndLosePower(ctx context.Context, t *trial) error {
+func lieAndLosePower(_ context.Context, t *trial) error {
 	t.note("the power of %s, which leads, goes, after its disk has lied for %v", t.victim.machine, lieBefore)
-	return errors.Join(t.house.losePower(ctx, t, t.victim))
+	return t.house.losePower(t, t.victim)
 }
 
-func allLosePower(ctx context.Context, t *trial) error {
+func allLosePower(_ context.Context, t *trial) error {
 	t.note("the power of all nodes goes")
-	return t.house.losePower(ctx, t, t.house.nodes...)
+	return t.house.losePower(t, t.house.nodes...)
 }
 
 // losePower takes the power of nodes at one moment: nothing more reaches their disks, their processes are gone, and
-// what was not synced is lost.
-func (h *house) losePower(_ context.Context, t *trial, nodes ...*node) (err error) {
-	for _, n := range nodes {
-		err = errors.Join(err, n.disk.Set(disk.Condition{Off: true}))
+// what was not synced is lost. The nodes go side by side, as they would in one room: what one's process takes to be gone
+// is not to be counted to the gap of the others.
+func (h *house) losePower(t *trial, nodes ...*node) error {
+	all := func(step func(i int, n *node) error) error {
+		errs := make([]error, len(nodes))
+		var done sync.WaitGroup
+		for i, n := range nodes {
+			done.Go(func() { errs[i] = step(i, n) })
+		}
+		done.Wait()
+		return errors.Join(errs...)
 	}
-	for _, n := range nodes {
-		err = errors.Join(err, n.kill())
+	seeds, lost := make([]uint64, len(nodes)), make([]disk.Counts, len(nodes))
+	for i := range seeds {
+		seeds[i] = t.random.Uint64()
 	}
-	for _, n := range nodes {
-		lost, failed := n.disk.LosePower(disk.Loss{Torn: true, Seed: t.random.Uint64()})
-		t.note("%s has lost what was not synced: %d files, %d names", n.machine, lost.Files, lost.Names)
-		err = errors.Join(err, failed, n.disk.Set(disk.Condition{}))
+	if err := all(func(_ int, n *node) error { return n.disk.Set(disk.Condition{Off: true}) }); err != nil {
+		return err
+	}
+	if err := all(func(_ int, n *node) error { return n.kill() }); err != nil {
+		return err
+	}
+	t.note("their processes are gone")
+	err := all(func(i int, n *node) (err error) {
+		lost[i], err = n.disk.LosePower(disk.Loss{Torn: true, Seed: seeds[i]})
+		return errors.Join(err, n.disk.Set(disk.Condition{}))
+	})
+	for i, n := range nodes {
+		t.note("%s has lost what was not synced: %d files, %d names", n.machine, lost[i].Files, lost[i].Names)
 	}
 	return err
 }

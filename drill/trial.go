@@ -20,6 +20,7 @@ import (
 const (
 	calmBefore = 1 * time.Second
 	calmAfter  = 500 * time.Millisecond
+	settled    = load.HedgeAfter // a trial begins when no request has been due for longer
 	pictured   = 3 * time.Second // after the fault that the picture shows, at least
 )
 
@@ -62,6 +63,10 @@ func (t *trial) others() (names []string) {
 func (t *trial) run(ctx context.Context) (_ report.Trial, err error) {
 	t.load.GoHome()
 	if t.victim, err = t.house.leader(ctx); err != nil {
+		return report.Trial{}, err
+	}
+	// What was held up by the trial before, and is asked anew, is not this one's.
+	if err := await(ctx, "the requests of the trial before", func() bool { return t.load.Behind() < settled }); err != nil {
 		return report.Trial{}, err
 	}
 	t.began = time.Now()
@@ -108,6 +113,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// keptReasons is of how many failed requests of a trial the report says why.
+const keptReasons = 5
+
 // measure reads what the programs saw from their record.
 func (t *trial) measure(redundancy float64) report.Trial {
 	until := time.Now()
@@ -126,7 +134,10 @@ func (t *trial) measure(redundancy float64) report.Trial {
 		}
 		switch q.Outcome {
 		case load.Failed:
-			r.Failed++
+			if r.Failed++; len(r.Why) < keptReasons {
+				r.Why = append(r.Why, fmt.Sprintf("%s, due at %.0f ms, after %d attempts in %.0f ms: %s", q.Wish.ClientID,
+					milliseconds(q.Due.Sub(t.struck)), q.Attempts, milliseconds(q.Done.Sub(q.Due)), q.Why))
+			}
 			continue
 		case load.Refused:
 			r.Refused++

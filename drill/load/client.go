@@ -24,6 +24,7 @@ const (
 	Patience     = 15 * time.Second       // then a request has failed
 	maxAnswer    = 1 << 20                // bytes of an answer
 	maxHedges    = 32                     // such questions under way; without a bound a silence lasts
+	maxDials     = 8                      // connections to one node that are being made: see dialer
 	maxTickets   = 64                     // sessions of TLS that are resumed, so that a new connection costs little
 )
 
@@ -46,7 +47,8 @@ type Client struct {
 	nodes []Node
 	http  []*http.Client
 
-	hedges chan struct{} // those under way
+	hedges     chan struct{} // those under way
+	hedgeAfter time.Duration
 
 	mu    sync.Mutex
 	home  int
@@ -56,7 +58,7 @@ type Client struct {
 
 // NewClient makes a client whose home is one of the nodes. trust may be nil for nodes without TLS.
 func NewClient(nodes []Node, trust *tls.Config, home int) *Client {
-	c := &Client{nodes: nodes, home: home, heard: make([]time.Time, len(nodes)),
+	c := &Client{nodes: nodes, home: home, hedgeAfter: HedgeAfter, heard: make([]time.Time, len(nodes)),
 		news: make(chan struct{}), hedges: make(chan struct{}, maxHedges)}
 	if trust != nil {
 		trust = trust.Clone()
@@ -65,12 +67,33 @@ func NewClient(nodes []Node, trust *tls.Config, home int) *Client {
 	for range nodes {
 		// A connection of its own for each request under way: one lost packet holds up one request. They are kept: who
 		// made new ones whenever much is under way would wear out the machine that he measures.
-		c.http = append(c.http, &http.Client{Transport: &http.Transport{
-			DialContext:     (&net.Dialer{Timeout: AbandonAfter}).DialContext,
-			TLSClientConfig: trust, TLSHandshakeTimeout: AbandonAfter,
-			MaxIdleConnsPerHost: MaxFlight, IdleConnTimeout: time.Minute}})
+		transport := &http.Transport{DialContext: (&net.Dialer{Timeout: AbandonAfter}).DialContext,
+			MaxIdleConnsPerHost: MaxFlight, IdleConnTimeout: time.Minute}
+		if trust != nil {
+			transport.DialTLSContext = dialer(trust)
+		}
+		c.http = append(c.http, &http.Client{Transport: transport})
 	}
 	return c
+}
+
+// dialer makes connections to one node, a few at a time. After a silence of all nodes every request that waits would make
+// one at once, and the work of their handshakes would take the machine from the nodes that come back, until the requests
+// are given up, and begin anew. Who waits for his turn takes a connection that somebody else has done with.
+func dialer(trust *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := &tls.Dialer{Config: trust}
+	turns := make(chan struct{}, maxDials)
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		select {
+		case turns <- struct{}{}:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		defer func() { <-turns }()
+		ctx, cancel := context.WithTimeout(ctx, AbandonAfter)
+		defer cancel()
+		return d.DialContext(ctx, network, address)
+	}
 }
 
 // Close lets go of the connections.
@@ -111,7 +134,7 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 	defer cancel()
 	q := &question{client: c, who: who, method: method, path: path, body: body, asked: make([]bool, len(c.nodes)),
 		tried: make([]bool, len(c.nodes)), answers: make(chan attempt, len(c.nodes))}
-	hedge := time.NewTimer(HedgeAfter)
+	hedge := time.NewTimer(c.hedgeAfter)
 	defer hedge.Stop()
 	at, rest := q.ask(ctx, c.where(), func() {}), pause
 	for {
@@ -133,7 +156,7 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 				clear(q.tried)
 			}
 			at = q.ask(ctx, c.after(a.node), func() {})
-			hedge.Reset(HedgeAfter)
+			hedge.Reset(c.hedgeAfter)
 		case <-hedge.C:
 			c.leave(at)
 			select {
@@ -141,7 +164,7 @@ func (c *Client) Call(ctx context.Context, who Account, method, path string, bod
 				at = q.ask(ctx, c.after(at), func() { <-c.hedges })
 			default: // enough others find out
 			}
-			hedge.Reset(HedgeAfter)
+			hedge.Reset(c.hedgeAfter)
 		case <-ctx.Done():
 			return Answer{Attempts: q.attempts, Err: errors.Join(ctx.Err(), q.last)}
 		}
@@ -178,10 +201,11 @@ func (q *question) ask(ctx context.Context, node int, ended func()) int {
 	return node
 }
 
-// once asks one node once.
+// once asks one node once. It goes on after another node has answered: to end it would be to close its connection, and
+// whoever hedges would need a new one each time.
 func (c *Client) once(ctx context.Context, node int, q *question) (a attempt) {
 	a.node = node
-	ctx, cancel := context.WithTimeout(ctx, AbandonAfter)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), AbandonAfter)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, q.method, c.nodes[node].URL+q.path, bytes.NewReader(q.body))
 	if err != nil {
@@ -247,7 +271,7 @@ func (c *Client) rest(ctx context.Context, most time.Duration) {
 func (c *Client) leave(node int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.home == node && time.Since(c.heard[node]) > HedgeAfter/2 {
+	if c.home == node && time.Since(c.heard[node]) > c.hedgeAfter/2 {
 		c.home = c.after(node)
 	}
 }

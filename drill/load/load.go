@@ -303,6 +303,19 @@ func (l *Load) Requests(from, until time.Time) (all []Request) {
 	return all
 }
 
+// Behind is how long the oldest request that has no answer has been due; 0: every one has its answer.
+func (l *Load) Behind() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	behind := time.Duration(0)
+	for _, r := range l.records {
+		if r.Outcome == Pending {
+			behind = max(behind, time.Since(r.Due))
+		}
+	}
+	return behind
+}
+
 // Wrong are answers that cannot be.
 func (l *Load) Wrong() []string {
 	l.mu.Lock()

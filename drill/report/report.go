@@ -69,9 +69,10 @@ type Trial struct {
 	Calm       float64   `json:"calm"`       // the longest gap in the calm before: what is noise
 	Redundancy float64   `json:"redundancy"` // from healing until every node had everything again
 	Requests   int       `json:"requests"`
-	Retried    int       `json:"retried"` // that needed more than one attempt
-	Refused    int       `json:"refused"` // by the books, for a reason of the business
-	Failed     int       `json:"failed"`  // nobody answered
+	Retried    int       `json:"retried"`       // that needed more than one attempt
+	Refused    int       `json:"refused"`       // by the books, for a reason of the business
+	Failed     int       `json:"failed"`        // nobody answered
+	Why        []string  `json:"why,omitempty"` // the first of the failed, in words
 	Restarts   []Restart `json:"restarts,omitempty"`
 	Events     []Event   `json:"events"`
 	Points     []Point   `json:"points,omitempty"`
@@ -186,6 +187,12 @@ func (k *Kind) Complaints(hard bool) (all []string) {
 		{failed, "failed after retries"}} {
 		if count.n != 0 {
 			add("%d orders %s", count.n, count.what)
+		}
+	}
+	for i := range k.Trials {
+		if why := k.Trials[i].Why; len(why) > 0 {
+			add("the first that failed: %s", why[0])
+			break
 		}
 	}
 	if k.Trouble != "" {
