@@ -126,6 +126,7 @@ func (r *remote) dial(ctx context.Context, l lane) (_ *connection, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial node %d: %w", r.node, err)
 	}
+	hasten(plain)
 	release := context.AfterFunc(ctx, func() { _ = plain.Close() })
 	defer func() {
 		release()

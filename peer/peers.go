@@ -276,6 +276,7 @@ func (p *Peers) listen() {
 				return
 			}
 		}
+		hasten(plain)
 		limits := &p.config.Limits
 		p.mutex.Lock()
 		full := p.proving >= limits.Handshakes || len(p.open) >= limits.Connections

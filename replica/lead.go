@@ -178,20 +178,31 @@ func (l *loop[A]) bequeath() {
 		return
 	}
 	if to, _ := l.successor(); to != 0 {
-		l.transport.Send(l.group, []*raftpb.Message{{Type: raftpb.MsgTimeoutNow.Enum(), From: new(l.node), To: new(to),
-			Term: new(l.term)}})
+		l.handOver(to)
 	}
+}
+
+// handOver asks a voter to stand for election at once.
+func (l *loop[A]) handOver(to uint64) {
+	l.transport.Send(l.group, []*raftpb.Message{{Type: raftpb.MsgTimeoutNow.Enum(), From: new(l.node), To: new(to),
+		Term: new(l.term)}})
 }
 
 // deafTicks is after how long without a word from enough voters a leader thinks itself deaf: three heartbeats are
 // unanswered then. The protocol has it step down after one to two election times.
-const deafTicks = 3 * heartbeatTicks
+const (
+	deafTicks = 3 * heartbeatTicks
+	askAgain  = 3 // ticks after which it asks another voter
+)
 
-// listen asks the successor to stand for election when this leader no longer hears enough voters. They may still hear
-// this node, and would wait for as long as it speaks. It asks once a term: where nobody is reached there is nobody to
-// take over, and where the machine is only slow nothing is gained by asking again.
+// listen asks another voter to stand for election when this leader no longer hears enough of them. They may still hear
+// this node, and would wait for as long as it speaks. As long as it leads it asks another one every askAgain ticks: what
+// it says may be lost as well, or come too late. Whoever has heard of an election meanwhile does not listen to it.
 func (l *loop[A]) listen() {
-	if !l.leading || l.deafIn == l.term || l.transfer != nil {
+	if !l.leading {
+		l.deaf = 0
+	}
+	if !l.leading || l.transfer != nil {
 		return
 	}
 	voters := l.memory.conf.GetVoters()
@@ -202,11 +213,40 @@ func (l *loop[A]) listen() {
 		}
 	}
 	if up > len(voters)/2 {
+		l.deaf = 0
 		return
 	}
-	l.deafIn = l.term
-	l.log.Warn("too few voters are heard of: the successor is asked to take over", "group", l.group, "term", l.term)
-	l.bequeath()
+	if l.deaf++; l.deaf%askAgain != 1 {
+		return
+	}
+	if l.deaf == 1 {
+		l.asked = nil
+		l.log.Warn("too few voters are heard of: another one is asked to take over", "group", l.group, "term", l.term)
+	}
+	if to := l.heir(); to != 0 {
+		l.asked = append(l.asked, to)
+		l.handOver(to)
+	}
+}
+
+// heir is whom a deaf leader asks next: of those voters that it has asked least often, the one that has most of the log.
+func (l *loop[A]) heir() (best uint64) {
+	fewest, most := 0, uint64(0)
+	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
+		if id == l.node || kind == raft.ProgressTypeLearner || !slices.Contains(l.memory.conf.GetVoters(), id) {
+			return
+		}
+		asked := 0
+		for _, before := range l.asked {
+			if before == id {
+				asked++
+			}
+		}
+		if best == 0 || asked < fewest || asked == fewest && p.Match > most {
+			best, fewest, most = id, asked, p.Match
+		}
+	})
+	return best
 }
 
 // watch looks at the journal's write under way: over SlowSync a leader gives leadership to a voter that has saved

@@ -373,3 +373,28 @@ func TestDeafLeaderIsSucceeded(t *testing.T) {
 	}
 	t.Error("nobody has taken over")
 }
+
+// TestDeafLeaderAsksAnother: what a deaf leader says may be lost as well, or whom it asks may not win; another one is
+// asked, and only then the first again.
+func TestDeafLeaderAsksAnother(t *testing.T) {
+	w := newWorld(t, 3)
+	leader, _ := w.lead()
+	w.deaf = leader.Group().Leadership().Leader
+	var asked []uint64
+	w.lose = func(m *raftpb.Message) bool {
+		if m.GetType() == raftpb.MsgTimeoutNow {
+			asked = append(asked, m.GetTo())
+		}
+		return m.GetType() == raftpb.MsgTimeoutNow && len(asked) < 3
+	}
+	for len(asked) < 3 && leader.Group().Leadership().Leading {
+		leader.Tick()
+		w.settle()
+	}
+	if len(asked) != 3 || asked[0] == asked[1] || asked[2] != asked[0] {
+		t.Fatalf("asked: %v", asked)
+	}
+	if now := w.nodes[asked[2]-1].Group().Leadership(); !now.Ready {
+		t.Errorf("node %d was asked twice, and heard it the second time: %+v", asked[2], now)
+	}
+}

@@ -54,9 +54,10 @@ type loop[A any] struct {
 	ticks   int   // for how many ticks it was under way
 	hung    bool  // that is longer than SlowSync
 
-	beat   int            // ticks so far
-	heard  map[uint64]int // beat at which each other node was heard of last
-	deafIn uint64         // term in which this leader heard too few, and asked its successor to take over
+	beat  int            // ticks so far
+	heard map[uint64]int // beat at which each other node was heard of last
+	deaf  int            // for how many ticks this leader has heard too few
+	asked []uint64       // whom it has asked to take over meanwhile, in order
 
 	pin uint64 // entries behind it are kept in memory for members that will ask for them
 

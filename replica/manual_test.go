@@ -21,7 +21,8 @@ type world struct {
 	hung    int    // node whose disk hangs, from 1
 	dead    uint64 // node that nobody reaches
 	deaf    uint64 // node that reaches the others, and hears nothing
-	slow    int    // node whose machine stands still, from 1
+	lose    func(*raftpb.Message) bool
+	slow    int // node whose machine stands still, from 1
 	allHang bool
 	isolate bool // nobody reaches anybody
 	sent    map[raftpb.MessageType]int
@@ -100,7 +101,8 @@ func (w *world) settle() {
 		w.wire = nil
 		for _, message := range wire {
 			did = true
-			if w.isolate || message.GetTo() == w.dead || message.GetTo() == w.deaf || message.GetFrom() == w.dead {
+			if w.isolate || message.GetTo() == w.dead || message.GetTo() == w.deaf || message.GetFrom() == w.dead ||
+				w.lose != nil && w.lose(message) {
 				continue
 			}
 			w.nodes[message.GetTo()-1].Group().Receive(message)
