@@ -216,8 +216,8 @@ func allLosePower(_ context.Context, t *trial) error {
 }
 
 // losePower takes the power of nodes at one moment: nothing more reaches their disks, their processes are gone, and
-// what was not synced is lost. The nodes go side by side, as they would in one room: what one's process takes to be gone
-// is not to be counted to the gap of the others.
+// what was not synced is lost. The nodes go side by side, as they would in one room: what one's process takes to be
+// gone is not to be counted to the gap of the others.
 func (h *house) losePower(t *trial, nodes ...*node) error {
 	all := func(step func(i int, n *node) error) error {
 		errs := make([]error, len(nodes))

@@ -144,8 +144,8 @@ func build(c *Config, dir, program string, network *cable.Network, disks bool) (
 			"--peer-listen", talks[id-1], "--peer-tls", own, "--listen", "127.0.0.1:0", "--listen-tls", doors[id-1],
 			"--tls-cert", filepath.Join(own, "node.pem"), "--tls-key", filepath.Join(own, "node.key"),
 			"--exchange", orders, "--market", market, "--shards", fmt.Sprint(c.Shards),
-			"--exchange-password-file", filepath.Join(exchangeData, "password"), "--demo", fmt.Sprint(c.Accounts), "--log", "info"},
-			secure...)
+			"--exchange-password-file", filepath.Join(exchangeData, "password"), "--demo", fmt.Sprint(c.Accounts),
+			"--log", "info"}, secure...)
 		n.desk.Transport = &http.Transport{DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				var d net.Dialer

@@ -66,7 +66,9 @@ func (t *trial) run(ctx context.Context) (_ report.Trial, err error) {
 		return report.Trial{}, err
 	}
 	// What was held up by the trial before, and is asked anew, is not this one's.
-	if err := await(ctx, "the requests of the trial before", func() bool { return t.load.Behind() < settled }); err != nil {
+	if err = await(ctx, "the requests of the trial before", func() bool {
+		return t.load.Behind() < settled
+	}); err != nil {
 		return report.Trial{}, err
 	}
 	t.began = time.Now()

@@ -195,9 +195,10 @@ const (
 	askAgain  = 3 // ticks after which it asks another voter
 )
 
-// listen asks another voter to stand for election when this leader no longer hears enough of them. They may still hear
-// this node, and would wait for as long as it speaks. As long as it leads it asks another one every askAgain ticks: what
-// it says may be lost as well, or come too late. Whoever has heard of an election meanwhile does not listen to it.
+// listen asks another voter to stand for election when this leader no longer hears enough of them. They may still
+// hear this node, and would wait for as long as it speaks. As long as it leads it asks another one every askAgain
+// ticks: what it says may be lost as well, or come too late. Whoever has heard of an election meanwhile does not
+// listen to it.
 func (l *loop[A]) listen() {
 	if !l.leading {
 		l.deaf = 0
@@ -229,7 +230,8 @@ func (l *loop[A]) listen() {
 	}
 }
 
-// heir is whom a deaf leader asks next: of those voters that it has asked least often, the one that has most of the log.
+// heir is whom a deaf leader asks next: of those voters that it has asked least often, the one that has most of the
+// log.
 func (l *loop[A]) heir() (best uint64) {
 	fewest, most := 0, uint64(0)
 	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {

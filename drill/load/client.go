@@ -77,9 +77,9 @@ func NewClient(nodes []Node, trust *tls.Config, home int) *Client {
 	return c
 }
 
-// dialer makes connections to one node, a few at a time. After a silence of all nodes every request that waits would make
-// one at once, and the work of their handshakes would take the machine from the nodes that come back, until the requests
-// are given up, and begin anew. Who waits for his turn takes a connection that somebody else has done with.
+// dialer makes connections to one node, a few at a time. After a silence of all nodes every request that waits would
+// make one at once, and the work of their handshakes would take the machine from the nodes that come back, until the
+// requests are given up, and begin anew. Who waits for his turn takes a connection that somebody else has done with.
 func dialer(trust *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &tls.Dialer{Config: trust}
 	turns := make(chan struct{}, maxDials)
