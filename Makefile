@@ -42,7 +42,7 @@ sdk: ## the three published SDKs against a running house
 	@scripts/setup.sh test && go test -count=1 -v -timeout 10m ./test/sdk
 screen: ## the web app in a real Chromium, at both sizes and in both languages; SPECS=login,board only those
 	@scripts/setup.sh test && scripts/web.sh && go test -count=1 -v -timeout 15m ./test/screen
-screen-figures: ## what the screen promises, measured: first load, 200 live rows, order to accepted, Lighthouse; ARGS="rows order" only those
+screen-figures: ## what the screen promises, measured: first load, 200 live securities, order to accepted, Lighthouse; ARGS="rows order" only those
 	@scripts/setup.sh test && scripts/web.sh && go build -o bin/evenkeel . && node test/screen/figures.mjs $(ARGS)
 screens: ## the pictures of docs/screens anew, every page at both sizes; ARGS="board trade" only those
 	@scripts/setup.sh test && scripts/web.sh && go build -o bin/evenkeel . && node test/screen/pictures.mjs $(ARGS)

@@ -1,5 +1,5 @@
 // The figures that the screen promises, measured in a real Chromium against a real house, as a table and as JSON:
-//   node figures.mjs [first-load] [rows] [order] [lighthouse]     all of them by default
+//   node figures.mjs [first-load] [board] [rows] [order] [lighthouse]     all of them by default
 // FIGURES names the file of the JSON (default bin/screen/figures.json). Ends with 1 when one of them is missed, and says
 // which. Figures are those of this machine, with server, exchange and browser on the same processors.
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -67,13 +67,17 @@ async function firstLoad(browser, home) {
   note('first load: script on the wire', Number((wire / 1000).toFixed(1)), 'kB', { most: 250 }, `as Chromium counted it, headers too; encoded: ${codings}`)
 }
 
-/** 200 rows whose quotes come 20 times a second through the server's WebSocket. */
-async function manyRows(browser) {
+/** Boards of 200 securities, all of which change 20 times a second: as an investor sees one, and with all rows drawn at once. */
+const boards = [
+  { name: 'board', height: 900, of: (drawn) => `a window of 1440 x 900 onto 200 securities: ${drawn} rows exist, those that fit and six beyond` },
+  { name: 'rows', height: 28 * 206, of: (drawn) => `a window of 1440 x 5768, taller than any display, so that all ${drawn} rows are drawn at once` },
+]
+
+async function manyRows(browser, board) {
   const [count, seconds] = [200, 20]
   const home = await house({ list: alike(count), flow: 5000, even: true, demo: 1 })
   try {
-    // All rows are in the window, so that all are drawn: harder than any display of our readers.
-    const context = await open(browser, home.http, { viewport: { width: 1440, height: 28 * (count + 6) } })
+    const context = await open(browser, home.http, { viewport: { width: 1440, height: board.height } })
     await context.addInitScript(() => {
       window.heard = { frames: 0, rows: 0 }
       const Real = WebSocket
@@ -91,12 +95,14 @@ async function manyRows(browser) {
     await logIn(context, home.accounts[0])
     const page = await context.newPage()
     await page.goto('/market')
-    await page.waitForFunction((n) => document.querySelectorAll('[data-row]').length >= n, count)
+    await page.locator('[data-row]').first().waitFor()
+    const drawnNow = () => page.evaluate(() => document.querySelectorAll('[data-row]').length)
+    if (board.name === 'rows') await page.waitForFunction((n) => document.querySelectorAll('[data-row]').length >= n, count)
     await page.waitForTimeout(6000) // books fill, code is compiled
     const cdp = await context.newCDPSession(page)
     await cdp.send('Performance.enable', { timeDomain: 'threadTicks' })
     const busy = async () => (await cdp.send('Performance.getMetrics')).metrics.find((m) => m.name === 'TaskDuration').value * 1000
-    const worked = await busy()
+    const [worked, ran] = [await busy(), home.ran()]
     const seen = await page.evaluate((ms) => new Promise((resolve) => {
       const gaps = []
       const tasks = []
@@ -119,12 +125,13 @@ async function manyRows(browser) {
       requestAnimationFrame(frame)
     }), seconds * 1000)
     const work = (await busy()) - worked
-    const drawn = await page.evaluate(() => document.querySelectorAll('[data-row]').length)
+    const spent = Object.entries(home.ran()).map(([name, ms]) => `${name} ${((ms - ran[name]) / seen.took / 10).toFixed(0)} %`).join(', ') + ' of a processor'
+    const drawn = await drawnNow()
     const gaps = seen.gaps.sort((a, b) => a - b)
     const rate = seen.frames / seen.took
-    note('rows: messages of quotes', Number(rate.toFixed(1)), 'a second', { least: 18 }, `the server sends at most one each 50 ms; ${(seen.rows / seen.took).toFixed(0)} quotes a second for ${count} securities, by 5000 orders and cancels a second at the exchange, each security in its turn`)
-    note('rows: quotes of each', Number((seen.rows / seen.took / count).toFixed(1)), 'a second', { least: 18 }, `the latest of each 50 ms; ${(work / seen.frames).toFixed(1)} ms of processor time of the page's thread for each message, ${(work / seen.took / 10).toFixed(0)} % of its time`)
-    note('rows: frames later than 50 ms', gaps.filter((g) => g > 50.5).length, `of ${gaps.length}`, { most: 0 }, `${drawn} rows drawn, ${(seen.changed / seen.took).toFixed(0)} cells changed a second; gaps between frames: median ${quantile(gaps, 0.5).toFixed(1)} ms, p99 ${quantile(gaps, 0.99).toFixed(1)} ms, longest ${gaps.at(-1).toFixed(1)} ms; long tasks: ${seen.tasks.length}`)
+    note(`${board.name}: messages of quotes`, Number(rate.toFixed(1)), 'a second', { least: 18 }, `${board.of(drawn)}; the server sends at most one each 50 ms; ${(seen.rows / seen.took).toFixed(0)} quotes a second, by 5000 orders and cancels a second at the exchange, each of ${count} securities in its turn`)
+    note(`${board.name}: quotes of each`, Number((seen.rows / seen.took / drawn).toFixed(1)), 'a second', { least: 18 }, `the latest of each 50 ms; ${(work / seen.frames).toFixed(1)} ms of processor time of the page's thread for each message, ${(work / seen.took / 10).toFixed(0)} % of its time; ${spent}`)
+    note(`${board.name}: frames later than 50 ms`, gaps.filter((g) => g > 50.5).length, `of ${gaps.length}`, { most: 0 }, `${(seen.changed / seen.took).toFixed(0)} cells changed a second; gaps between frames: median ${quantile(gaps, 0.5).toFixed(1)} ms, p99 ${quantile(gaps, 0.99).toFixed(1)} ms, longest ${gaps.at(-1).toFixed(1)} ms; long tasks: ${seen.tasks.length}`)
     await context.close()
   } finally {
     await home.stop()
@@ -240,7 +247,7 @@ try {
       await home.stop()
     }
   }
-  if (wants('rows')) await manyRows(browser)
+  for (const board of boards) if (wants(board.name)) await manyRows(browser, board)
 } finally {
   await browser.close()
 }

@@ -1,6 +1,6 @@
 // A house of a program's own, for figures and pictures: on a data directory under the system's temporary one, which goes
 // when it stops.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, Node, Process, until } from './houses.mjs'
@@ -8,7 +8,7 @@ import { freePort, Node, Process, until } from './houses.mjs'
 /**
  * Starts a house. list: securities (CSV lines) of an exchange of its own; without, the built-in exchange. flow: orders
  * and cancels a second of its players; even: securities take turns. args: more flags of serve. folder: of a house that was halted before. Gives http,
- * accounts, data (its directory), folder, halt(), and stop(), which removes the folder too.
+ * accounts, data (its directory), folder, ran() (milliseconds of processor time by program), halt(), and stop(), which removes the folder too.
  */
 export async function house({ list, flow = 60, even = false, demo = 8, args = [], folder = mkdtempSync(join(tmpdir(), 'evenkeel-screen-')) } = {}) {
   const processes = []
@@ -34,11 +34,17 @@ export async function house({ list, flow = 60, even = false, demo = 8, args = []
     const node = new Node(join(folder, 'data'), await freePort(), ['--demo', String(demo), ...market, ...args])
     processes.push(node)
     await node.restart()
-    return { http: node.http, accounts: await node.demo(), data: node.data, desk: node.desk.bind(node), folder, halt, stop }
+    return { http: node.http, accounts: await node.demo(), data: node.data, desk: node.desk.bind(node), folder, ran: () => Object.fromEntries(processes.map((one) => [one.args[0], ranOf(one.child.pid)])), halt, stop }
   } catch (error) {
     await stop().catch(() => {})
     throw error
   }
+}
+
+/** Processor time of a process in milliseconds (proc(5): 14 and 15 in hundredths of a second, behind the name). */
+function ranOf(pid) {
+  const words = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+  return (Number(words[11]) + Number(words[12])) * 10
 }
 
 /** A list of securities that are all alike, for measures of many rows. */
