@@ -225,13 +225,16 @@ class Cluster {
   }
 }
 
-/** How each house is opened. */
+/** How each house is opened, in a folder of this name. */
 export const houses = {
-  common: () => alone('common'),
-  quiet: () => alone('quiet', '--flow', '0'),
-  hours: () => alone('hours', '--flow', '0', '--sessions', 'real', '--start', '2026-11-23T09:10:00+08:00'),
-  listed: () => listed('listed', '510999,SSE,ETF,SPECIAL_TREATMENT,无规则ETF,WGZ,1.000,3000,no,1\n600000,SSE,MAIN,NORMAL,浦发银行,PFYH,10.00,5000,no,7\n'),
-  mortal: () => alone('mortal', '--flow', '20'),
-  cluster: () => new Cluster().open('cluster'),
+  common: (name) => alone(name),
+  quiet: (name) => alone(name, '--flow', '0'),
+  hours: (name) => alone(name, '--flow', '0', '--sessions', 'real', '--start', '2026-11-23T09:10:00+08:00'),
+  listed: (name) => listed(name, '510999,SSE,ETF,SPECIAL_TREATMENT,无规则ETF,WGZ,1.000,3000,no,1\n600000,SSE,MAIN,NORMAL,浦发银行,PFYH,10.00,5000,no,7\n'),
+  mortal: (name) => alone(name, '--flow', '20'),
+  cluster: (name) => new Cluster().open(name),
 }
 
+
+/** Houses in which the plays of a spec would be in each other's way: what one leaves in a book is another's price. */
+export const apart = new Set(['quiet'])

@@ -3,11 +3,12 @@
 // languages unless it exports `where`, and in the common house unless it exports `house`, a name of houses.mjs.
 //
 // One browser plays them all, LANES at a time: what is in one house with one account goes one after the other, and what
-// is apart goes side by side. Times, and what specs measured, are on standard error.
+// is apart goes side by side; a house that is `apart` is opened for each size and language. Times, and what specs measured,
+// are on standard error.
 import { mkdirSync, readdirSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import { Desk, wheres } from './desk.mjs'
-import { houses } from './houses.mjs'
+import { apart, houses } from './houses.mjs'
 import { judge } from './reasons.mjs'
 
 const pictures = new URL('../../bin/screen/', import.meta.url).pathname
@@ -20,17 +21,18 @@ const lanes = new Map()
 const names = readdirSync(new URL('specs/', import.meta.url)).filter((name) => name.endsWith('.mjs')).map((name) => name.slice(0, -4)).sort()
 for (const name of names.filter((one) => !only || only.includes(one))) {
   const spec = await import(`./specs/${name}.mjs`)
-  const house = spec.house ?? 'common'
-  if (!houses[house]) throw new Error(`${name}: there is no house ${house}`)
+  const kind = spec.house ?? 'common'
+  if (!houses[kind]) throw new Error(`${name}: there is no house ${kind}`)
   for (const [number, where] of wheres.entries()) {
     if (spec.where && !spec.where.includes(where.name)) continue
-    const lane = spec.house ?? where.name
+    const house = apart.has(kind) ? `${kind} ${where.name}` : kind
+    const lane = spec.house ? house : where.name
     if (!lanes.has(lane)) lanes.set(lane, [])
-    lanes.get(lane).push({ name, play: spec.default, house, where, number })
+    lanes.get(lane).push({ name, play: spec.default, kind, house, where, number })
   }
 }
 const order = Object.keys(houses).reverse()
-const queue = [...lanes.values()].sort((a, b) => order.indexOf(a[0].house) - order.indexOf(b[0].house))
+const queue = [...lanes.values()].sort((a, b) => order.indexOf(a[0].kind) - order.indexOf(b[0].kind))
 
 const began = Date.now()
 const open = new Map()
@@ -39,12 +41,12 @@ let failed = 0
 
 const why = (error) => String(error?.stack ?? error).replace(/\u001b\[\d+m/g, '').split('\n').slice(0, 14).join(' | ')
 
-async function play({ name, play, house, where, number }) {
+async function play({ name, play, kind, house, where, number }) {
   const title = `${name} ${where.name}`
   const began = Date.now()
   let desk
   try {
-    if (!open.has(house)) open.set(house, houses[house]())
+    if (!open.has(house)) open.set(house, houses[kind](house.replaceAll(' ', '-')))
     const there = await open.get(house)
     await there.whole()
     desk = new Desk(browser, there, where, number)
