@@ -6,6 +6,9 @@ import { until } from './houses.mjs'
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const patience = 40_000 // of every wait: the machines of tests are slow and shared
 
+/** A number as the page shows amounts and shares. */
+const grouped = (number) => number.replace(/^\d+/, (digits) => digits.replace(/\B(?=(\d{3})+$)/g, ','))
+
 const desktop = { viewport: { width: 1440, height: 900 } }
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }
 
@@ -91,7 +94,7 @@ export class Desk {
     let [text, lacks] = ['', []]
     await this.until(`${reason} on the screen`, async () => {
       text = plain(await element.innerText({ timeout: 1000 }).catch(() => ''))
-      lacks = [...parts.map(plain), ...numbers].filter((part) => !text.includes(part))
+      lacks = [...parts.map(plain), ...numbers.map(reason.includes('PRICE') ? String : grouped)].filter((part) => !text.includes(part))
       return lacks.length === 0
     }).catch((error) => { throw new Error(`${reason} is told without ${lacks.join(', ')}: "${text}"`, { cause: error }) })
     this.met.add(reason)

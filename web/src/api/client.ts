@@ -1,3 +1,4 @@
+import { groupedIn } from '@/lib/decimal'
 import { typeset } from '@/lib/typeset'
 import type { components, paths } from './schema'
 
@@ -49,8 +50,13 @@ export class Refusal extends Error {
     return this.reason === 'NETWORK' || this.reason === 'TIMEOUT' || this.reason === 'OUTCOME_UNKNOWN'
   }
   words(language: string): string {
-    return language.startsWith('zh') ? typeset(this.zh) : this.en
+    return told(language.startsWith('zh') ? typeset(this.zh) : this.en, this.reason, this.details)
   }
+}
+
+/** The words of a reason, with their numbers as the page shows numbers: amounts and shares grouped, prices as they are. */
+export function told(words: string, reason: string, numbers: { given?: string; bound?: string; nearest?: string } = {}): string {
+  return reason.includes('PRICE') ? words : groupedIn(words, [numbers.given, numbers.bound, numbers.nearest])
 }
 
 const timeout = 20_000 // as long as the server takes at most

@@ -76,6 +76,17 @@ export function text(a: Decimal, grouped = false): string {
   return (a.units < 0n ? '-' : '') + whole + (a.scale > 0 ? '.' + digits.slice(digits.length - a.scale) : '')
 }
 
+/** A sentence in which the numbers that are known to be in it are grouped, as the page shows them elsewhere. */
+export function groupedIn(sentence: string, numbers: readonly (string | null | undefined)[]): string {
+  let out = sentence
+  for (const number of new Set(numbers)) {
+    const value = parse(number)
+    if (!value || !/\d{4}/.test(number!)) continue
+    out = out.replace(new RegExp(`(?<![\\w.,])${number!.replace('.', '\\.')}(?![\\w,]\\d|\\w|\\.\\w)`, 'g'), text(value, true))
+  }
+  return out
+}
+
 /** For drawing only. */
 export function toNumber(value: string | Decimal): number {
   return Number(typeof value === 'string' ? value : text(value))

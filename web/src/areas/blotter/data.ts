@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
-import { call, callFresh, callOther, type Schemas } from '@/api/client'
+import { call, callFresh, callOther, told, type Schemas } from '@/api/client'
 import { useQuotesOf } from '@/live/hooks'
 import { live, type Quote } from '@/live/live'
 import { typeset } from '@/lib/typeset'
@@ -10,7 +10,10 @@ import { decimal, divide, multiply, parse, subtract, text, round, add, type Deci
 export type Order = Schemas['Order']
 
 /** Why an order came to nothing, in the language that is read. */
-export const whyOf = (order: Order, language: string): string | undefined => (language === 'zh' ? order.cn.reason_text_zh && typeset(order.cn.reason_text_zh) : order.cn.reason_text) ?? undefined
+export function whyOf({ cn }: Order, language: string): string | undefined {
+  const words = language === 'zh' ? cn.reason_text_zh && typeset(cn.reason_text_zh) : cn.reason_text
+  return words ? told(words, cn.reason ?? '', cn.numbers) : undefined
+}
 
 export type Position = Schemas['Position']
 export type Account = Schemas['Account']

@@ -4,6 +4,7 @@ import type { Refusal } from '@/api/client'
 import { useAge, useHalted, useLink, useQuote, useStatus } from '@/live/hooks'
 import { useHabit } from '@/lib/preferences'
 import { cx } from '@/lib/cx'
+import { groupedIn } from '@/lib/decimal'
 import { Button, Check, Dialog, Field, Icon, Money, Quantity, Select, toast } from '@/ui'
 import { learn } from '../blotter/follow'
 import { intent, type Intent } from './intent'
@@ -108,7 +109,8 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
   const take = (r: Remark | undefined, value: string) => change(r?.key === 'quantityInvalid' || r?.key === 'tooMany' ? { quantity: value } : { price: value })
   const field = refusal && fieldOf(refusal.reason)
   const ofMoney = refusal !== undefined && /CASH|AMOUNT/.test(refusal.reason) // the nearest value is an amount: here it is the shares that it buys
-  const words = (r: Remark) => t(`remark.${r.key}`, 'percent' in r ? { percent: r.percent } : { nearest: r.nearest })
+  const shown = (r: Remark & { nearest: string }) => groupedIn(r.nearest, r.key === 'quantityInvalid' || r.key === 'tooMany' ? [r.nearest] : [])
+  const words = (r: Remark) => t(`remark.${r.key}`, 'percent' in r ? { percent: r.percent } : { nearest: shown(r) })
   const types = every.filter((type) => cn?.order_types.includes(type) ?? type === 'LIMIT')
   const buy = wish.side === 'buy'
   const suspended = cn?.suspended === true // all day, so that there is nothing to send; a halt may end any moment
@@ -166,7 +168,7 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
           {said.map((r) => (
             <li key={r.key} data-remark={r.key} className={cx('flex items-start gap-1.5 rounded-control px-2 py-1', r.grave ? 'bg-danger-soft text-danger' : 'bg-warn-soft text-warn')}>
               <Icon name="warn" size={14} className="mt-[3px] shrink-0" /><span className="flex-1">{words(r)}</span>
-              {r.grave && r.nearest && r.nearest !== '0' ? <button type="button" className="touch underline" onClick={() => take(r, r.nearest)}>{r.nearest}</button> : null}
+              {r.grave && r.nearest && r.nearest !== '0' ? <button type="button" className="touch underline" onClick={() => take(r, r.nearest)}>{shown(r)}</button> : null}
             </li>
           ))}
         </ul>
