@@ -49,11 +49,16 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 600,
-    // What every page needs comes in two files, not in one for each set of pages that share something.
-    rolldownOptions: { output: { codeSplitting: { groups: [
-      { name: 'vendor', test: /node_modules[\\/](react|react-dom|scheduler|i18next|react-i18next|wouter|@tanstack[\\/](query-core|react-query)|use-sync-external-store)[\\/]/, priority: 2 },
-      { name: 'base', test: /web[\\/]src[\\/](api|i18n[\\/]index|lib|live|ui|shell)|web[\\/]src[\\/]areas[\\/](area|[^\\/]+[\\/](index|follow|tour|idle))\.ts$/, priority: 1 },
-    ] } } },
+    // What every page needs comes in two files, and what every page behind the login needs in a third, not in one for each
+    // set of pages that share something. A part of ui/ is nothing until it is drawn: who imports one gets no other.
+    rolldownOptions: {
+      treeshake: { moduleSideEffects: [{ test: /web[\\/]src[\\/]ui[\\/]/, sideEffects: false }] },
+      output: { codeSplitting: { groups: [
+        { name: 'vendor', test: /node_modules[\\/](react|react-dom|scheduler|i18next|react-i18next|wouter|@tanstack[\\/](query-core|react-query)|use-sync-external-store)[\\/]/, priority: 3 },
+        { name: 'base', test: /web[\\/]src[\\/](api[\\/]|i18n[\\/]index|lib[\\/]|live[\\/]|main|shell[\\/](App|Appearance|Alone|Locked|inside)\.|ui[\\/](Button|Field|Icon|Segments|States|Toast)\.)|web[\\/]src[\\/]areas[\\/](area|[^\\/]+[\\/]index)\.ts$/, priority: 2 },
+        { name: 'inside', test: /web[\\/]src[\\/](shell|ui)[\\/]|web[\\/]src[\\/]areas[\\/]blotter[\\/](data|follow)\.ts$/, priority: 1 },
+      ] } },
+    },
   },
   server: {
     proxy: Object.fromEntries(

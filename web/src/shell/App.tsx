@@ -1,5 +1,5 @@
 import { QueryClientProvider } from '@tanstack/react-query'
-import { Component, Suspense, useDeferredValue, useEffect, useState, type ReactNode } from 'react'
+import { Component, lazy, Suspense, useDeferredValue, useEffect, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 import { findSession, useSession } from '@/api/session'
@@ -7,10 +7,11 @@ import { queries } from '@/api/query'
 import { areas } from '@/areas/area'
 import { live } from '@/live/live'
 import { Button, EmptyState, Failed, Skeleton, Toasts } from '@/ui'
-import { useIdleLock } from './idle'
 import { Alone } from './Alone'
+import { fetchInside } from './inside'
 import { Locked } from './Locked'
-import { Shell } from './Shell'
+
+const Shell = lazy(fetchInside)
 
 export function App() {
   return (
@@ -43,9 +44,10 @@ function Session() {
   const inside = session.state === 'somebody'
   useEffect(() => {
     if (!inside) return
-    live.start()
+    let gone = false
+    void fetchInside().then(() => { if (!gone) live.start() }, () => {}) // who tells of the first event comes with the shell
     const over = live.comeback(() => void queries.invalidateQueries())
-    return () => { over(); live.stop() }
+    return () => { gone = true; over(); live.stop() }
   }, [inside])
   const [path] = useLocation()
   if (session.state === 'unknown') return alone === undefined ? <main className="h-full"><Skeleton lines={6} /></main> : <Alone since={alone} />
@@ -53,20 +55,15 @@ function Session() {
   const open = routes.filter((r) => r.open).map((r) => <Route key={r.path} path={r.path}>{(params) => <Page><r.page params={params} /></Page>}</Route>)
   if (!inside) return <Switch>{open}<Route><Redirect to={`/login?next=${encodeURIComponent(path)}`} replace /></Route></Switch>
   return (
-    <Shell><Idle />
+    <Guard><Suspense fallback={<Skeleton lines={8} />}><Shell>
       <Switch>
         <Route path="/"><Redirect to="/market" replace /></Route>
         <Route path="/login"><Redirect to="/market" replace /></Route>
         {routes.filter((r) => !r.staff || session.account.permissions.includes('operate')).map((r) => <Route key={r.path} path={r.path}>{(params) => <Page key={r.path}><r.page params={params} /></Page>}</Route>)}
         <Route><NotFound /></Route>
       </Switch>
-    </Shell>
+    </Shell></Suspense></Guard>
   )
-}
-
-function Idle() {
-  useIdleLock()
-  return null
 }
 
 function Page({ children }: { children: ReactNode }) {
@@ -78,7 +75,7 @@ function NotFound() {
   return <EmptyState icon="search" title={t('state.notFound')} action={<Link href="/market" className="mt-2 inline-flex min-h-11 items-center rounded-control border border-line px-4 text-text hover:bg-surface-2">{t('nav.market')}</Link>}>{t('state.notFoundText')}</EmptyState>
 }
 
-/** Keeps an error of one page from taking the rest with it. */
+/** Keeps an error of one page, or that the network did not bring it, from taking the rest with it. */
 class Guard extends Component<{ children: ReactNode }, { error?: Error }> {
   override state: { error?: Error } = {}
   static getDerivedStateFromError(error: Error) { return { error } }

@@ -10,8 +10,10 @@ import { usePrinting } from '@/lib/printing'
 import { full } from '@/lib/time'
 import { Button, Dialog, Icon, IconButton, toastError } from '@/ui'
 import { Appearance } from './Appearance'
+import '@/areas/blotter/follow' // fills are told wherever the reader is
 import { Banners } from './Banners'
 import { Guide } from './Guide'
+import { useIdleLock } from './idle'
 import { Jump } from './Jump'
 import { Phases } from './Phases'
 
@@ -25,6 +27,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [view, setView] = useState(false)
   const [jump, setJump] = useState<string>()
   const session = useSession()
+  useIdleLock()
   const printed = usePrinting()
   const item = (a: (typeof items)[number]) => {
     const here = path === a.nav!.path || path.startsWith(a.nav!.path + '/')

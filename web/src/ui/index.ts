@@ -8,5 +8,6 @@ export { Age, Average, Change, changeFace, Money, Percent, percent, percentFace,
 export { Banner, Card, EmptyState, Failed, Skeleton } from './States'
 export { Table, type Column, type Sort } from './Table'
 export { Split, type Pane } from './Split'
-export { Segments, Tabs, type Tab } from './Tabs'
+export { Segments } from './Segments'
+export { Tabs, type Tab } from './Tabs'
 export { toast, toastError, Toasts } from './Toast'

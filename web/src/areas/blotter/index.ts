@@ -1,5 +1,4 @@
 import type { Area } from '../area'
-import './follow'
 
 // The account's orders, positions and trades, as parts that /trade and /account are made of.
 export const area: Area = { name: 'blotter', routes: [] }

@@ -6,7 +6,9 @@ import { callOther, Refusal } from '@/api/client'
 import { declined, passkeysHere } from '@/api/passkeys'
 import { logIn, logInByDevice, logInPasskey, logInSecond, useSession, type Step } from '@/api/session'
 import { Appearance } from '@/shell/Appearance'
+import { fetchInside } from '@/shell/inside'
 import { Button, Field, Icon } from '@/ui'
+import { fetchPage } from '../area'
 import { askPlace, keepLine, keptLine, lineOf, placeOf, type Line } from './line'
 import { Waiting } from './Waiting'
 
@@ -34,6 +36,8 @@ export default function Login() {
   const enter = async (name: string, secret: string, mine = line?.login === name ? line : undefined, to = next) => {
     setBusy(true)
     setError(undefined)
+    fetchInside().catch(() => {}) // while the password is looked at
+    fetchPage(inner(to))
     try {
       const left = await logIn(name, secret, mine?.place.ticket)
       stand(undefined)
