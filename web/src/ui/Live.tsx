@@ -1,8 +1,8 @@
 import { useLayoutEffect, useRef } from 'react'
-import { i18n, useLanguage } from '@/i18n'
+import { useLanguage } from '@/i18n'
 import { cx } from '@/lib/cx'
 import { live, type Quote } from '@/live/live'
-import { toneOf, type Face } from './Numbers'
+import { arrowLook, markOf, toneOf, type Face } from './Numbers'
 
 interface Props {
   symbol: string
@@ -17,7 +17,8 @@ interface Props {
 }
 
 /**
- * A number of one quote that writes itself into the page. A board of 200 rows is told 20 times a second: to render its
+ * A number of one quote that writes itself into the page, in a cell of a Table that is `live`: it lies over the cell, of
+ * which it knows the size, so that a new text is laid out there and nowhere else. A board of 200 rows is told 20 times a second: to render its
  * cells each time takes the processor several times as long as to write into the texts that have changed.
  */
 export function Live({ symbol, part, face, plain, mark, className }: Props) {
@@ -31,7 +32,7 @@ export function Live({ symbol, part, face, plain, mark, className }: Props) {
     if (mark) {
       const [seen, heard] = [document.createElement('span'), document.createElement('span')]
       seen.ariaHidden = 'true'
-      seen.className = 'mr-0.5 text-[.72em]'
+      seen.className = arrowLook
       heard.className = 'sr-only'
       seen.append((arrow = document.createTextNode('')))
       heard.append((word = document.createTextNode('')))
@@ -46,12 +47,12 @@ export function Live({ symbol, part, face, plain, mark, className }: Props) {
       shown = now
       const is = quote && face(quote, language)
       const direction = is?.direction ?? 0
-      const name = cx('num', !is ? 'text-faint' : old ? 'text-stale' : plain ? '' : toneOf(direction), className)
+      const name = cx('num live', !is ? 'text-faint' : old ? 'text-stale' : plain ? '' : toneOf(direction), className)
       if (span.className !== name) span.className = name
       const words = is?.words ?? '–'
       if (number.data !== words) number.data = words
       if (!arrow || !word) return
-      const [sign, said] = is ? [['▼', '', '▲'][direction + 1]!, i18n.t(direction > 0 ? 'direction.up' : direction < 0 ? 'direction.down' : 'direction.flat') + ' '] : ['', '']
+      const { arrow: sign, word: said } = is ? markOf(direction) : { arrow: '', word: '' }
       if (arrow.data !== sign) arrow.data = sign
       if (word.data !== said) word.data = said
     }
@@ -59,5 +60,5 @@ export function Live({ symbol, part, face, plain, mark, className }: Props) {
     const [ended, aged] = [live.follow('quotes', symbol, write), live.staleness.follow(write)]
     return () => { ended(); aged() }
   }, [symbol, part, face, plain, mark, className, language])
-  return <span ref={box} />
+  return <span ref={box} className="num live" />
 }

@@ -49,9 +49,16 @@ export const Price = memo(function Price({ value, than, stale, className }: { va
   return <span className={cx('num', stale ? 'text-stale' : tone(face.direction), className)}>{face.words}</span>
 })
 
+/** What stands before a number that has a direction: an arrow for whoever sees it, and a word for whoever hears the page. */
+export const markOf = (s: -1 | 0 | 1): { arrow: string; word: string } => ({
+  arrow: s > 0 ? '▲' : s < 0 ? '▼' : '', word: i18n.t(s > 0 ? 'direction.up' : s < 0 ? 'direction.down' : 'direction.flat') + ' ',
+})
+export const arrowLook = 'mr-0.5 text-[.72em]'
+
 function Mark({ s }: { s: -1 | 0 | 1 }) {
   useLanguage()
-  return <><span aria-hidden="true" className="mr-0.5 text-[.72em]">{s > 0 ? '▲' : s < 0 ? '▼' : ''}</span><span className="sr-only">{i18n.t(s > 0 ? 'direction.up' : s < 0 ? 'direction.down' : 'direction.flat')} </span></>
+  const { arrow, word } = markOf(s)
+  return <><span aria-hidden="true" className={arrowLook}>{arrow}</span><span className="sr-only">{word}</span></>
 }
 
 /** A change with its sign, and a mark for its direction. */
