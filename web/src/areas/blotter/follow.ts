@@ -43,13 +43,23 @@ export function learn(order: Schemas['Order']): void {
   queries.setQueryData<Orders>(['orders', 'all'], (list) => list && withOrder(list, order))
 }
 
+const quiet = 250 // without an event for so long, what the events did not tell is asked for
+const longest = 1000 // and after so long at the latest: somebody who trades without a pause sees his money move
 let timer: ReturnType<typeof setTimeout> | undefined
+let first = 0 // performance.now() of the first event that is not asked about yet
 
+/**
+ * Asks again for everything that an event may have changed, once the events pause: who sends order after order would
+ * otherwise wait for lists of all his orders, fetched and compared between a click and its answer.
+ */
 function askSoon(): void {
-  timer ??= setTimeout(() => {
+  const now = performance.now()
+  if (timer === undefined) first = now
+  clearTimeout(timer)
+  timer = setTimeout(() => {
     timer = undefined
     for (const name of ['orders', 'account', 'trades', 'activities', 'preview', 'equity']) void queries.invalidateQueries({ queryKey: [name] })
-  }, 200)
+  }, Math.min(quiet, Math.max(0, first + longest - now)))
 }
 
 async function say(event: AccountEvent): Promise<void> {
