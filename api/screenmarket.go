@@ -160,22 +160,26 @@ func (s *Server) depthBytes(q *feed.Quote) []byte {
 func (v *screenSession) pump(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	due := time.Now()
 	for {
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			return
 		}
-		giving := time.Duration(0)
 		updates, err := v.reader.Next(ctx)
+		// A frame that waited for its first update is followed sooner, so that the pace is kept on the whole.
+		now := time.Now()
+		due = due.Add(screenFrame)
+		if soonest := now.Add(screenFrame / 2); due.Before(soonest) {
+			due = soonest
+		}
 		if err == nil && !v.s.Directory.Holds(v.c.who, v.s.now()) {
 			err = errGone
 		}
 		switch {
 		case err == nil:
-			began := time.Now()
 			err = v.give(ctx, updates)
-			giving = time.Since(began)
 		case errors.Is(err, feed.ErrRestarted):
 			err = v.again(ctx)
 		case errors.Is(err, feed.ErrSlow):
@@ -185,7 +189,7 @@ func (v *screenSession) pump(ctx context.Context) {
 			_ = v.ws.CloseNow()
 			return
 		}
-		pause.Reset(max(0, screenFrame-giving))
+		pause.Reset(max(0, time.Until(due)))
 	}
 }
 
