@@ -24,7 +24,7 @@ import (
 
 // Limits of the screen's stream.
 const (
-	screenFrame  = 50 * time.Millisecond  // the least time between two frames of quotes
+	screenFrame  = 50 * time.Millisecond  // from one frame of quotes to the next; never less than half of it
 	screenLook   = 250 * time.Millisecond // how often the status is looked at
 	screenStatus = 2 * time.Second        // a status that has not changed is sent so often
 	screenAhead  = 64 << 10               // bytes of market data on the way to a client

@@ -154,9 +154,9 @@ func (s *Server) depthBytes(q *feed.Quote) []byte {
 	return q.Form(depthForm, func(q *feed.Quote) []byte { return encoded(screenDepthOf(q, s.places(q.Symbol))) })
 }
 
-// pump gives out what the market tells, at most one frame of quotes in screenFrame. Frames are due on a schedule of
-// their own: what giving takes is no part of the pause, so that a security that changes all the time is told of twenty
-// times a second; what could not be kept is not made up for.
+// pump gives out what the market tells, a frame of quotes each screenFrame. Frames are due on a schedule of their own,
+// so that a security that changes all the time is told of twenty times a second: what giving takes is no part of the
+// pause, and a frame that waited for its first update is followed sooner. What could not be kept is not made up for.
 func (v *screenSession) pump(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -168,7 +168,6 @@ func (v *screenSession) pump(ctx context.Context) {
 			return
 		}
 		updates, err := v.reader.Next(ctx)
-		// A frame that waited for its first update is followed sooner, so that the pace is kept on the whole.
 		now := time.Now()
 		due = due.Add(screenFrame)
 		if soonest := now.Add(screenFrame / 2); due.Before(soonest) {

@@ -32,7 +32,7 @@ type Flow struct {
 
 // Bounds of the players.
 const (
-	MaxFlow       = 5_000 // Flow.Rate
+	MaxFlow       = 10_000 // Flow.Rate
 	playersStep   = 50 * time.Millisecond
 	playersMost   = 200 // orders that one security's players have resting
 	playersLeast  = 24  // below this only limit orders come
