@@ -136,6 +136,11 @@ func (m *measuring) measure(ctx context.Context, names []string, shards, times [
 		}
 		if i == 0 {
 			m.study.Knees = knees
+			for k := range knees {
+				if doubt := knees[k].Doubt(); doubt != "" {
+					m.study.Notes = append(m.study.Notes, doubt)
+				}
+			}
 		}
 		points = append(points, study.Point{N: n, Rate: knees[0].Rate})
 	}

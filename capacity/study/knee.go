@@ -28,6 +28,30 @@ type Knee struct {
 	Bound string             `json:"bound,omitempty"`
 }
 
+// LateMost is how late a driver may be, p99 in ms, for what it measures to be the server's: a tenth of the strictest
+// objective, the 50 ms of a cancel.
+const LateMost = 5
+
+// Doubt says when a knee may be lower than what the server carries: the driver itself was late at the lowest rate that
+// was not carried, and latency counts from when a request was due. "" where there is nothing to doubt.
+func (k *Knee) Doubt() string {
+	var lowest *Step
+	for i := range k.Steps {
+		s := &k.Steps[i]
+		if s.Carried() || s.Rate <= k.Rate {
+			continue
+		}
+		if lowest == nil || s.Rate < lowest.Rate || s.Rate == lowest.Rate && s.Late < lowest.Late {
+			lowest = s
+		}
+	}
+	if lowest == nil || lowest.Late <= LateMost {
+		return ""
+	}
+	return fmt.Sprintf("%s: at %s a second, which was not carried, the driver itself was %s ms late (p99), and that "+
+		"counts as the server's: the knee is at least %s.", k.Kind, figure(lowest.Rate), figure(lowest.Late), figure(k.Rate))
+}
+
 // Search is where to look for a knee.
 type Search struct {
 	Start, Least, Most float64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,22 @@ func TestFind(t *testing.T) {
 	_, err := s.Find(t.Context(), func(context.Context, float64) (Step, error) { return Step{}, broken })
 	if !errors.Is(err, broken) {
 		t.Error(err)
+	}
+}
+
+// A knee is doubted where the driver was late at the lowest rate that was not carried, in each of its tries.
+func TestDoubt(t *testing.T) {
+	late := func(at900, again, at1600 float64) *Knee {
+		return &Knee{Kind: "mix", Rate: 800, Steps: []Step{{Rate: 800, Share: 1, Late: 40},
+			{Rate: 1600, Share: 0.5, Late: at1600}, {Rate: 900, Share: 0.9, Late: at900}, {Rate: 900, Share: 0.9, Late: again}}}
+	}
+	for k, want := range map[*Knee]bool{late(1, 1, 90): false, late(90, 1, 90): false, late(90, 30, 1): true} {
+		if got := k.Doubt(); (got != "") != want || want && !strings.Contains(got, "30") {
+			t.Errorf("%+v: %q", k.Steps, got)
+		}
+	}
+	if got := (&Knee{Rate: 5000, Steps: []Step{{Rate: 5000, Share: 1, Late: 90}}}).Doubt(); got != "" {
+		t.Error(got)
 	}
 }
 
