@@ -34,9 +34,9 @@ type cursor struct {
 	number core.SecurityNumber // of the stage, the next one
 	fresh  bool                // the reader has nothing of today
 	day    trade.Day
-	next   uint64   // of the day's stream
-	seen   []uint64 // version of each security's last quote, by number
-	quote  time.Time
+	next   uint64    // of the day's stream
+	seen   []uint64  // version of each security's last quote, by number
+	due    time.Time // of the next quotes
 }
 
 // stage is what a reader is told, in this order.
@@ -243,12 +243,17 @@ func (s *Server) nextDay(frames []byte, m *core.Machine, t *tape, c *cursor) ([]
 	return frames, nil
 }
 
-// appendQuotes appends what has changed since the reader was told, at most once in QuotePace.
+// appendQuotes appends what has changed since the reader was told, once in QuotePace. Times are due on a schedule of
+// their own: one that waited for a change is followed sooner, so that the pace is kept on the whole.
 func (s *Server) appendQuotes(frames []byte, m *core.Machine, t *tape, c *cursor) []byte {
-	if c.want&szse.WantQuotes == 0 || time.Since(c.quote) < QuotePace {
+	now := time.Now()
+	if c.want&szse.WantQuotes == 0 || now.Before(c.due) {
 		return frames
 	}
-	c.quote = time.Now()
+	c.due = c.due.Add(QuotePace)
+	if soonest := now.Add(QuotePace / 2); c.due.Before(soonest) {
+		c.due = soonest
+	}
 	for n := core.SecurityNumber(1); n <= m.Securities(); n++ {
 		for int(n) >= len(c.seen) {
 			c.seen = append(c.seen, 0)

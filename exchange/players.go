@@ -34,11 +34,11 @@ type Flow struct {
 const (
 	MaxFlow       = 10_000 // Flow.Rate
 	playersStep   = 50 * time.Millisecond
-	playersMost   = 200 // orders that one security's players have resting
-	playersLeast  = 24  // below this only limit orders come
-	playersStart  = 30  // orders placed in each security when its book is empty
-	playersFilled = 4   // securities whose empty books are filled in one step
-	playersQueued = 512 // requests on their way; beyond, the players wait
+	playersMost   = 200   // orders that one security's players have resting
+	playersLeast  = 24    // below this only limit orders come
+	playersStart  = 30    // orders placed in each security when its book is empty
+	playersFilled = 4     // securities whose empty books are filled in one step
+	playersQueued = 2_048 // requests on their way; beyond, the players wait
 )
 
 // players are one goroutine that trades with itself and everybody else.

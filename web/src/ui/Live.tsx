@@ -17,8 +17,7 @@ interface Props {
 }
 
 /**
- * A number of one quote that writes itself into the page, in a cell of a Table that is `live`: it lies over the cell, of
- * which it knows the size, so that a new text is laid out there and nowhere else. A board of 200 rows is told 20 times a second: to render its
+ * A number of one quote that writes itself into the page. A board of 200 rows is told 20 times a second: to render its
  * cells each time takes the processor several times as long as to write into the texts that have changed.
  */
 export function Live({ symbol, part, face, plain, mark, className }: Props) {
@@ -47,7 +46,7 @@ export function Live({ symbol, part, face, plain, mark, className }: Props) {
       shown = now
       const is = quote && face(quote, language)
       const direction = is?.direction ?? 0
-      const name = cx('num live', !is ? 'text-faint' : old ? 'text-stale' : plain ? '' : toneOf(direction), className)
+      const name = cx('num', !is ? 'text-faint' : old ? 'text-stale' : plain ? '' : toneOf(direction), className)
       if (span.className !== name) span.className = name
       const words = is?.words ?? '–'
       if (number.data !== words) number.data = words
@@ -60,5 +59,5 @@ export function Live({ symbol, part, face, plain, mark, className }: Props) {
     const [ended, aged] = [live.follow('quotes', symbol, write), live.staleness.follow(write)]
     return () => { ended(); aged() }
   }, [symbol, part, face, plain, mark, className, language])
-  return <span ref={box} className="num live" />
+  return <span ref={box} />
 }

@@ -14,8 +14,6 @@ export interface Column<R> {
   align?: 'left' | 'right'
   cell: (row: R, index: number) => ReactNode
   sortable?: boolean
-  /** What the cell holds writes itself, many times a second, and lies over the whole cell (Live): the cell only says where. */
-  live?: boolean
   /** Left out on the phone. */
   wide?: boolean
 }
@@ -155,7 +153,7 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
                     onPointerDown={(event) => { if (event.button !== 0) return; event.preventDefault(); scroller.current!.setPointerCapture(event.pointerId); setActive(index); setDrag({ from: index, to: index }) }}
                     className="flex cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing"><Icon name="grip" size={16} /><span className="sr-only">{index + 1}</span></div>
                 ) : null}
-                {shown.map((c) => <div key={c.key} role="gridcell" className={c.live ? 'relative min-w-0' : cx('flex min-w-0 items-center px-2', side(c))}>{c.cell(row, index)}</div>)}
+                {shown.map((c) => <div key={c.key} role="gridcell" className={cx('flex min-w-0 items-center px-2', side(c))}>{c.cell(row, index)}</div>)}
               </div>
             )
           })}

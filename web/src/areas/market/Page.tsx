@@ -62,13 +62,13 @@ function Board({ chosen }: { chosen: string | undefined }) {
   const columns: Column<Security>[] = [
     { key: 'name', header: t('name'), width: 'minmax(132px, 1.6fr)', sortable: true, cell: (s) => <span className="min-w-0"><span className="flex items-center gap-1"><span className="truncate">{s.name}</span><Marks symbol={s.symbol} suspended={s.cn.suspended} /></span><span className="num block text-[11px] leading-tight text-muted phone:hidden">{s.symbol}</span></span> },
     { key: 'code', header: t('code'), width: '104px', wide: true, sortable: true, cell: (s) => <span className="num text-muted">{s.symbol}</span> },
-    { key: 'last', header: t('last'), width: 'minmax(72px, 1fr)', align: 'right', live: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.last} className="font-medium" /> },
-    { key: 'ratio', header: t('ratio'), width: 'minmax(92px, 1fr)', align: 'right', live: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.ratio} mark /> },
-    { key: 'change', header: t('change'), width: 'minmax(84px, 1fr)', align: 'right', wide: true, live: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.change} /> },
-    { key: 'bid', header: t('bid'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, live: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.bid} /> },
-    { key: 'ask', header: t('ask'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, live: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.ask} /> },
-    { key: 'volume', header: t('volume'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, live: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.volume} /> },
-    { key: 'turnover', header: t('turnover'), width: 'minmax(88px, 1fr)', align: 'right', wide: true, live: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.turnover} /> },
+    { key: 'last', header: t('last'), width: 'minmax(72px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.last} className="font-medium" /> },
+    { key: 'ratio', header: t('ratio'), width: 'minmax(92px, 1fr)', align: 'right', sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.ratio} mark /> },
+    { key: 'change', header: t('change'), width: 'minmax(84px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.change} /> },
+    { key: 'bid', header: t('bid'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.bid} /> },
+    { key: 'ask', header: t('ask'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.ask} /> },
+    { key: 'volume', header: t('volume'), width: 'minmax(80px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.volume} /> },
+    { key: 'turnover', header: t('turnover'), width: 'minmax(88px, 1fr)', align: 'right', wide: true, sortable: true, cell: (s) => <Live symbol={s.symbol} {...shows.turnover} /> },
     { key: 'age', header: <span data-tour="age" className="-mr-2 inline-block px-2">{t('age')}</span>, width: 'minmax(110px, 1fr)', align: 'right', wide: true, cell: (s) => <Age symbol={s.symbol} /> },
     { key: 'put', header: <span className="sr-only">{t('groups', { ns: 'watch' })}</span>, width: '52px', align: 'right', cell: (s) => (group
       ? <IconButton icon="close" size={14} tabIndex={-1} label={t('remove', { ns: 'watch', name: s.name })} onClick={(e) => { e.stopPropagation(); remove(s) }} />
