@@ -40,7 +40,7 @@ const (
 	FenceTime       = 50 * time.Millisecond // to close an older session's connection before a newer one is answered
 	MaxUnanswered   = 4096                  // requests of a session that wait for the journal, or whose refusal waits
 	MaxStrangers    = 64                    // connections to a port that have not said who they are
-	QuotePace       = 50 * time.Millisecond // from one quote of a security to the next, to one reader; never less than half of it
+	QuotePace       = 50 * time.Millisecond // from one quote of a security to the next, to one reader, on the whole
 	KeptTicks       = 200_000               // messages of the day's public stream kept for readers that come later
 	KeptEnded       = 10_000                // of the day before, for readers that are a moment behind at midnight
 	KeptMinuteDays  = 5                     // trading days of minute candles
