@@ -14,6 +14,9 @@ import (
 // and compares them with the others every second.
 const stopsWithin = 5 * time.Second
 
+// broken is what a process says whose books break a rule of their own (core/must), and that ends by it.
+const broken = "panic: broken: "
+
 // divergeFollower replaces a follower by one that goes wrong, and waits until it has stopped itself.
 func divergeFollower(ctx context.Context, t *trial) error {
 	order := t.inOrder()
@@ -39,6 +42,11 @@ func divergeFollower(ctx context.Context, t *trial) error {
 		said = said[before.Size():]
 		if bytes.Contains(said, []byte("DIVERGED")) {
 			t.note("%s has stopped itself, %d ms after it was started", n.machine, time.Since(began).Milliseconds())
+			return nil
+		}
+		if !n.runs() && bytes.Contains(said, []byte(broken)) { // wrong fees can break a rule of the books before that
+			t.note("%s has stopped itself by a rule of its books, %d ms after it was started", n.machine,
+				time.Since(began).Milliseconds())
 			return nil
 		}
 		if !sleep(ctx, look) {
