@@ -202,8 +202,9 @@ const (
 func (l *loop[A]) listen() {
 	if !l.leading {
 		l.deaf = 0
+		return
 	}
-	if !l.leading || l.transfer != nil {
+	if l.transfer != nil {
 		return
 	}
 	voters := l.memory.conf.GetVoters()

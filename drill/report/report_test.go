@@ -37,6 +37,7 @@ func made() *Drill {
 	bad.Name, bad.Title = "stop", "SIGSTOP of the leader"
 	bad.Trials = append([]Trial(nil), good.Trials[:5]...)
 	bad.Trials[2].Gap.Until, bad.Trials[2].Failed = 900, 2
+	bad.Trials[2].Why = []string{"d1-2-9: nobody answered", "d1-2-10: nobody answered"}
 	bad.Audit.Lost = 1
 	bad.Audit.Say("%s was acknowledged, and no log has it", "d1-2-3")
 	d.Kinds = []Kind{good, bad, {Name: "hang", Title: "a disk hangs", LeftOut: "a disk that fails needs root"}}
@@ -46,6 +47,7 @@ func made() *Drill {
 func TestComplaints(t *testing.T) {
 	d := made()
 	if got := strings.Join(d.Complaints(true), "\n"); got != "stop: 1 orders lost\nstop: 2 orders failed after retries\n"+
+		"stop: the first that failed: d1-2-9: nobody answered\n"+
 		"stop: p99 gap 904 ms, at most 300\nstop: longest gap 904 ms, at most 600" {
 		t.Error(got)
 	}
