@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useId, useLayoutEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
+import { memo, useId, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { cx } from '@/lib/cx'
 import { usePhone } from '@/lib/media'
@@ -12,7 +12,8 @@ export interface Column<R> {
   /** A track of a CSS grid: "80px", "minmax(96px, 1fr)". */
   width: string
   align?: 'left' | 'right'
-  cell: (row: R, index: number) => ReactNode
+  /** Drawn again when the row or the columns are others: what changes otherwise is followed by what the cell draws. */
+  cell: (row: R) => ReactNode
   sortable?: boolean
   /** Left out on the phone. */
   wide?: boolean
@@ -43,6 +44,13 @@ interface Props<R> {
   grow?: boolean
 }
 
+const side = (c: { align?: 'left' | 'right' }) => (c.align === 'right' ? 'justify-end text-right' : 'justify-start text-left')
+
+/** The cells of one row: a row that only moves down, as all do when an order comes on top, keeps them as they are. */
+const Cells = memo(function Cells<R>({ row, columns }: { row: R; columns: Column<R>[] }) {
+  return columns.map((c) => <div key={c.key} role="gridcell" className={cx('flex min-w-0 items-center px-2', side(c))}>{c.cell(row)}</div>)
+}) as <R>(props: { row: R; columns: Column<R>[] }) => ReactNode
+
 /**
  * A table of any length: only the rows that are seen exist. A grid to the keyboard and to screen readers: arrows, Page
  * Up and Down, Home and End move, Enter opens. Cells follow their own data. On paper all rows exist, one below the other.
@@ -53,7 +61,7 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
   const phone = usePhone()
   const printed = usePrinting()
   const grow = tall || printed
-  const shown = phone ? columns.filter((c) => !c.wide) : columns
+  const shown = useMemo(() => (phone ? columns.filter((c) => !c.wide) : columns), [phone, columns])
   const scroller = useRef<HTMLDivElement>(null)
   const [active, setActive] = useState(0)
   const height = rowHeight ?? (phone ? 52 : 28)
@@ -111,7 +119,6 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
     event.preventDefault()
     does()
   }
-  const side = (c: Column<R>) => (c.align === 'right' ? 'justify-end text-right' : 'justify-start text-left')
 
   return (
     <>
@@ -153,7 +160,7 @@ export function Table<R>({ label, rows, columns, rowKey, empty, onOpen, onKey, s
                     onPointerDown={(event) => { if (event.button !== 0) return; event.preventDefault(); scroller.current!.setPointerCapture(event.pointerId); setActive(index); setDrag({ from: index, to: index }) }}
                     className="flex cursor-grab touch-none items-center justify-center text-faint active:cursor-grabbing"><Icon name="grip" size={16} /><span className="sr-only">{index + 1}</span></div>
                 ) : null}
-                {shown.map((c) => <div key={c.key} role="gridcell" className={cx('flex min-w-0 items-center px-2', side(c))}>{c.cell(row, index)}</div>)}
+                <Cells row={row} columns={shown} />
               </div>
             )
           })}

@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { memo, useCallback, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { call, Refusal } from '@/api/client'
 import { clock, day } from '@/lib/time'
@@ -28,11 +28,11 @@ export function Side({ side }: { side: string }) {
 export function useCancels(): { one: (o: Order) => void; busy: ReadonlySet<string> } {
   const { i18n } = useTranslation('blotter')
   const [busy, setBusy] = useState<ReadonlySet<string>>(new Set())
-  const one = (o: Order) => {
+  const one = useCallback((o: Order) => {
     setBusy((now) => new Set(now).add(o.id))
     cancel(o).catch((error: unknown) => toastError(error, i18n.language))
       .finally(() => setBusy((now) => { const next = new Set(now); next.delete(o.id); return next }))
-  }
+  }, [i18n.language])
   return { one, busy }
 }
 
@@ -57,17 +57,15 @@ export function CancelAll({ open, onClose }: { open: boolean; onClose: () => voi
 }
 
 /** Open orders, or all of the last ones, with their cancel and their timeline. */
-export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: readonly Order[]; onAll?: () => void }) {
+export const Orders = memo(function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: readonly Order[]; onAll?: () => void }) {
   const { t, i18n } = useTranslation('blotter')
   const orders = useOrders(which)
   const cancels = useCancels()
   const [shown, setShown] = useState<string>()
-  if (!rows && orders.isPending) return <Skeleton lines={4} />
-  if (!rows && orders.isError && !orders.data) return <Failed error={orders.error} onRetry={() => void orders.refetch()} />
   const list = rows ?? orders.data ?? []
-  const why = (o: Order) => whyOf(o, i18n.language)
-  const columns: Column<Order>[] = [
-    { key: 'time', header: t('col.time'), width: '78px', wide: true, cell: (o) => <When at={o.created_at} dated={rows !== undefined} /> },
+  const [some, dated, language] = [list.some(cancellable), rows !== undefined, i18n.language]
+  const columns = useMemo((): Column<Order>[] => { const why = (o: Order) => whyOf(o, language); return [
+    { key: 'time', header: t('col.time'), width: '78px', wide: true, cell: (o) => <When at={o.created_at} dated={dated} /> },
     { key: 'name', header: t('col.name'), width: 'minmax(88px, 1.3fr)', cell: (o) => <NameCell name={o.cn.name} symbol={o.symbol} /> },
     { key: 'side', header: t('col.side'), width: '46px', cell: (o) => <Side side={o.side} /> },
     { key: 'type', header: t('col.type'), width: 'minmax(96px, 1fr)', wide: true, cell: (o) => <span className="truncate">{t(`type.${o.cn.market_type ?? 'LIMIT'}`)}</span> },
@@ -75,9 +73,11 @@ export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: r
     { key: 'average', header: t('col.fillPrice'), width: 'minmax(80px, .9fr)', align: 'right', wide: true, cell: (o) => <Average value={o.filled_avg_price} /> },
     { key: 'frozen', header: t('col.frozenCash'), width: 'minmax(96px, 1fr)', align: 'right', wide: true, cell: (o) => (o.side === 'buy' ? <Money value={o.cn.frozen_cash} /> : <Quantity value={o.cn.frozen_qty} />) },
     { key: 'status', header: t('col.status'), width: 'minmax(64px, 1.2fr)', cell: (o) => <span className="min-w-0 leading-tight" title={why(o) ?? undefined}><span className="block truncate">{t(`status.${o.status}`)}</span>{why(o) ? <span className="block truncate text-[11px] text-danger">{why(o)}</span> : null}</span> },
-    { key: 'cancel', header: onAll ? <button type="button" data-print="hide" className="touch text-danger hover:underline max-phone:min-w-11" disabled={!list.some(cancellable)} onClick={onAll}>{t('cancel.allShort')}</button> : <span className="sr-only">{t('cancel.short')}</span>, width: '76px', align: 'right',
+    { key: 'cancel', header: onAll ? <button type="button" data-print="hide" className="touch text-danger hover:underline max-phone:min-w-11" disabled={!some} onClick={onAll}>{t('cancel.allShort')}</button> : <span className="sr-only">{t('cancel.short')}</span>, width: '76px', align: 'right',
       cell: (o) => (cancellable(o) ? <Button size="small" busy={cancels.busy.has(o.id)} aria-label={t('cancel.one', { name: o.cn.name, price: o.limit_price ?? t('market') })} onClick={(e) => { e.stopPropagation(); cancels.one(o) }}>{t('cancel.short')}</Button> : null) },
-  ]
+  ] }, [t, language, dated, some, onAll, cancels.busy, cancels.one])
+  if (!rows && orders.isPending) return <Skeleton lines={4} />
+  if (!rows && orders.isError && !orders.data) return <Failed error={orders.error} onRetry={() => void orders.refetch()} />
   const order = list.find((o) => o.id === shown)
   return (
     <>
@@ -87,4 +87,4 @@ export function Orders({ which, rows, onAll }: { which: 'open' | 'all'; rows?: r
       {order ? <Timeline order={order} onClose={() => setShown(undefined)} onCancel={cancellable(order) ? () => cancels.one(order) : undefined} /> : null}
     </>
   )
-}
+})

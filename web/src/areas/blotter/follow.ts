@@ -3,6 +3,7 @@ import type { Schemas } from '@/api/client'
 import { i18n, texts } from '@/i18n'
 import { live, type AccountEvent } from '@/live/live'
 import { toast } from '@/ui/Toast'
+import { sents } from '../ticket/sending'
 import { whyOf } from './data'
 
 // The account's events change what the cache holds at once, and have everything asked for again when they pause: a list
@@ -45,21 +46,28 @@ export function learn(order: Schemas['Order']): void {
 
 const quiet = 250 // without an event for so long, what the events did not tell is asked for
 const longest = 1000 // and after so long at the latest: somebody who trades without a pause sees his money move
+const latest = 1500 // and after so long even while an order is on its way
 let timer: ReturnType<typeof setTimeout> | undefined
 let first = 0 // performance.now() of the first event that is not asked about yet
 
 /**
  * Asks again for everything that an event may have changed, once the events pause: who sends order after order would
- * otherwise wait for lists of all his orders, fetched and compared between a click and its answer.
+ * otherwise wait for lists of all his orders, fetched and compared between a click and its answer. While an order is on
+ * its way they wait as well, up to `latest`.
  */
 function askSoon(): void {
   const now = performance.now()
   if (timer === undefined) first = now
   clearTimeout(timer)
-  timer = setTimeout(() => {
+  const ask = () => {
+    if (performance.now() < first + latest && sents.get().some((one) => one.state === 'sending')) {
+      timer = setTimeout(ask, 50)
+      return
+    }
     timer = undefined
     for (const name of ['orders', 'account', 'trades', 'activities', 'preview', 'equity']) void queries.invalidateQueries({ queryKey: [name] })
-  }, Math.min(quiet, Math.max(0, first + longest - now)))
+  }
+  timer = setTimeout(ask, Math.min(quiet, Math.max(0, first + longest - now)))
 }
 
 async function say(event: AccountEvent): Promise<void> {
@@ -73,8 +81,22 @@ async function say(event: AccountEvent): Promise<void> {
   if (event.kind === 'CANCEL_REFUSED') toast('warn', t('said.cancelRefused', what))
 }
 
+const answered = 150 // milliseconds in which an order has its answer, and the answer is on the screen
+let held: Schemas['Order'][] = []
+
+/** Learns what an event tells; of what comes right after an order was sent a moment later: its answer is drawn first. */
+function learnSoon(order: Schemas['Order']): void {
+  if (held.length === 0 && !sents.get().some((one) => Date.now() - one.at < answered)) return learn(order)
+  if (held.push(order) > 1) return
+  setTimeout(() => {
+    const all = held
+    held = []
+    for (const one of all) learn(one)
+  }, answered)
+}
+
 live.hear((event) => {
-  if (event.order) learn(event.order)
+  if (event.order) learnSoon(event.order)
   askSoon()
   void say(event)
 })

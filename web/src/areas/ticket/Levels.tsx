@@ -1,10 +1,11 @@
+import { memo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useAge, useDepth, useQuote } from '@/live/hooks'
 import { cx } from '@/lib/cx'
 import { Age, Marks, Percent, Price, Quantity } from '@/ui'
 
 /** Five levels beside the ticket: a click takes the price. */
-export function Levels({ symbol, onPrice, className }: { symbol: string; onPrice: (price: string) => void; className?: string }) {
+export const Levels = memo(function Levels({ symbol, onPrice, className }: { symbol: string; onPrice: (price: string) => void; className?: string }) {
   const { t } = useTranslation('ticket')
   const depth = useDepth(symbol)
   const quote = useQuote(symbol)
@@ -32,4 +33,4 @@ export function Levels({ symbol, onPrice, className }: { symbol: string; onPrice
       {[0, 1, 2, 3, 4].map((n) => row('bid', n))}
     </div>
   )
-}
+})

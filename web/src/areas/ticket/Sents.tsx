@@ -1,3 +1,4 @@
+import { memo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useLink, useTick } from '@/live/hooks'
 import { useStore } from '@/lib/store'
@@ -5,12 +6,15 @@ import { clock, span } from '@/lib/time'
 import { Button, Icon, IconButton } from '@/ui'
 import { certain, forget, release, sents, type Sent } from './sending'
 
+const patience = 500 // an answer comes within milliseconds: a line that comes and goes would move the whole page twice
+
 /** Orders without an answer, each with its age, and drafts that wait for a word. */
-export function Sents() {
+export const Sents = memo(function Sents() {
   const { t, i18n } = useTranslation('ticket')
-  const list = useStore(sents).filter((s) => s.state !== 'taken' && s.state !== 'refused')
+  const left = useStore(sents).filter((s) => s.state !== 'taken' && s.state !== 'refused')
+  const list = left.filter((s) => s.state !== 'sending' || Date.now() - s.at >= patience)
   const link = useLink()
-  const now = useTick(1000, list.length > 0)
+  const now = useTick(list.length < left.length ? patience : 1000, left.length > 0)
   if (list.length === 0) return null
   const zh = i18n.language === 'zh' ? 'zh' : 'en'
   const what = (s: Sent) => `${t(`side.${s.wish.side}`)} ${s.wish.symbol} ${s.wish.price || t(`type.${s.wish.type}`)} × ${s.wish.quantity}`
@@ -32,4 +36,4 @@ export function Sents() {
       })}
     </ul>
   )
-}
+})

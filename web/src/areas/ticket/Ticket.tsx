@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
+import { memo, useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Refusal } from '@/api/client'
 import { useAge, useHalted, useLink, useQuote, useStatus } from '@/live/hooks'
 import { useHabit } from '@/lib/preferences'
 import { cx } from '@/lib/cx'
+import { painted } from '@/lib/painted'
 import { groupedIn } from '@/lib/decimal'
 import { Button, Check, Dialog, Field, Icon, Money, Quantity, Select, toast } from '@/ui'
 import { learn } from '../blotter/follow'
@@ -17,7 +18,7 @@ import { usePreview, useSecurity } from './use'
 const every: Type[] = ['LIMIT', 'BEST5_IOC', 'BEST5_TO_LIMIT', 'IOC', 'FOK', 'OWN_BEST', 'OPPOSITE_BEST', 'FIXED_PRICE']
 
 /** Where an order is written. symbol is what the page shows; B and S choose the side, Enter sends, Esc begins anew. */
-export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol: string) => void }) {
+export const Ticket = memo(function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol: string) => void }) {
   const { t } = useTranslation('ticket')
   const [confirming, setConfirming] = useHabit('ticket', 'confirm', true)
   const [wish, setWish] = useState<Wish>({ symbol, side: 'buy', type: 'LIMIT', price: '', quantity: '' })
@@ -72,7 +73,12 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
     setBusy(true)
     try {
       const sent = await send(wish)
-      if (sent.state === 'taken' && sent.order) { learn(sent.order); change({ quantity: '' }); toast('good', t('accepted'), `${t(`side.${wish.side}`)} ${sent.order.cn.name} ${wish.price || t(`type.${wish.type}`)} × ${wish.quantity}`) }
+      if (sent.state === 'taken' && sent.order) {
+        toast('good', t('accepted'), `${t(`side.${wish.side}`)} ${sent.order.cn.name} ${wish.price || t(`type.${wish.type}`)} × ${wish.quantity}`)
+        await painted() // that it was accepted is seen first; lists and form are drawn in the next frame
+        learn(sent.order)
+        change({ quantity: '' })
+      }
       if (sent.state === 'refused') setRefusal(sent.refusal)
       if (sent.state === 'asking') change({ quantity: '' }) // it has left: what is left standing would be sent twice
       if (sent.state === 'draft') { change({ quantity: '' }); toast('warn', t('sent.kept')) }
@@ -194,4 +200,4 @@ export function Ticket({ symbol, onSymbol }: { symbol: string; onSymbol: (symbol
       </Dialog>
     </form>
   )
-}
+})
