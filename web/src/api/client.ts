@@ -45,9 +45,12 @@ export class Refusal extends Error {
     super(`${reason}: ${en}`)
   }
   override name = 'Refusal'
-  /** Whether the outcome is unknown: ask by the client order id, never send again blindly. */
+  /**
+   * Whether the outcome is unknown: ask by the client order id, never send again blindly. So it is where no answer came,
+   * or half of one, where something before the server answered in its place (HTTP_5..), and where the server met a bug.
+   */
   get unknown(): boolean {
-    return this.reason === 'NETWORK' || this.reason === 'TIMEOUT' || this.reason === 'OUTCOME_UNKNOWN'
+    return ['NETWORK', 'TIMEOUT', 'BROKEN', 'OUTCOME_UNKNOWN', 'INTERNAL'].includes(this.reason) || this.reason.startsWith('HTTP_5')
   }
   words(language: string): string {
     return told(language.startsWith('zh') ? typeset(this.zh) : this.en, this.reason, this.details)
@@ -79,6 +82,7 @@ async function refusal(answer: Response): Promise<Refusal> {
   const after = Number(answer.headers.get('Retry-After')) || undefined
   try {
     const said = (await answer.json()) as Schemas['Refusal']
+    if (typeof said.reason !== 'string') throw new TypeError('it is not of this house')
     return new Refusal(answer.status, said.reason, said.message_zh, said.message_en, said, after)
   } catch {
     return new Refusal(answer.status, `HTTP_${answer.status}`, `服务器答复 ${answer.status}`, `the server answered ${answer.status}`, {}, after)
@@ -110,6 +114,16 @@ export async function ask(method: string, url: string, question: { body?: unknow
   throw refused
 }
 
+/** What an answer says; one that breaks off, or is not of this house, is none. */
+async function read(answer: Response): Promise<unknown> {
+  if (answer.status === 204) return undefined
+  try {
+    return await answer.json()
+  } catch {
+    throw new Refusal(0, 'BROKEN', '答复没有完整收到', 'the answer did not arrive whole')
+  }
+}
+
 /** Asks, and says how fresh the answer is. */
 export async function callFresh<P extends keyof paths, M extends Method>(
   method: M, pattern: P, question: Question<Operation<P, M>> = {},
@@ -117,7 +131,7 @@ export async function callFresh<P extends keyof paths, M extends Method>(
   const answer = await ask(method, address(pattern, question.path, question.query), question)
   const header = answer.headers.get('X-Evenkeel-Stale')
   const stale = header === null ? undefined : /^\d+$/.test(header) ? Number(header) : null
-  const data = answer.status === 204 ? undefined : await answer.json()
+  const data = await read(answer)
   return { data: data as Answer<Operation<P, M>>, stale }
 }
 
@@ -131,5 +145,5 @@ export async function call<P extends keyof paths, M extends Method>(
 /** For addresses that openapi.yaml does not describe (the Alpaca-compatible API under /v2): the caller says the type. */
 export async function callOther<T>(method: Method, url: string, question: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal } = {}): Promise<T> {
   const answer = await ask(method, url, question)
-  return (answer.status === 204 ? undefined : await answer.json()) as T
+  return (await read(answer)) as T
 }

@@ -13,6 +13,24 @@ export type Session =
 
 export const session = new Store<Session>({ state: 'unknown' })
 
+/** Whose the page's memory is: kept over a lock and a session's end, forgotten with a log out or another account. */
+const owner = { login: '', forget: [] as (() => void)[] }
+
+function own(login: string): void {
+  if (owner.login && login !== owner.login) for (const forget of owner.forget) forget()
+  owner.login = login
+}
+
+/** Calls back when what an account left in this page's memory must go. */
+export function whenOther(forget: () => void): void {
+  owner.forget.push(forget)
+}
+
+session.follow(() => {
+  const now = session.get()
+  if (now.state === 'somebody') own(now.account.login)
+})
+
 export const useSession = (): Session => useStore(session)
 
 /** What is left of a login whose password was right. */
@@ -102,18 +120,32 @@ export async function logOut(): Promise<void> {
     await call('post', '/api/v1/logout')
   } finally {
     queries.clear()
+    own('')
     session.set({ state: 'nobody' })
   }
 }
 
-/** Locks the screen: what was on it is forgotten, and the cookie opens nothing until the password was given. */
+const lockAgain = 5_000 // milliseconds until the server is asked again to lock
+
+/**
+ * Locks the screen at once: what was on it is forgotten. The cookie opens nothing until the password was given, as soon
+ * as the server knows; until then it is told again.
+ */
 export async function lock(): Promise<void> {
   const now = session.get()
   if (now.state !== 'somebody') return
   const login = now.account.login
-  await call('post', '/api/v1/lock')
   queries.clear()
   session.set({ state: 'locked', login })
+  while (session.get().state === 'locked') {
+    try {
+      await call('post', '/api/v1/lock')
+      return
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) return // the session is over, or locked
+    }
+    await new Promise((then) => setTimeout(then, lockAgain))
+  }
 }
 
 export async function unlock(password: string): Promise<void> {

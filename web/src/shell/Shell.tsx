@@ -8,7 +8,7 @@ import { cx } from '@/lib/cx'
 import { usePhone } from '@/lib/media'
 import { usePrinting } from '@/lib/printing'
 import { full } from '@/lib/time'
-import { Button, Dialog, Icon, IconButton, toastError } from '@/ui'
+import { Button, Dialog, Icon, IconButton } from '@/ui'
 import { Appearance } from './Appearance'
 import '@/areas/blotter/follow' // fills are told wherever the reader is
 import { Banners } from './Banners'
@@ -21,7 +21,7 @@ const items = areas.filter((a) => a.nav).sort((a, b) => a.nav!.order - b.nav!.or
 
 /** What stands around every page: navigation, state, search, the way out. */
 export function Shell({ children }: { children: ReactNode }) {
-  const { t, i18n } = useTranslation()
+  const { t } = useTranslation()
   const phone = usePhone()
   const [path] = useLocation()
   const [view, setView] = useState(false)
@@ -43,7 +43,7 @@ export function Shell({ children }: { children: ReactNode }) {
     <>
       <IconButton icon="search" data-tour="search" label={t('jump.title')} onClick={() => setJump('')} />
       <IconButton icon="sun" label={t('switch.view')} onClick={() => setView(true)} />
-      <IconButton icon="lock" label={t('lock.now')} onClick={() => void lock().catch((error: unknown) => toastError(error, i18n.language))} />
+      <IconButton icon="lock" label={t('lock.now')} onClick={() => void lock()} />
       <IconButton icon="logout" label={t('action.logout')} onClick={() => void logOut()} />
     </>
   )

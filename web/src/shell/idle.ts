@@ -1,7 +1,5 @@
 import { useEffect } from 'react'
 import { lock, session } from '@/api/session'
-import { toastError } from '@/ui'
-import { i18n } from '@/i18n'
 import { useHabit } from '@/lib/preferences'
 
 /** Minutes after which a screen that nobody touches is locked; 0: never. */
@@ -28,8 +26,7 @@ export function useIdleLock(): void {
     for (const sign of signs) addEventListener(sign, here, { passive: true, capture: true })
     const look = setInterval(() => {
       if (Date.now() - last < minutes * 60_000 || session.get().state !== 'somebody') return
-      last = Date.now() // tried again after as long, when the server was not there
-      lock().catch((error: unknown) => toastError(error, i18n.language))
+      void lock()
     }, 1_000)
     return () => {
       clearInterval(look)

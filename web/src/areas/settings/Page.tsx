@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next'
 import { Appearance } from '@/shell/Appearance'
 import { idleChoices, useIdleMinutes } from '@/shell/idle'
 import { lock } from '@/api/session'
-import { Button, Card, Select, Tabs, toastError } from '@/ui'
+import { Button, Card, Select, Tabs } from '@/ui'
 import { Keys } from './Keys'
 import { Password } from './Password'
 import { Second } from './Second'
@@ -33,10 +33,10 @@ function Security() {
 }
 
 function Idle() {
-  const { t, i18n } = useTranslation('settings')
+  const { t } = useTranslation('settings')
   const [minutes, setMinutes] = useIdleMinutes()
   return (
-    <Card title={t('idle.title')} after={<Button size="small" icon="lock" onClick={() => void lock().catch((error: unknown) => toastError(error, i18n.language))}>{t('idle.now')}</Button>}>
+    <Card title={t('idle.title')} after={<Button size="small" icon="lock" onClick={() => void lock()}>{t('idle.now')}</Button>}>
       <Select label={t('idle.after')} hint={t('idle.text')} value={minutes} onChange={(e) => setMinutes(Number(e.target.value))}>
         {idleChoices.map((n) => <option key={n} value={n}>{n === 0 ? t('idle.never') : t('idle.minutes', { n })}</option>)}
       </Select>

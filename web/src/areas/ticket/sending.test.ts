@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { logOut, session } from '@/api/session'
 import { live } from '@/live/live'
 import { certain, forget, release, send, sents } from './sending'
 
@@ -41,6 +42,50 @@ test('an order whose answer is lost is asked for by its id, and never sent again
   await vi.advanceTimersByTimeAsync(5000)
   expect(sents.get()[0]).toMatchObject({ state: 'taken', order: { id: '7' } })
   expect(asked).toEqual(['POST', 'GET', 'GET', 'GET'])
+})
+
+test.each([
+  ['a proxy that answers in the place of the server', () => new Response('<html>', { status: 502 })],
+  ['JSON of somebody else', () => answer(504, { error: 'gateway timeout' })],
+  ['an answer that breaks off', () => new Response('{"id": "1', { status: 201 })],
+  ['a bug of the server', () => refusal(500, 'INTERNAL')],
+])('%s leaves the fate open: it is asked for', async (_, lost) => {
+  server = (method) => (method === 'POST' ? lost() : answer(200, { id: '7', status: 'WORKING' }))
+  expect((await send(wish)).state).toBe('asking')
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(sents.get()[0]).toMatchObject({ state: 'taken', order: { id: '7' } })
+  expect(asked).toEqual(['POST', 'GET'])
+})
+
+const somebody = (login: string) => session.set({ state: 'somebody', account: { login } as never })
+
+test('a locked screen does not end the asking', async () => {
+  somebody('a')
+  server = (method) => { if (method === 'POST') throw new TypeError('network'); return refusal(401, 'NOT_LOGGED_IN') }
+  await send(wish)
+  session.set({ state: 'locked', login: 'a' })
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(asked).toEqual(['POST', 'GET'])
+  server = () => answer(200, { id: '7' })
+  somebody('a')
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(sents.get()[0]!.state).toBe('taken')
+})
+
+test('another account finds nothing of what was written and sent before, and the same one does', async () => {
+  somebody('a')
+  live.link.set({ state: 'offline', since: 0 })
+  await send(wish)
+  session.set({ state: 'locked', login: 'a' })
+  somebody('a')
+  expect(sents.get()).toHaveLength(1)
+  session.set({ state: 'nobody', ended: true })
+  somebody('b')
+  expect(sents.get()).toEqual([])
+  await send(wish)
+  server = () => new Response(null, { status: 204 })
+  await logOut()
+  expect(sents.get()).toEqual([])
 })
 
 test('when the connection is back, what has no answer is asked for at once', async () => {

@@ -1,10 +1,12 @@
 import { call, callOther, Refusal, type Schemas } from '@/api/client'
+import { session, whenOther } from '@/api/session'
 import { Store } from '@/lib/store'
 import { live } from '@/live/live'
 import { body, clientOrderId, type Wish } from './logic'
 
 // What was sent and has no answer yet is never sent again by itself: it is asked for by its client order id, from the
-// books and from the account's events, until it is known what became of it. Nothing of it is kept beyond this page.
+// books and from the account's events, until it is known what became of it. Nothing of it is kept beyond this page, nor
+// for another account.
 
 export interface Sent {
   id: string // the client order id
@@ -52,14 +54,13 @@ export async function release(id: string): Promise<Sent> {
     const order = await call('post', '/api/v1/orders', { body: body(one.wish, id) })
     taken(id, order, performance.now() - began)
   } catch (error) {
-    if (!waits(find(id))) return find(id)! // its event was faster than the answer that was lost
-    if (!(error instanceof Refusal)) throw error
-    if (error.unknown) {
+    if (!waits(find(id))) return find(id) ?? one // its event was faster than the answer that was lost
+    if (!(error instanceof Refusal) || error.unknown) {
       change(id, { state: 'asking' })
       void inquire(id)
     } else change(id, { state: 'refused', refusal: error, took: performance.now() - began })
   }
-  return find(id)!
+  return find(id) ?? one // another account may be here by now
 }
 
 function taken(id: string, order: Schemas['Order'], took?: number): void {
@@ -90,9 +91,22 @@ async function inquire(id: string): Promise<void> {
     } catch (error) {
       const gone = error instanceof Refusal && error.status === 404
       if (gone && late && !live.status.get()?.stale && find(id)?.state === 'asking') change(id, { state: 'missing' })
-      if (error instanceof Refusal && error.status === 401) return
+      if (error instanceof Refusal && error.status === 401) await back()
     }
   }
+}
+
+/** Waits until somebody is logged in: the same account, since what another one finds here is forgotten. */
+function back(): Promise<void> {
+  return new Promise((then) => {
+    const look = () => {
+      if (session.get().state !== 'somebody') return
+      deaf()
+      then()
+    }
+    const deaf = session.follow(look)
+    look()
+  })
 }
 
 /** Takes a draft, or what has its answer, off the list. */
@@ -110,3 +124,4 @@ export function followEvents(): () => void {
 }
 
 followEvents()
+whenOther(() => sents.set([]))
