@@ -136,8 +136,9 @@ export async function lock(): Promise<void> {
   if (now.state !== 'somebody') return
   const login = now.account.login
   queries.clear()
-  session.set({ state: 'locked', login })
-  while (session.get().state === 'locked') {
+  const locked: Session = { state: 'locked', login }
+  session.set(locked)
+  while (session.get() === locked) { // an unlock, or another lock, ends this one
     try {
       await call('post', '/api/v1/lock')
       return

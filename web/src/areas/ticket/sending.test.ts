@@ -59,6 +59,24 @@ test.each([
 
 const somebody = (login: string) => session.set({ state: 'somebody', account: { login } as never })
 
+test("a proxy's 404 does not say that the books lack an order", async () => {
+  server = (method) => { if (method === 'POST') throw new TypeError('network'); return new Response('<html>', { status: 404 }) }
+  await send(wish)
+  await vi.advanceTimersByTimeAsync(2 * certain)
+  expect(sents.get()[0]!.state).toBe('asking')
+})
+
+test('an order that left is no draft for who comes next', async () => {
+  somebody('a')
+  let lost: () => void = () => {}
+  server = () => new Promise((_, fail) => { lost = () => fail(new TypeError('network')) })
+  const sending = send(wish)
+  somebody('b')
+  lost()
+  expect((await sending).state).toBe('asking')
+  expect(sents.get()).toEqual([])
+})
+
 test('a locked screen does not end the asking', async () => {
   somebody('a')
   server = (method) => { if (method === 'POST') throw new TypeError('network'); return refusal(401, 'NOT_LOGGED_IN') }

@@ -54,14 +54,17 @@ export async function release(id: string): Promise<Sent> {
     const order = await call('post', '/api/v1/orders', { body: body(one.wish, id) })
     taken(id, order, performance.now() - began)
   } catch (error) {
-    if (!waits(find(id))) return find(id) ?? one // its event was faster than the answer that was lost
+    if (!waits(find(id))) return find(id) ?? left(one) // its event was faster than the answer that was lost
     if (!(error instanceof Refusal) || error.unknown) {
       change(id, { state: 'asking' })
       void inquire(id)
     } else change(id, { state: 'refused', refusal: error, took: performance.now() - began })
   }
-  return find(id) ?? one // another account may be here by now
+  return find(id) ?? left(one)
 }
+
+/** An order that left, whose list was forgotten meanwhile: another account may be here by now. */
+const left = (one: Sent): Sent => ({ ...one, state: 'asking' })
 
 function taken(id: string, order: Schemas['Order'], took?: number): void {
   const before = find(id)
@@ -89,7 +92,7 @@ async function inquire(id: string): Promise<void> {
       const order = await callOther<Schemas['Order']>('get', `/v2/orders:by_client_order_id?client_order_id=${encodeURIComponent(id)}`)
       taken(id, order)
     } catch (error) {
-      const gone = error instanceof Refusal && error.status === 404
+      const gone = error instanceof Refusal && error.status === 404 && !error.reason.startsWith('HTTP_') // in the house's own words
       if (gone && late && !live.status.get()?.stale && find(id)?.state === 'asking') change(id, { state: 'missing' })
       if (error instanceof Refusal && error.status === 401) await back()
     }
