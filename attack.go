@@ -27,6 +27,7 @@ func runAttack(ctx context.Context, args []string, out io.Writer) (err error) {
 		_, _ = fmt.Fprintf(out, format+"\n", args...)
 	}, Make: func(context.Context, string, int) ([]load.Account, error) { return nil, nil }}
 	seconds := f.Float64("seconds", 10, "of each kind, 1 to 60")
+	f.DurationVar(&c.Patience, "patience", 2*time.Second, "how long the honest client waits for an answer")
 	attackers := f.Int("attackers", 500, fmt.Sprintf("connections at once, up to %d", surge.MostAttackers))
 	dir := f.String("out", "", "directory for attack.json and attack.txt; default: a table only")
 	if err := parse(f, args); err != nil {

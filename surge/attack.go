@@ -35,6 +35,7 @@ type Attack struct {
 	Lost     int64   `json:"lost"` // of the connections: refused, or cut off
 	Due      int     `json:"due"`  // requests of the honest client
 	Answered int     `json:"answered"`
+	Refused  int     `json:"refused"` // and told when to come back
 	P50      float64 `json:"p50"`
 	P99      float64 `json:"p99"`
 	Held     bool    `json:"held"` // 99 of 100 answered, p99 within 50 ms
@@ -113,7 +114,8 @@ func RunAttacks(ctx context.Context, c Config, attackers int) (result *AttackRes
 		c.Say("%s is not installed: its attacks are left out", program)
 	}
 	for i, k := range slices.Concat(kinds, published) {
-		a, err := s.under(ctx, t, k, net.IPv4(127, 0, 1, byte(1+i)), (attackers*k.n+99)/100, c.Seconds)
+		a, err := s.under(ctx, t, k, net.IPv4(127, 0, 1, byte(1+i)), (attackers*k.n+99)/100, c.Seconds,
+			c.Patience)
 		if err != nil {
 			return result, fmt.Errorf("%s: %w", k.name, err)
 		}
@@ -149,16 +151,17 @@ func (s *server) target(data string) (*target, error) {
 
 // under asks what an honest client asks while n attackers of a kind act.
 func (s *server) under(
-	ctx context.Context, t *target, k kind, from net.IP, n int, lasts time.Duration,
+	ctx context.Context, t *target, k kind, from net.IP, n int, lasts, patient time.Duration,
 ) (Attack, error) {
 	t.made.Store(0)
 	t.lost.Store(0)
-	acting, stop := context.WithTimeout(ctx, lasts+headway+30*time.Second)
+	acting, stop := context.WithTimeout(ctx, lasts+headway+3*patient+30*time.Second)
 	defer stop()
 	var all sync.WaitGroup
 	all.Go(func() { k.storm(acting, t, from, n) })
 	honest := plan{URL: s.url, Accounts: s.accounts, Mix: load.Mix{load.Order: 2, load.Cancel: 1, load.Query: 2},
-		Rate: probeRate, Shape: "flat", Lasts: lasts, Warm: headway, Connections: 16, Seed: 1}
+		Rate: probeRate, Shape: "flat", Lasts: lasts, Warm: headway, Connections: 16,
+		Patience: patient, Seed: 1}
 	told, err := s.loose(ctx, honest, 0)
 	stop()
 	all.Wait()
@@ -171,7 +174,7 @@ func (s *server) under(
 	}
 	for i := range told.Rows {
 		row := &told.Rows[i]
-		a.Due, a.Answered = a.Due+row.Due, a.Answered+row.Answered
+		a.Due, a.Answered, a.Refused = a.Due+row.Due, a.Answered+row.Answered, a.Refused+row.Refused
 		a.P50, a.P99 = max(a.P50, row.P50), max(a.P99, row.P99)
 	}
 	a.Held = a.Answered*100 >= a.Due*99 && a.P99 <= 50

@@ -31,6 +31,7 @@ type plan struct {
 	Connections int            `json:"connections"`
 	Newest      bool           `json:"newest"`
 	Sources     int            `json:"sources"`
+	Patience    time.Duration  `json:"patience"`
 	Seed        uint64         `json:"seed"`
 }
 
@@ -43,7 +44,7 @@ func Drive(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	r, err := load.Run(ctx, load.Config{URL: p.URL, Accounts: p.Accounts, Mix: p.Mix, Rate: p.Rate, Shape: p.Shape,
 		Lasts: p.Lasts, Warm: p.Warm, Poisson: true, Connections: p.Connections, Newest: p.Newest, Sources: p.Sources,
-		Patience: patience, Seed: p.Seed})
+		Patience: p.Patience, Seed: p.Seed})
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (s *server) drive(ctx context.Context, c crowd) (traders, lookers *load.Res
 		c.lookers = Lookers
 	}
 	p := plan{URL: s.url, Accounts: s.accounts, Shape: c.shape, Lasts: c.lasts, Mix: c.tradeMix, Rate: c.trade,
-		Warm: c.warm(), Connections: Traders, Seed: 1}
+		Warm: c.warm(), Connections: Traders, Patience: patience, Seed: 1}
 	done := make(chan struct{})
 	var other error
 	go func() {

@@ -44,7 +44,8 @@ type Config struct {
 	Words    []string // that make it drive a crowd: Drive
 	Dir      string   // for data and logs
 	Seconds  time.Duration
-	Knee     float64 // requests a second; 0: it is looked for
+	Patience time.Duration // 2 s, as a person has: how long an attack's honest client waits for an answer
+	Knee     float64       // requests a second; 0: it is looked for
 	Accounts int
 	// Make opens accounts at the desk of a server with that data directory.
 	Make  func(ctx context.Context, data string, n int) ([]load.Account, error)
@@ -56,6 +57,9 @@ type Config struct {
 func (c *Config) setDefaults() error {
 	if c.Seconds == 0 {
 		c.Seconds = 5 * time.Second
+	}
+	if c.Patience == 0 {
+		c.Patience = patience
 	}
 	if c.Say == nil {
 		c.Say = func(string, ...any) {}

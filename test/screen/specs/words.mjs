@@ -20,7 +20,7 @@ export default async (desk) => {
     body: JSON.stringify({ code: next.code, reason: next.reason, message: next.message_en, message_en: next.message_en, message_zh: next.message_zh, request_id: 'req-1', docs: '', given: '1', bound: '2', nearest: '3' }),
   })))
   const told = Object.values(table).filter((r) => ['refusals', 'unsent'].includes(r.in)).map((r) => r.said)
-  const aside = ['OUTCOME_UNKNOWN', 'TIMEOUT', 'NETWORK', ...told] // the first three are no refusals: the order is asked for
+  const aside = ['OUTCOME_UNKNOWN', 'TIMEOUT', 'NETWORK', 'INTERNAL', ...told] // the first four are no refusals: the order is asked for
   const rest = reasons.filter((r) => r.status >= 400 && r.status !== 401 && !aside.includes(r.reason))
   if (rest.length < 60) throw new Error(`only ${rest.length} reasons are left`)
   const plain = (said) => said.normalize('NFKC').replace(/([,;:?!]) /g, '$1') // Chinese is set with wide punctuation
