@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"evenkeel/load"
@@ -29,9 +30,13 @@ func runAttack(ctx context.Context, args []string, out io.Writer) (err error) {
 	seconds := f.Float64("seconds", 10, "of each kind, 1 to 60")
 	f.DurationVar(&c.Patience, "patience", 2*time.Second, "how long the honest client waits for an answer")
 	attackers := f.Int("attackers", 500, fmt.Sprintf("connections at once, up to %d", surge.MostAttackers))
+	names := f.String("kinds", "", "those alone, with commas: slow read,TLS handshakes; default: all")
 	dir := f.String("out", "", "directory for attack.json and attack.txt; default: a table only")
 	if err := parse(f, args); err != nil {
 		return err
+	}
+	if *names != "" {
+		c.Cases = strings.Split(*names, ",")
 	}
 	c.Seconds = time.Duration(*seconds * float64(time.Second))
 	if c.Program, err = os.Executable(); err != nil {

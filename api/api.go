@@ -45,6 +45,7 @@ type Limits struct {
 	PerAccount    int           // 64: streams of one account, as records has readers
 	Strangers     int           // 256: streams that have not said who they are
 	StreamMessage int64         // 1 MiB: the largest message that a client may send on a stream; 4 KiB before it is known
+	StreamWords   int           // 16: messages of a stream before it is known, then it ends
 	StreamWrite   time.Duration // 5 s: the longest that one write to a stream may take
 	StreamAuth    time.Duration // 10 s: how long a WebSocket may stay unauthenticated
 	Symbols       int           // 10,000: symbols of one request or subscription
@@ -61,6 +62,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.PerAccount, records.MaxWatchers)
 	set(&l.Strangers, 256)
 	set(&l.StreamMessage, 1<<20)
+	set(&l.StreamWords, 16)
 	set(&l.StreamWrite, 5*time.Second)
 	set(&l.StreamAuth, 10*time.Second)
 	set(&l.Symbols, 10_000)

@@ -79,11 +79,9 @@ var protected = [...][2]string{
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, id: requestID()}
 	w.Header().Set("X-Request-Id", c.id)
-	for _, line := range protected {
-		w.Header().Set(line[0], line[1])
-	}
+	protect(w.Header())
 	c.native = r.Header.Get("X-Enum-Profile") == "native"
-	c.chinese = strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "zh")
+	c.chinese = readsChinese(r)
 	began := time.Now()
 	defer func() {
 		fault := recover()
@@ -108,6 +106,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, s.Limits.Body)
 	if !s.pass(c) {
 		s.dispatch(c)
+	}
+}
+
+// readsChinese reports whether who asks would rather read Chinese.
+func readsChinese(r *http.Request) bool {
+	return strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "zh")
+}
+
+// protect sets the headers of every answer.
+func protect(h http.Header) {
+	for _, line := range protected {
+		h.Set(line[0], line[1])
 	}
 }
 

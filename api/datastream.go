@@ -135,9 +135,13 @@ func (d *dataSession) run(ctx context.Context) {
 		_ = d.ws.Close(websocket.StatusPolicyViolation, "auth timeout")
 	})
 	defer late.Stop()
-	for {
+	for words := 0; ; words++ {
 		_, message, err := d.ws.Read(ctx)
 		if err != nil {
+			return
+		}
+		if d.s.talks(d.c, words) {
+			_ = d.ws.Close(websocket.StatusPolicyViolation, talked)
 			return
 		}
 		m, err := parseDataMessage(message)

@@ -152,6 +152,14 @@ func (s *Server) accept(c *call, anyOrigin bool) (*websocket.Conn, error) {
 // strangerMessage is the largest message of who has not said who they are.
 const strangerMessage = 4 << 10
 
+// talked is why a stream ended whose client said much, and not who they are.
+const talked = "say who you are first"
+
+// talks reports whether a stranger has said enough, after so many messages.
+func (s *Server) talks(c *call, words int) bool {
+	return c.who.Account == 0 && words >= s.Limits.StreamWords
+}
+
 // listenTo bounds what may be said on a stream.
 func (s *Server) listenTo(c *call, ws *websocket.Conn) {
 	most := s.Limits.StreamMessage
@@ -213,10 +221,14 @@ func streamTrades(s *Server, c *call) (int, any, error) {
 		late: time.AfterFunc(s.Limits.StreamAuth, func() { place.cancel(errStranger) })}
 	defer t.late.Stop()
 	defer t.unlisten()
-	for {
+	for words := 0; ; words++ {
 		_, message, err := ws.Read(ctx)
 		if err != nil {
 			return 0, nil, nil // the client has gone, or we drain: both end the stream without a word
+		}
+		if s.talks(t.c, words) {
+			_ = ws.Close(websocket.StatusPolicyViolation, talked)
+			return 0, nil, nil
 		}
 		if err := t.take(ctx, message); err != nil {
 			return 0, nil, nil // as above

@@ -1,5 +1,6 @@
 // Package gate stands where connections come in, before anything is read from them: so many at once, so many new ones
-// a second and so many TLS handshakes, over all and from one address.
+// a second and so many TLS handshakes, over all and from one address; and where requests are worked on, so many a
+// second of those who have not said who they are.
 //
 // Who is over a limit is let go at once, in plain HTTP with a word and a time to come back. When all places are taken,
 // a newcomer gets that of a connection which no request is being worked on for, of the address that has most: who only
@@ -42,9 +43,12 @@ type Limits struct {
 	// TLS handshakes, over all: 400 a second for each processor; from one address 50 a second, 512 at once. One takes
 	// some 0.3 ms of a processor.
 	Handshakes, HandshakesPerAddress Rate
-	Addresses                        int           // 16,384: that are remembered
-	Header                           time.Duration // 5 s: within which a PROXY header comes
-	Resets                           int           // 200: requests of a connection that its client gave up, then it ends
+	// Requests of those who have not said who they are, logins apart: over all 1,000 a second for each processor; from
+	// one address 600 a second, 2,400 at once.
+	Strangers, StrangersPerAddress Rate
+	Addresses                      int           // 16,384: that are remembered
+	Header                         time.Duration // 5 s: within which a PROXY header comes
+	Resets                         int           // 200: requests of a connection that its client gave up, then it ends
 	// Trusted are the balancers whose PROXY header is believed, and must come.
 	Trusted []netip.Prefix
 }
@@ -58,6 +62,9 @@ func (l Limits) withDefaults() Limits {
 	processors := runtime.GOMAXPROCS(0)
 	rate(&l.Handshakes, 400*processors, 800*processors)
 	rate(&l.HandshakesPerAddress, 50, 512)
+	rate(&l.Strangers, 1000*processors, 4000*processors)
+	set(&l.StrangersPerAddress.PerSecond, 600)
+	set(&l.StrangersPerAddress.Burst, 4*l.StrangersPerAddress.PerSecond)
 	set(&l.Addresses, 16_384)
 	set(&l.Header, 5*time.Second)
 	set(&l.Resets, 200)
@@ -96,11 +103,12 @@ const (
 	Evicted                  // idle, its place was given to a newcomer
 	Reset                    // its client gave up request after request
 	NoHeader                 // a balancer sent no PROXY header
+	Strangers                // requests of those who are not known come too fast
 	refusals
 )
 
 func (r Refusal) String() string {
-	return [refusals]string{"full", "address", "too_fast", "handshake", "evicted", "reset", "no_header"}[r]
+	return [refusals]string{"full", "address", "too_fast", "handshake", "evicted", "reset", "no_header", "strangers"}[r]
 }
 
 // Refusals are all reasons.
@@ -119,10 +127,12 @@ type Gate struct {
 	mu     sync.Mutex
 	open   int
 	hosts  map[netip.Addr]*host
-	all    [2]bucket // by pace
+	all    [paces]bucket
 	counts [refusals]atomic.Uint64
 	in     atomic.Uint64 // bytes that clients' connections carried
 	out    atomic.Uint64
+
+	waiting atomic.Int32 // requests of strangers
 }
 
 // pace is what a bucket is for.
@@ -131,12 +141,14 @@ type pace uint8
 const (
 	newcomers pace = iota
 	handshakes
+	strangers
+	paces
 )
 
 // host is an address with connections, or one that had some lately.
 type host struct {
 	conns   map[*conn]struct{}
-	buckets [2]bucket
+	buckets [paces]bucket
 }
 
 // bucket is the time until which a rate is used up, in nanoseconds.
@@ -339,6 +351,9 @@ type conn struct {
 	working atomic.Int32 // requests that are worked on
 	given   atomic.Int32 // up by their client
 	handled atomic.Int32
+
+	stranger atomic.Bool  // a request of one is worked on
+	answered atomic.Int64 // bytes since a request was over
 }
 
 // Read reads, and counts a balancer's client in first.
@@ -358,6 +373,7 @@ func (c *conn) Read(b []byte) (int, error) {
 func (c *conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.gate.out.Add(uint64(n)) //nolint:gosec // never negative
+	c.answered.Add(int64(n))
 	return n, err
 }
 
@@ -412,6 +428,7 @@ func (g *Gate) Work(ctx context.Context) (end func()) {
 	c.working.Add(1)
 	return func() {
 		c.working.Add(-1)
+		g.pay(c)
 		handled := c.handled.Add(1)
 		if ctx.Err() == nil {
 			return

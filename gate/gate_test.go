@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,15 @@ func open(t *testing.T, l Limits) *house {
 	h := &house{gate: New(l, nil), hold: make(chan struct{})}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer h.gate.Work(r.Context())()
+		if strings.HasPrefix(r.URL.Path, "/stranger") && !h.gate.Stranger(r.Context()) {
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		if r.URL.Path == "/stranger/much" {
+			_, _ = w.Write(make([]byte, 3*answerUnit))
+			return
+		}
 		if r.URL.Path == "/hold" {
 			select {
 			case <-h.hold:
@@ -280,4 +290,79 @@ func TestAddressesAreBounded(t *testing.T) {
 		t.Error("one network of 64 bits is many")
 	}
 	_ = g.Context(context.Background(), nil)
+}
+
+// Strangers have a rate, which an address fills for itself alone, and those who are known are not held up by it.
+func TestStrangers(t *testing.T) {
+	h := open(t, Limits{StrangersPerAddress: Rate{1, 4}})
+	c := dial(t, "127.0.0.11", h.plain)
+	for range 4 {
+		if status, text, _ := ask(c, "", "/stranger"); status != 200 {
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	began := time.Now()
+	if status, text, _ := ask(c, "", "/stranger"); status != 200 || time.Since(began) < 100*time.Millisecond {
+		t.Errorf("a turn that comes within the second: %d %s after %v", status, text, time.Since(began))
+	}
+	var all sync.WaitGroup
+	var refused atomic.Int32
+	for range 4 { // one of them has the next turn
+		other := dial(t, "127.0.0.11", h.plain)
+		all.Go(func() {
+			began := time.Now()
+			if status, _, _ := ask(other, "", "/stranger"); status == 429 && time.Since(began) >= strangersTurn {
+				refused.Add(1)
+			}
+		})
+	}
+	if status, _, _ := ask(dial(t, "127.0.0.11", h.plain), "", "/"); status != 200 {
+		t.Errorf("who is known: %d", status)
+	}
+	if status, _, _ := ask(dial(t, "127.0.0.12", h.plain), "", "/stranger"); status != 200 {
+		t.Errorf("another address: %d", status)
+	}
+	all.Wait()
+	if n := refused.Load(); n < 2 || uint64(n) != h.gate.Refused(Strangers) {
+		t.Errorf("%d of 4 were refused, %d counted", n, h.gate.Refused(Strangers))
+	}
+}
+
+// Large answers are paid like many requests, and over all there is a rate, too.
+func TestStrangersPay(t *testing.T) {
+	h := open(t, Limits{StrangersPerAddress: Rate{1, 4}, Strangers: Rate{1, 6}})
+	if status, _, _ := ask(dial(t, "127.0.0.11", h.plain), "", "/stranger/much"); status != 200 {
+		t.Fatal(status)
+	}
+	used := func() (one, all bucket) {
+		h.gate.mu.Lock()
+		defer h.gate.mu.Unlock()
+		return h.gate.hosts[netip.MustParseAddr("127.0.0.11")].buckets[strangers], h.gate.all[strangers]
+	}
+	eventually(t, "the answer is not paid", func() bool {
+		one, all := used()
+		return time.Until(time.Unix(0, int64(min(one, all)))) > 2*time.Second
+	})
+	for range 3 {
+		_, _, _ = ask(dial(t, "127.0.0.12", h.plain), "", "/stranger")
+	}
+	if wait, ok := h.gate.turn(&conn{host: &host{}}); ok && wait == 0 {
+		t.Error("nobody fills the rate over all")
+	}
+}
+
+// Few strangers wait: who comes when those places are taken loses the connection at once.
+func TestStrangersWaitIsBounded(t *testing.T) {
+	h := open(t, Limits{StrangersPerAddress: Rate{1, 1}})
+	if status, _, _ := ask(dial(t, "127.0.0.11", h.plain), "", "/stranger"); status != 200 {
+		t.Fatal(status)
+	}
+	h.gate.waiting.Store(strangersWait)
+	began := time.Now()
+	if status, _, _ := ask(dial(t, "127.0.0.11", h.plain), "", "/stranger"); status != 0 {
+		t.Errorf("%d after %v", status, time.Since(began))
+	}
+	if n := h.gate.waiting.Load(); n != strangersWait || h.gate.Refused(Strangers) != 1 {
+		t.Errorf("%d wait, %d refused", n, h.gate.Refused(Strangers))
+	}
 }

@@ -14,7 +14,7 @@ var (
 	gateMost = prometheus.NewDesc("evenkeel_gate_connections_limit", "How many there may be.", nil, nil)
 	gateGone = prometheus.NewDesc("evenkeel_gate_refused_total",
 		"Connections that were let go: full, their address has its share (address), new ones or handshakes come too_fast, "+
-			"evicted for a newcomer, reset again and again, or without a balancer's header.", []string{"reason"}, nil)
+			"evicted for a newcomer, reset again and again, without a balancer's header, or of strangers who ask too fast.", []string{"reason"}, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -65,12 +65,22 @@ func (n *Node) openListeners(ctx, _ context.Context) (err error) {
 func (s *servers) gated() *http.Server {
 	server := api.HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.gate.Work(r.Context())()
+		if !s.known(r) && !s.gate.Stranger(r.Context()) {
+			api.TooManyStrangers(w, r)
+			return
+		}
 		s.ServeHTTP(w, r)
 	}))
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return s.turnstile.Context(s.gate.Context(ctx, c), c)
 	}
 	return server
+}
+
+// known reports whether who asks has said who they are, or is about to: logins have a door of their own.
+func (s *servers) known(r *http.Request) bool {
+	server, open := (*s.handler.Load()).(*api.Server)
+	return open && (api.IsLogin(r) || server.Knows(r))
 }
 
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {

@@ -89,11 +89,27 @@ var kinds = []kind{
 	{"WebSockets", each(webSockets), 50},
 }
 
+// Attacks are the names of all kinds, those of programs that are not installed too.
+func Attacks() (names []string) {
+	for i := range kinds {
+		names = append(names, kinds[i].name)
+	}
+	for i := range tools {
+		names = append(names, tools[i].name)
+	}
+	return names
+}
+
 // RunAttacks attacks a server of its own in every way, each from another loopback address, and asks it meanwhile what
 // an honest client asks.
 func RunAttacks(ctx context.Context, c Config, attackers int) (result *AttackResult, err error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
+	}
+	for _, name := range c.Cases {
+		if !slices.Contains(Attacks(), name) {
+			return nil, fmt.Errorf("surge: the attack %q is not known; known: %s", name, strings.Join(Attacks(), "; "))
+		}
 	}
 	if attackers < 1 || attackers > MostAttackers {
 		return nil, fmt.Errorf("surge: %d attackers: 1 to %d", attackers, MostAttackers)
@@ -104,6 +120,9 @@ func RunAttacks(ctx context.Context, c Config, attackers int) (result *AttackRes
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
+	if err := pin(os.Getpid(), 0, 1); err != nil { // attackers are elsewhere, too
+		return nil, err
+	}
 	t, err := s.target(filepath.Join(c.Dir, string(Door)))
 	if err != nil {
 		return nil, err
@@ -114,6 +133,9 @@ func RunAttacks(ctx context.Context, c Config, attackers int) (result *AttackRes
 		c.Say("%s is not installed: its attacks are left out", program)
 	}
 	for i, k := range slices.Concat(kinds, published) {
+		if len(c.Cases) > 0 && !slices.Contains(c.Cases, k.name) {
+			continue
+		}
 		a, err := s.under(ctx, t, k, net.IPv4(127, 0, 1, byte(1+i)), (attackers*k.n+99)/100, c.Seconds,
 			c.Patience)
 		if err != nil {
@@ -162,7 +184,7 @@ func (s *server) under(
 	honest := plan{URL: s.url, Accounts: s.accounts, Mix: load.Mix{load.Order: 2, load.Cancel: 1, load.Query: 2},
 		Rate: probeRate, Shape: "flat", Lasts: lasts, Warm: headway, Connections: 16,
 		Patience: patient, Seed: 1}
-	told, err := s.loose(ctx, honest, 0)
+	told, err := s.loose(ctx, honest, tradeNice)
 	stop()
 	all.Wait()
 	a := Attack{Kind: k.name, From: from.String(), Made: t.made.Load(), Lost: t.lost.Load()}

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"evenkeel/load"
@@ -51,7 +52,7 @@ type Config struct {
 	Make  func(ctx context.Context, data string, n int) ([]load.Account, error)
 	Say   func(format string, args ...any)
 	Only  Kind     // "": both
-	Cases []string // by name; empty: all
+	Cases []string // or kinds of attacks, by name; empty: all
 }
 
 func (c *Config) setDefaults() error {
@@ -63,11 +64,6 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Say == nil {
 		c.Say = func(string, ...any) {}
-	}
-	for _, name := range c.Cases {
-		if !slices.ContainsFunc(cases(1, c.Seconds), func(k situation) bool { return k.name == name }) {
-			return fmt.Errorf("surge: the case %q is not known", name)
-		}
 	}
 	if c.Program == "" || c.Dir == "" || c.Make == nil || c.Seconds < time.Second || c.Seconds > time.Minute {
 		return errors.New("surge: a program, a directory, accounts, and 1 s to 1 min for each case are needed")
@@ -85,10 +81,23 @@ type crowd struct {
 	lasts       time.Duration
 }
 
+// Cases are the names of all.
+func Cases() (names []string) {
+	for _, k := range cases(1, time.Second) {
+		names = append(names, k.name)
+	}
+	return names
+}
+
 // Run proves, or shows that it cannot be proved.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
+	}
+	for _, name := range c.Cases {
+		if !slices.Contains(Cases(), name) {
+			return nil, fmt.Errorf("surge: the case %q is not known; known: %s", name, strings.Join(Cases(), "; "))
+		}
 	}
 	r := &Result{Machine: load.Machine(), Began: time.Now(), Seconds: c.Seconds.Seconds(), Knee: c.Knee,
 		only: c.Cases}

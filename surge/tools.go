@@ -27,7 +27,7 @@ func slow(name, letter, path string, more ...string) tool {
 		return append([]string{letter, "-c", strconv.Itoa(n), "-r", strconv.Itoa(n), "-i", "1", "-p", "2", "-l",
 			strconv.Itoa(seconds), "-u", "http://" + at + path}, more...)
 	}
-	return tool{kind{name: "slowhttptest, " + name, n: 100}, "slowhttptest", false, words}
+	return tool{kind{name: "slowhttptest " + name, n: 100}, "slowhttptest", false, words}
 }
 
 var tools = []tool{

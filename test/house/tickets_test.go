@@ -42,7 +42,7 @@ func TestLoadWithTickets(t *testing.T) {
 	before := h.measure(`evenkeel_waiting_room_tickets_total{lane="general"}`)
 	out := filepath.Join(t.TempDir(), "out")
 	p := rig.Run(t, "load", "--data", h.dir, "--mix", "login=3,quote=1", "--rate", "120", "--shape",
-		"retry-storm", "--seconds", "4", "--warm", "0", "--stay", "20s", "--patience", "10s", "--quiet", "--out", out)
+		"retry-storm", "--seconds", "4", "--warm", "0", "--stay", "20s", "--patience", "60s", "--quiet", "--out", out)
 	<-p.Ended
 	text, err := os.ReadFile(filepath.Join(out, "load.json"))
 	var r struct {
