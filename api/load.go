@@ -30,6 +30,9 @@ func (s *Server) Load() OpsLoad {
 		Expected: int(room.Expected.Seconds()), Oldest: int(room.Oldest.Seconds()),
 		Turned: s.Door.Queue.TurnedAway()}
 	v.Lag = s.Lag()
+	if s.Capacity != nil {
+		v.Capacity = pointer(s.Capacity())
+	}
 	return v
 }
 

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"evenkeel/auth"
+	"evenkeel/capacity"
 	"evenkeel/core/trade"
 	"evenkeel/intake"
 )
@@ -94,6 +95,8 @@ type OpsLoad struct {
 	Lag      OpsLag     `json:"lag"`
 	Orders   []uint64   `json:"order_latency"` // requests up to each bound, then all
 	Reads    []uint64   `json:"read_latency"`
+	// Capacity is what the node was asked for at most, and what it can carry; nil: not recorded.
+	Capacity *capacity.Report `json:"capacity,omitempty"`
 }
 
 // OpsRoom is how the waiting room of logins is.

@@ -1,5 +1,8 @@
 // What staff can do on the operators' page: each act says what it means, wants a reason, is done in the cluster, and stands
 // in the record with who did it and why.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 export const house = 'cluster'
 export const where = ['desktop zh', 'phone en']
 
@@ -51,6 +54,12 @@ export default async (desk) => {
     const rows = await crowd.getByRole('row').evaluateAll((all) => all.slice(1).map((row) => [...row.cells].map((cell) => cell.innerText)))
     return look.nodes.some((n) => n.load.lag.readers > 0) && rows.map((c) => [c[1], c[5], c[6], c[8]].join()).join(';') === told.join(';')
   })
+  // what is asked for, held to what was measured: first nothing was, then less than is carried
+  const capacity = card('容量', 'Capacity')
+  await capacity.getByText('evenkeel capacity --data').waitFor()
+  writeFileSync(join(maker.data, 'peaks', 'knees.json'), JSON.stringify({ measured: new Date(), machine: 'a test', rates: { query: 0.001, quote: 0.001, order: 1e9 } }))
+  await page.getByText(desk.say(/^账户查询.{1,2}(已使用)?实测容量/, /^Account questions: .*what was measured/)).waitFor({ timeout: 40_000 })
+  await capacity.getByText(desk.say('告警', 'alert'), { exact: true }).first().waitFor()
   await desk.picture('ops')
   await desk.accessible('ops')
   await desk.fits()

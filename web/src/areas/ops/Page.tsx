@@ -9,7 +9,7 @@ import { span } from '@/lib/time'
 import { Banner, Button, Card, EmptyState, Failed, Skeleton } from '@/ui'
 import { Act, type Wish } from './Act'
 import { Chart } from './Chart'
-import { behind, between, type Ops, type Point } from './measure'
+import { behind, between, standings, type Ops, type Point } from './measure'
 
 const every = 1_000
 const points = 180 // three minutes
@@ -30,12 +30,14 @@ export default function Page() {
     <div className="flex flex-col gap-3 p-3">
       <h1 className="sr-only">{t('title')}</h1>
       {look.error ? <Banner tone="danger">{t('silent')}</Banner> : null}
+      {standings(ops.nodes).filter((s) => s.alert).map((s) => <Banner key={s.name} tone="warn">{t(s.use !== null && s.use >= alertShare ? 'capacity.used' : 'capacity.short', { name: t(`capacity.class.${s.name}`), use: percent(s.use), room: s.headroom?.toFixed(1), law: lawful(ops) })}</Banner>)}
       <House ops={ops} onAct={setWish} />
       <Charts series={series} />
       <div className="grid items-start gap-3 min-[1100px]:grid-cols-2">
         <Nodes ops={ops} onAct={setWish} />
         <Shards ops={ops} onAct={setWish} />
         <Crowd ops={ops} />
+        <Capacity ops={ops} />
         <Halts ops={ops} onAct={setWish} />
         <Record ops={ops} />
       </div>
@@ -178,6 +180,40 @@ function Crowd({ ops }: { ops: Ops }) {
       {most.length > 0 ? <ul className="divide-y divide-line border-t border-line">{most.map((reader) => (
         <li key={`${reader.node} ${reader.stream} ${reader.login} ${reader.from}`} className="px-3 py-1.5 break-words">{t('crowd.reader', { ...reader, lag: reader.lag_ms.toFixed(0) })}</li>
       ))}</ul> : null}
+    </Card>
+  )
+}
+
+const alertShare = 0.7 // as the server has it: the alert itself is its own
+const percent = (share: number | null) => (share === null ? '–' : `${(share * 100).toFixed(0)} %`)
+const lawful = (ops: Ops) => ops.nodes.find((n) => n.load?.capacity)?.load?.capacity?.lawful_headroom ?? 0
+
+/** What the house was asked for at most, and how much of what was measured that is. */
+function Capacity({ ops }: { ops: Ops }) {
+  const { t, i18n } = useTranslation('ops')
+  const rows = standings(ops.nodes)
+  const right = ['now', 'today', 'record', 'knee', 'use', 'headroom'] as const
+  const figure = (v: number | null) => (v === null ? '–' : v.toLocaleString(i18n.language === 'zh' ? 'zh-CN' : 'en-GB', { maximumFractionDigits: v < 10 ? 1 : 0 }))
+  return (
+    <Card title={t('capacity.title')} flush>
+      {rows.length === 0 ? <p className="p-3 text-muted">{t('capacity.none')}</p> : (
+        <div className="relative overflow-x-auto" role="region" aria-label={t('capacity.title')} tabIndex={0}>
+          <table className="w-full text-left [&_td]:px-3 [&_td]:py-1.5 [&_th]:px-3 [&_th]:py-1.5 [&_th]:font-normal [&_th]:text-muted">
+            <thead><tr><th>{t('capacity.requests')}</th>{right.map((name) => <th key={name} className="text-right">{t(`capacity.${name}`)}</th>)}</tr></thead>
+            <tbody>
+              {rows.map((s) => (
+                <tr key={s.name} className="border-t border-line">
+                  <td className="whitespace-nowrap">{t(`capacity.class.${s.name}`)}{s.alert ? <span className="ml-2 rounded-full bg-warn-soft px-2 py-0.5 text-[11px] text-warn">{t('capacity.alert')}</span> : null}</td>
+                  <td className="num text-right">{figure(s.now)}</td><td className="num text-right">{figure(s.today)}</td><td className="num text-right">{figure(s.record)}</td><td className="num text-right">{figure(s.knee)}</td>
+                  <td className={cx('num text-right', s.use !== null && s.use >= alertShare && 'text-warn')}>{percent(s.use)}</td>
+                  <td className={cx('num text-right', s.headroom !== null && s.headroom < lawful(ops) && 'text-warn')}>{s.headroom === null ? '–' : `${s.headroom.toFixed(1)} x`}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {rows.some((s) => s.knee === null) ? <p className="border-t border-line px-3 py-2 text-faint">{t('capacity.unmeasured')}</p> : null}
     </Card>
   )
 }

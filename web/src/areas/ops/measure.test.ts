@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { behind, between, lags, quantile, rate, type Ops } from './measure'
+import { behind, between, lags, quantile, rate, standings, type Ops } from './measure'
 
 const look = (time: string, applied: number[], requests: number[], orders: number[], up = 1000): Ops => ({
   time, node: 1, demo: true, halts: [], acts: [], house: { read_only: false, reason: '', who: '', since: null }, limits: { latency_bounds: [0.001, 0.01] },
@@ -33,5 +33,19 @@ describe('measure', () => {
     expect(between(before, anew).requests).toBe(10)
     expect(lags(anew)).toBe(115)
     expect(behind(anew, anew.nodes[0]!.shards[0]!)).toBe(0)
+  })
+  it('sums what nodes carry, and tells the worst use and headroom', () => {
+    const { nodes } = look('2026-11-26T01:00:00Z', [1, 1], [1, 1], [0, 0, 0])
+    const peak = (second: number) => ({ second, at: '2026-11-26T01:00:00Z', minute: second, total: 1 })
+    const stands = (now: number, record: number, knee?: number) => ({ class: 'order', now, today: peak(now), record: peak(record), since: '2026-11-26', alert: knee !== undefined && now / knee >= 0.7,
+      ...(knee === undefined ? {} : { knee, use: now / knee, headroom: knee / record }) })
+    nodes[0]!.load!.capacity = { lawful_headroom: 3, traffic: [], classes: [stands(80, 20, 100)] }
+    nodes[1]!.load!.capacity = { lawful_headroom: 3, traffic: [], classes: [stands(10, 50, 100), { ...stands(1, 1), class: 'cancel' }] }
+    expect(standings(nodes)).toEqual([
+      { name: 'cancel', now: 1, today: 1, record: 1, knee: null, use: null, headroom: null, alert: false },
+      { name: 'order', now: 90, today: 90, record: 70, knee: 200, use: 0.8, headroom: 2, alert: true },
+    ])
+    nodes[1]!.load!.capacity.classes = [stands(10, 50)]
+    expect(standings(nodes)).toMatchObject([{ knee: null, use: 0.8, headroom: 5, alert: true }])
   })
 })

@@ -79,6 +79,27 @@ export function between(before: Ops, after: Ops): Point {
   }
 }
 
+/** How a class of requests stands over all nodes: rates are summed, and of use and headroom the worst is told. */
+export interface Standing { name: string; now: number; today: number; record: number; knee: number | null; use: number | null; headroom: number | null; alert: boolean }
+
+/** Classes from the one that is served first. Peaks of nodes are summed as if they had come at once; without every node's knee there is none. */
+export function standings(nodes: readonly OpsNode[]): Standing[] {
+  const all = nodes.flatMap((n) => n.load?.capacity?.classes ?? [])
+  return kinds.filter((name) => all.some((s) => s.class === name)).map((name) => {
+    const of = all.filter((s) => s.class === name)
+    const known = (values: (number | undefined)[]) => values.filter((v) => v !== undefined)
+    const uses = known(of.map((s) => s.use))
+    const rooms = known(of.map((s) => s.headroom))
+    return {
+      name, now: of.reduce((n, s) => n + s.now, 0), today: of.reduce((n, s) => n + s.today.second, 0), record: of.reduce((n, s) => n + s.record.second, 0),
+      knee: of.every((s) => s.knee !== undefined) ? of.reduce((n, s) => n + (s.knee ?? 0), 0) : null,
+      use: uses.length > 0 ? Math.max(...uses) : null, headroom: rooms.length > 0 ? Math.min(...rooms) : null, alert: of.some((s) => s.alert),
+    }
+  })
+}
+
+const kinds = ['inside', 'cancel', 'order', 'query', 'quote', 'manage', 'report', 'heavy']
+
 /** How many entries the node that is furthest behind lacks of what any node knows to be agreed. */
 export function lags(ops: Ops): number {
   let worst = 0
