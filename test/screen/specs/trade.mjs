@@ -51,8 +51,20 @@ export default async (desk) => {
   await dialog.waitFor()
   await page.keyboard.press('Escape')
   await dialog.waitFor({ state: 'hidden' })
+  // the answer to its cancel is lost: nothing is sent twice, and what became of it is found out
+  desk.allow(/ERR_FAILED/)
+  let cancels = 0
+  await page.route('**/api/v1/orders/*', async (route) => {
+    if (route.request().method() !== 'DELETE') return cancels > 0 ? route.abort() : route.continue()
+    cancels++
+    await route.fetch()
+    return route.abort()
+  })
   await cancel.first().click()
+  await desk.until('the cancel to be lost', () => cancels === 1)
+  await page.unroute('**/api/v1/orders/*')
   await page.getByText(desk.say('没有未成交的委托', 'No open orders')).waitFor()
+  if (cancels !== 1) throw new Error(`${cancels} cancels were sent for one word`)
 
   await page.goto('/account')
   await page.getByText(desk.say('可取资金', 'Withdrawable')).waitFor()

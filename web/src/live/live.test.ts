@@ -92,6 +92,13 @@ describe('the live store', () => {
     pass(6_000)
     wire().onopen?.()
     expect(wire().sent.at(-1)).toEqual({ op: 'events', after: '10' })
+    live.stop() // the screen is locked, and opened again
+    begin()
+    expect(wire().sent.at(-1)).toEqual({ op: 'events', after: '10' })
+    live.stop()
+    live.forget() // by somebody else
+    begin()
+    expect(wire().sent.at(-1)).toEqual({ op: 'events' })
   })
   test('a connection that is silent is dropped and made anew', () => {
     begin()

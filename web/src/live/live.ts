@@ -77,11 +77,10 @@ export class Live {
     this.now = now
   }
 
-  /** Begins; after is the number of the account's newest event that the screen has. */
-  start(after?: string): void {
+  /** Begins, with the account's events behind the last one that was heard. */
+  start(): void {
     if (this.running) return
     this.running = true
-    this.lastEvent = after
     this.beat = setInterval(this.pulse, 1000)
     addEventListener('online', this.hurry)
     addEventListener('offline', this.cutOff)
@@ -89,7 +88,12 @@ export class Live {
     this.connect()
   }
 
-  /** Ends, and forgets everything of the account. */
+  /** Another account is here: what was told to the one before is nothing to go on from. */
+  forget(): void {
+    this.lastEvent = undefined
+  }
+
+  /** Ends. Where the account's events stopped is kept: after a lock they go on from there. */
   stop(): void {
     this.running = false
     clearInterval(this.beat)
@@ -100,7 +104,6 @@ export class Live {
     const socket = this.socket
     this.socket = undefined
     socket?.close()
-    this.lastEvent = undefined
     this.attempt = 0
     this.move('idle')
     this.status.set(undefined)

@@ -2,7 +2,7 @@ import { QueryClientProvider } from '@tanstack/react-query'
 import { Component, lazy, Suspense, useDeferredValue, useEffect, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
-import { findSession, useSession } from '@/api/session'
+import { findSession, useSession, whenOther } from '@/api/session'
 import { queries } from '@/api/query'
 import { areas } from '@/areas/area'
 import { live } from '@/live/live'
@@ -12,6 +12,8 @@ import { fetchInside } from './inside'
 import { Locked } from './Locked'
 
 const Shell = lazy(fetchInside)
+
+whenOther(() => live.forget())
 
 export function App() {
   return (

@@ -73,7 +73,7 @@ function taken(id: string, order: Schemas['Order'], took?: number): void {
 }
 
 /** Waits so long, or until the connection is back: then the answer can be had, and the screen has to be right at once. */
-function patience(ms: number): Promise<void> {
+export function patience(ms: number): Promise<void> {
   return new Promise((then) => {
     const over = () => { clearTimeout(timer); deaf(); then() }
     const timer = setTimeout(over, ms)
