@@ -354,8 +354,8 @@ func (s *Server) logged(c *call, f *fault) *fault {
 
 // write encodes an answer.
 func (c *call) write(status int, body any) {
-	c.status = status
 	if body == nil {
+		c.status = status
 		c.w.WriteHeader(status)
 		return
 	}
@@ -363,11 +363,18 @@ func (c *call) write(status int, body any) {
 	if err != nil {
 		panic(err) // entities are ours: one that cannot be encoded is a bug
 	}
+	c.deliver(status, "application/json; charset=utf-8", encoded)
+}
+
+// deliver sends an answer, when its turn is over: how long that takes is the client's matter, and a slow reader must
+// not hold the place of somebody's question.
+func (c *call) deliver(status int, kind string, body []byte) {
 	c.leave()
-	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	c.w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+	c.status = status
+	c.w.Header().Set("Content-Type", kind)
+	c.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	c.w.WriteHeader(status)
-	_, _ = c.w.Write(encoded) // the client may have gone
+	_, _ = c.w.Write(body) // the client may have gone
 }
 
 // fail writes a refusal.

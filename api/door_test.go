@@ -186,3 +186,37 @@ func TestLongPeriods(t *testing.T) {
 		}
 	}
 }
+
+// lookingWriter looks at the queue when an answer is written.
+type lookingWriter struct {
+	httptest.ResponseRecorder
+	look func()
+}
+
+func (w *lookingWriter) Write(b []byte) (int, error) {
+	w.look()
+	return w.ResponseRecorder.Write(b)
+}
+
+// Whoever reads an answer slowly holds nobody's place: all that is worked on is over when it is written.
+func TestWritingHoldsNoTurn(t *testing.T) {
+	h := openHouse(t)
+	for _, path := range []string{"/api/v1/openapi.yaml", "/udf/time", "/v2/clock", "/v2/account", "/v2/orders/none",
+		"/api/v1/statements/2026-07"} {
+		under, written := 0, false
+		w := &lookingWriter{ResponseRecorder: *httptest.NewRecorder()}
+		w.look = func() {
+			written = true
+			for _, class := range intake.Classes() {
+				under += h.server.Door.Queue.Status(class).Under
+			}
+		}
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Apca-Api-Key-Id", h.key)
+		r.Header.Set("Apca-Api-Secret-Key", h.secret)
+		h.server.ServeHTTP(w, r)
+		if !written || under > 0 {
+			t.Errorf("%s: %d are worked on while it is written (%v): %d", path, under, written, w.Code)
+		}
+	}
+}

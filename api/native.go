@@ -407,10 +407,7 @@ func (s *Server) hasMoved(c *call, reference string, amount money.Cash) bool {
 }
 
 func getOpenAPI(_ *Server, c *call) (int, any, error) {
-	c.status = http.StatusOK
-	c.w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
-	c.w.WriteHeader(http.StatusOK)
-	_, _ = c.w.Write(openAPI) // the client may have gone
+	c.deliver(http.StatusOK, "application/yaml; charset=utf-8", openAPI)
 	return 0, nil, nil
 }
 

@@ -63,12 +63,9 @@ func getStatement(s *Server, c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	h := c.w.Header()
-	h.Set("Content-Type", "application/pdf")
 	h.Set("Content-Disposition", `attachment; filename="evenkeel-`+made.Number+"-"+made.Month+`.pdf"`)
 	h.Set("Cache-Control", "no-store")
-	c.status = http.StatusOK
-	c.w.WriteHeader(http.StatusOK)
-	_, _ = c.w.Write(b.Bytes()) // the client may have gone
+	c.deliver(http.StatusOK, "application/pdf", b.Bytes())
 	return 0, nil, nil
 }
 

@@ -157,10 +157,7 @@ func udfHistory(s *Server, c *call) (int, any, error) {
 }
 
 func udfTime(s *Server, c *call) (int, any, error) {
-	c.status = http.StatusOK
-	c.w.Header().Set("Content-Type", "text/plain")
-	c.w.WriteHeader(http.StatusOK)
-	_, _ = c.w.Write(strconv.AppendInt(nil, s.Clock().Unix(), 10)) // the client may have gone
+	c.deliver(http.StatusOK, "text/plain", strconv.AppendInt(nil, s.Clock().Unix(), 10))
 	return 0, nil, nil
 }
 
