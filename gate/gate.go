@@ -354,6 +354,7 @@ type conn struct {
 
 	stranger atomic.Bool  // a request of one is worked on
 	answered atomic.Int64 // bytes since a request was over
+	came     atomic.Int64 // bytes since somebody known asked
 }
 
 // Read reads, and counts a balancer's client in first.
@@ -364,7 +365,13 @@ func (c *conn) Read(b []byte) (int, error) {
 			return 0, c.refused
 		}
 	}
+	if !c.plain && !c.mayRead() {
+		return 0, io.EOF
+	}
 	n, err := c.Conn.Read(b)
+	if !c.plain {
+		c.asked(n)
+	}
 	c.gate.in.Add(uint64(n)) //nolint:gosec // never negative
 	return n, err
 }

@@ -34,6 +34,9 @@ func open(t *testing.T, l Limits) *house {
 	h := &house{gate: New(l, nil), hold: make(chan struct{})}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer h.gate.Work(r.Context())()
+		if r.URL.Path == "/known" {
+			h.gate.Known(r.Context())
+		}
 		if strings.HasPrefix(r.URL.Path, "/stranger") && !h.gate.Stranger(r.Context()) {
 			w.Header().Set("Connection", "close")
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -53,6 +56,7 @@ func open(t *testing.T, l Limits) *house {
 		_, _ = io.WriteString(w, host)
 	})
 	proto := httptest.NewUnstartedServer(handler)
+	proto.EnableHTTP2 = true
 	proto.StartTLS() // for its certificate
 	t.Cleanup(proto.Close)
 	h.trust = proto.Client().Transport.(*http.Transport).TLSClientConfig
@@ -236,39 +240,84 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// A client that opens streams and resets them, again and again, is let go.
-func TestRapidReset(t *testing.T) {
-	h := open(t, Limits{Resets: 20})
+// flood is an HTTP/2 connection on which requests can be made without waiting.
+type flood struct {
+	conn   net.Conn
+	frames *http2.Framer
+	next   uint32
+}
+
+func (h *house) flood(t *testing.T, from string) *flood {
+	t.Helper()
 	trust := h.trust.Clone()
 	trust.NextProtos = []string{"h2"}
 	trust.InsecureSkipVerify = true
-	c := tls.Client(dial(t, "127.0.0.4", h.secure), trust)
+	c := tls.Client(dial(t, from, h.secure), trust)
 	if err := c.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = io.WriteString(c, http2.ClientPreface)
-	f := http2.NewFramer(c, c)
-	if err := f.WriteSettings(); err != nil {
+	f := &flood{conn: c, frames: http2.NewFramer(c, c), next: 1}
+	if err := f.frames.WriteSettings(); err != nil {
 		t.Fatal(err)
 	}
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	return f
+}
+
+// ask opens a stream and resets it.
+func (f *flood) ask(path string) error {
 	var block strings.Builder
 	e := hpack.NewEncoder(&block)
-	for _, p := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/hold"}} {
+	for _, p := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", path}} {
 		_ = e.WriteField(hpack.HeaderField{Name: p[0], Value: p[1]})
 	}
-	go func() { _, _ = io.Copy(io.Discard, c) }()
-	id := uint32(1)
+	err := f.frames.WriteHeaders(http2.HeadersFrameParam{StreamID: f.next, BlockFragment: []byte(block.String()),
+		EndStream: true, EndHeaders: true})
+	if err == nil {
+		err = f.frames.WriteRSTStream(f.next, http2.ErrCodeCancel)
+	}
+	f.next += 2
+	return err
+}
+
+// A client that opens streams and resets them, again and again, is let go.
+func TestRapidReset(t *testing.T) {
+	h := open(t, Limits{Resets: 20})
+	f := h.flood(t, "127.0.0.4")
 	eventually(t, "the connection still stands", func() bool {
-		if h.gate.Refused(Reset) > 0 {
-			return true
+		return h.gate.Refused(Reset) > 0 || f.ask("/hold") != nil && h.gate.Refused(Reset) > 0
+	})
+}
+
+// What comes over TLS from an address whose strangers ask too much is read no further, whoever answers it; who is
+// known is read from the same address.
+func TestStrangersAreNotRead(t *testing.T) {
+	h := open(t, Limits{StrangersPerAddress: Rate{1, 4}, Resets: 1 << 30})
+	f := h.flood(t, "127.0.0.4")
+	_ = f.conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
+	var err error
+	for n := 0; err == nil && n < 200_000; n++ { // some 15 MB
+		err = f.ask("/nobody")
+	}
+	if in, _ := h.gate.Bytes(); err == nil || in > 1<<20 {
+		t.Errorf("%d bytes were read: %v", in, err)
+	}
+	if wait, ok := h.gate.turn(&conn{host: h.gate.hosts[netip.MustParseAddr("127.0.0.4")]}); ok {
+		t.Errorf("a stranger has a turn after %v", wait)
+	}
+	k := h.flood(t, "127.0.0.4")
+	before, _ := h.gate.Bytes()
+	_ = k.conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	for range 2000 { // more than is free
+		if err := k.ask("/known"); err != nil {
+			t.Fatal(err)
 		}
-		err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte(block.String()), EndStream: true,
-			EndHeaders: true})
-		if err == nil {
-			err = f.WriteRSTStream(id, http2.ErrCodeCancel)
-		}
-		id += 2
-		return err != nil && h.gate.Refused(Reset) > 0
+		time.Sleep(100 * time.Microsecond)
+	}
+	eventually(t, "who is known is not read", func() bool {
+		in, _ := h.gate.Bytes()
+		return in-before > 4*freeBytes
 	})
 }
 

@@ -15,6 +15,71 @@ const (
 	answerUnit    = 32 << 10    // bytes of answers that count as a request
 )
 
+// HTTP/2 lets a client send requests without waiting for answers, and even those that are refused are read: Go's
+// server reads on for a second behind its last word (seen: ten connections that reset their streams filled a
+// processor). So what comes over TLS is read no faster than the address may ask, but for the first of each connection,
+// and again behind each request of somebody who is known: they wait for no stranger.
+const (
+	freeBytes    = 16 << 10        // of a connection: a handshake, and the requests of a page
+	askedUnit    = 512             // bytes behind that which count as a request
+	readPatience = 5 * time.Second // so long a connection waits to be read on, then it ends
+	readLook     = 50 * time.Millisecond
+)
+
+// Known says that a request is of somebody who is known.
+func (g *Gate) Known(ctx context.Context) {
+	if c, ok := ctx.Value(connKey{}).(*conn); ok {
+		c.came.Store(0)
+	}
+}
+
+// mayRead waits until more of a connection may be read; false: it has ended.
+func (c *conn) mayRead() bool {
+	for left := readPatience; c.came.Load() > freeBytes; left -= readLook {
+		wait, ok := c.overdue()
+		switch {
+		case !ok:
+			return false
+		case wait <= 0:
+			return true
+		case left <= 0:
+			c.gate.counts[Strangers].Add(1)
+			_ = c.Close()
+			return false
+		}
+		time.Sleep(min(wait, readLook))
+	}
+	return true
+}
+
+// overdue is how far the address is behind the turns that it may wait for; false: the connection has ended.
+func (c *conn) overdue() (time.Duration, bool) {
+	g := c.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.host == nil {
+		return 0, false
+	}
+	return c.host.buckets[strangers].after(g.clock().UnixNano(), g.limits.StrangersPerAddress) - strangersTurn, true
+}
+
+// asked counts what came, when it is more than is free.
+func (c *conn) asked(n int) {
+	before := c.came.Load()
+	came := c.came.Add(int64(n))
+	units := (came - freeBytes) / askedUnit
+	if came <= freeBytes || units == (before-freeBytes)/askedUnit {
+		return
+	}
+	g := c.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.host != nil {
+		c.host.buckets[strangers].spend(g.clock().UnixNano(), g.limits.StrangersPerAddress,
+			units-max(0, (before-freeBytes)/askedUnit))
+	}
+}
+
 // Stranger takes a turn for a request of somebody unknown. Where there is none it returns false after a while: the
 // request is refused then, and its connection is to be ended.
 func (g *Gate) Stranger(ctx context.Context) bool {
@@ -39,6 +104,10 @@ func (g *Gate) Stranger(ctx context.Context) bool {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+		if !ok { // asked too much, and does not even wait: each new request would be work again
+			g.counts[Strangers].Add(1)
+			_ = c.Close()
+		}
 		return false
 	}
 	if !ok {

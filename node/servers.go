@@ -65,7 +65,12 @@ func (n *Node) openListeners(ctx, _ context.Context) (err error) {
 func (s *servers) gated() *http.Server {
 	server := api.HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.gate.Work(r.Context())()
-		if !s.known(r) && !s.gate.Stranger(r.Context()) {
+		server, open := (*s.handler.Load()).(*api.Server)
+		switch {
+		case open && server.Knows(r):
+			s.gate.Known(r.Context())
+		case open && api.IsLogin(r): // they have a door of their own
+		case !s.gate.Stranger(r.Context()):
 			api.TooManyStrangers(w, r)
 			return
 		}
@@ -75,12 +80,6 @@ func (s *servers) gated() *http.Server {
 		return s.turnstile.Context(s.gate.Context(ctx, c), c)
 	}
 	return server
-}
-
-// known reports whether who asks has said who they are, or is about to: logins have a door of their own.
-func (s *servers) known(r *http.Request) bool {
-	server, open := (*s.handler.Load()).(*api.Server)
-	return open && (api.IsLogin(r) || server.Knows(r))
 }
 
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {
