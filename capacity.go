@@ -89,6 +89,9 @@ func runCapacity(ctx context.Context, args []string, out io.Writer) error {
 	if err = errors.Join(err, wrongTimes); err != nil || len(counts) == 0 {
 		return wrong(f, fmt.Sprintf("--shards and --times: numbers with commas between them (%v)", err))
 	}
+	if m.server != "" && m.data == "" {
+		return wrong(f, "--url: with the data directory of that server as --data, for its accounts and what it uses")
+	}
 	if m.data != "" && len(counts) > 1 {
 		return wrong(f, "--shards: a server that runs has the shards that it has")
 	}

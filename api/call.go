@@ -170,6 +170,9 @@ func (h *routeHandler) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 func (s *Server) answer(c *call) {
 	defer c.leave()
 	if err := s.admit(c); err != nil {
+		if busy, ok := errors.AsType[*intake.BusyError](err); ok && busy.Short == intake.NoRoom {
+			s.Door.Queue.Leave()
+		}
 		c.fail(s.logged(c, faultOf(err)))
 		return
 	}
@@ -242,7 +245,11 @@ func (s *Server) admit(c *call) error {
 			return err
 		}
 	}
-	turn, err := s.Door.Queue.Enter(c.r.Context(), c.route.class, s.asker(c), c.usual)
+	asker := s.asker(c)
+	if at, ok := c.r.Context().Value(turnedKey{}).(*turned); ok {
+		at.asker.Store(asker)
+	}
+	turn, err := s.Door.Queue.Enter(c.r.Context(), c.route.class, asker, c.usual)
 	c.turn = turn
 	return c.turnedBack(err)
 }

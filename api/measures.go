@@ -14,14 +14,13 @@ import (
 
 // measures are what /metrics tells. Labels have few values each: routes, not paths.
 type measures struct {
-	requests           *prometheus.CounterVec
-	latency            *prometheus.HistogramVec
-	refusals           *prometheus.CounterVec
-	turned, turnedAway prometheus.Counter // logins that the turnstile answered, as requests and as refusals
-	cutOff             *prometheus.CounterVec
-	warned             *prometheus.CounterVec
-	readers            *prometheus.GaugeVec
-	handler            http.Handler
+	requests *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+	refusals *prometheus.CounterVec
+	cutOff   *prometheus.CounterVec
+	warned   *prometheus.CounterVec
+	readers  *prometheus.GaugeVec
+	handler  http.Handler
 }
 
 func newMeasures(s *Server, more []prometheus.Collector) *measures {
@@ -53,7 +52,6 @@ func newMeasures(s *Server, more []prometheus.Collector) *measures {
 	gauge("evenkeel_feed_circles", "Different subscriptions to market data: each is encoded once for all its readers.", nil,
 		s.Market.Circles)
 	all.MustRegister(more...)
-	m.turned, m.turnedAway = m.turnstileMeasures()
 	m.handler = promhttp.HandlerFor(all, promhttp.HandlerOpts{})
 	return m
 }

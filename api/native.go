@@ -45,16 +45,23 @@ func postLogin(s *Server, c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, c.turnedBack(err)
 	}
-	c.knock.pass.Spend()
 	p, err := s.proofs(account)
+	var status int
+	var body any
 	switch {
 	case err != nil:
-		return 0, nil, err
 	case p.Asked():
-		return s.askSecond(c, account, label, &p)
+		status, body, err = s.askSecond(c, account, label, &p)
+	default:
+		token, _ := auth.NewToken()
+		status, body, err = s.openLogin(c, account, label, token, false)
 	}
-	token, _ := auth.NewToken()
-	return s.openLogin(c, account, label, token, false)
+	if err == nil {
+		c.knock.pass.Spend()
+	} else { // the password was right, and the house could not: a leader may just be missing
+		c.knock.pass.Undo()
+	}
+	return status, body, err
 }
 
 // labelOf is what a login is called in the list of sessions: what it says itself, else what its program says it is.

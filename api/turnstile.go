@@ -10,19 +10,19 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"evenkeel/intake"
 )
 
-// Turnstile stands before a listener without TLS, and turns logins away while more come than can be looked at
-// (Queue.Knock): where the request lies as it came from the network, before a request is made of it, since in a storm
-// that is most of the work. All else, and every login that it does not understand to the last byte, goes on as it is.
+// Turnstile stands before a listener without TLS, and turns requests away: logins while more come than can be looked
+// at (Queue.Knock), orders and questions while too many of their class wait (Queue.Crowded). It does so where the
+// request lies as it came from the network, before a request is made of it, since in a storm that is most of the work.
+// Cancels, and every request that it does not understand to the last byte, go on as they are.
 //
 // It answers a request only where one must begin, and where all that is there is one whole request: on a new
 // connection, or behind an answer to a request that it read in the same way. So what a client sends can never be taken
@@ -57,10 +57,11 @@ func (l *turnstileListener) Accept() (net.Conn, error) {
 type turned struct {
 	net.Conn
 	turnstile *Turnstile
-	begins    atomic.Bool // what comes next is the beginning of a request
-	whole     atomic.Bool // what went on last was one whole request, and nothing behind it
-	looked    atomic.Bool // the login that went on last was let through here
-	late      bool        // an answer was given here, so that the deadline is ours
+	begins    atomic.Bool   // what comes next is the beginning of a request
+	whole     atomic.Bool   // what went on last was one whole request, and nothing behind it
+	looked    atomic.Bool   // the login that went on last was let through here
+	asker     atomic.Uint64 // who asked last, as the queue has it; 0: nobody yet
+	late      bool          // an answer was given here, so that the deadline is ours
 }
 
 // NetConn is the connection below.
@@ -83,7 +84,7 @@ func (t *Turnstile) Follow(c net.Conn, state http.ConnState) {
 	}
 }
 
-// Read reads, and answers logins that cannot be looked at.
+// Read reads, and answers requests for which there is no room.
 func (c *turned) Read(b []byte) (int, error) {
 	for {
 		begins := c.begins.Load()
@@ -91,19 +92,19 @@ func (c *turned) Read(b []byte) (int, error) {
 		if n == 0 || err != nil {
 			return n, err
 		}
-		login, ok := attempt{}, false
+		asked, ok := attempt{}, false
 		if begins {
-			login, ok = parseAttempt(b[:n])
+			asked, ok = parseAttempt(b[:n])
 		}
-		if turn := c.turnstile.turn(login, ok); turn != nil {
-			if err := c.refuse(turn, login); err != nil {
+		if turn := c.turnstile.turn(&asked, c.asker.Load()); turn != nil {
+			if err := c.refuse(turn, &asked); err != nil {
 				return 0, err
 			}
 			continue
 		}
 		c.begins.Store(false)
 		c.whole.Store(ok)
-		c.looked.Store(ok)
+		c.looked.Store(asked.door != nil && asked.door.route == loginRoute)
 		if c.late {
 			c.late = false
 			_ = c.Conn.SetReadDeadline(time.Now().Add(readTimeout)) // the rest of it comes in time or not at all
@@ -112,50 +113,125 @@ func (c *turned) Read(b []byte) (int, error) {
 	}
 }
 
-// refuse answers in its turn, and lets the connection rest where it is one person's.
-func (c *turned) refuse(busy *intake.BusyError, login attempt) error {
+// refuse answers in its turn, and lets the connection of a login rest where it is one person's.
+func (c *turned) refuse(busy *intake.BusyError, asked *attempt) error {
 	s := c.turnstile.server.Load()
 	s.Door.Queue.Leave()
-	if _, err := c.Conn.Write(s.turnedAway.answer(seconds(busy.After), login.chinese)); err != nil {
+	if _, err := c.Conn.Write(s.turnedAway.answer(seconds(busy.After), asked.chinese)); err != nil {
 		return err
 	}
-	if login.direct {
+	if asked.direct && asked.door.route == loginRoute {
 		time.Sleep(rested)
 	}
 	c.late = true
 	return c.Conn.SetReadDeadline(time.Now().Add(idleTimeout))
 }
 
-// turn is why a login is turned away; nil: it goes on.
-func (t *Turnstile) turn(login attempt, ok bool) *intake.BusyError {
+// turn is why a request is turned away; nil: it goes on.
+func (t *Turnstile) turn(asked *attempt, asker uint64) *intake.BusyError {
 	s := t.server.Load()
-	if !ok || s == nil || s.refusing.Load() {
+	if asked.door == nil || s == nil || s.refusing.Load() {
 		return nil
 	}
-	err := s.Door.Queue.Knock(login.ticket)
+	var err error
+	if asked.door.route == loginRoute {
+		err = s.Door.Queue.Knock(asked.ticket)
+	} else {
+		err = s.Door.Queue.Crowded(asked.door.route.class, asker)
+	}
 	busy, refused := errors.AsType[*intake.BusyError](err)
 	if !refused {
 		return nil
 	}
-	s.measures.turned.Inc()
-	s.measures.turnedAway.Inc()
+	s.measures.turnedAway(asked.door.route.pattern)
 	return busy
 }
 
-// attempt is a login as it came.
+// door is a route that the turnstile stands before.
+type door struct {
+	method, path string
+	route        *route
+}
+
+// doors are the routes of logins, orders and questions, by method and path; behind them those with a variable in the
+// path, the fewest first. Other routes without one are known too, so that none is taken for one of those.
+var doors, variableDoors = func() (whole map[string]*door, variable []*door) {
+	whole = map[string]*door{}
+	for i := range routeTable {
+		r := &routeTable[i]
+		method, path, _ := strings.Cut(r.pattern, " ")
+		d := &door{method, path, r}
+		if r != loginRoute && (r.stream || !intake.Crowds(r.class)) {
+			d.route = nil
+		}
+		if strings.Contains(path, "{") {
+			variable = append(variable, d)
+		} else {
+			whole[method+path] = d
+		}
+	}
+	variables := func(d *door) int { return strings.Count(d.path, "{") }
+	slices.SortStableFunc(variable, func(a, b *door) int { return variables(a) - variables(b) })
+	return whole, variable
+}()
+
+// doorOf finds the door of a request; nil: there is none.
+func doorOf(method, path []byte) *door {
+	var name [128]byte
+	if len(method)+len(path) > len(name) {
+		return nil
+	}
+	n := copy(name[:], method)
+	n += copy(name[n:], path)
+	d := doors[string(name[:n])]
+	for i := 0; d == nil && i < len(variableDoors); i++ {
+		if v := variableDoors[i]; v.method == string(method) && v.has(path) {
+			d = v
+		}
+	}
+	if d == nil || d.route == nil {
+		return nil
+	}
+	return d
+}
+
+// has reports whether a path is that of the door, segment by segment.
+func (d *door) has(path []byte) bool {
+	pattern, more, given := d.path, true, true
+	for more && given {
+		var want string
+		var got []byte
+		want, pattern, more = strings.Cut(pattern, "/")
+		got, path, given = bytes.Cut(path, []byte("/"))
+		if strings.HasPrefix(want, "{") {
+			if len(got) == 0 {
+				return false
+			}
+		} else if want != string(got) {
+			return false
+		}
+	}
+	return more == given
+}
+
+// attempt is a request as it came.
 type attempt struct {
+	door    *door // nil: it goes on
 	chinese bool
-	ticket  bool // it brings one, or says so
+	ticket  bool // a login brings one, or says so
 	direct  bool // no proxy says that the connection is that of many
 }
 
-const attemptLine = "POST " + loginPath + " HTTP/1.1\r\n"
-
-// parseAttempt reads a login that is all of b. It takes less than the server does: whatever could be read in two ways
-// is not ok.
+// parseAttempt reads a request that is all of b. It takes less than the server does: whatever could be read in two
+// ways is not ok.
 func parseAttempt(b []byte) (a attempt, ok bool) {
-	rest, ok := bytes.CutPrefix(b, []byte(attemptLine))
+	line, rest, ok := bytes.Cut(b, []byte(" HTTP/1.1\r\n"))
 	if !ok {
+		return a, false
+	}
+	method, target, ok := bytes.Cut(line, []byte(" "))
+	path, query, _ := bytes.Cut(target, []byte("?"))
+	if !ok || !plainMethod(method) || !plainPath(path) || !plainQuery(query) {
 		return a, false
 	}
 	head, body, ok := bytes.Cut(rest, []byte("\r\n\r\n"))
@@ -180,6 +256,7 @@ func parseAttempt(b []byte) (a attempt, ok bool) {
 			}
 		case named(name, "host"):
 			hosts++
+		case named(name, "connection") && named(value, "keep-alive"):
 		case named(name, "transfer-encoding"), named(name, "expect"), named(name, "connection"), named(name, "upgrade"),
 			named(name, "trailer"), named(name, "te"):
 			return a, false
@@ -189,8 +266,45 @@ func parseAttempt(b []byte) (a attempt, ok bool) {
 			a.chinese = len(value) > 1 && strings.EqualFold(string(value[:2]), "zh")
 		}
 	}
-	a.ticket = bringsTicket(body)
-	return a, hosts == 1 && lengths == 1
+	if hosts != 1 || lengths > 1 || lengths == 0 && len(body) > 0 {
+		return a, false
+	}
+	a.door = doorOf(method, path)
+	a.ticket = a.door != nil && a.door.route == loginRoute && bringsTicket(body)
+	return a, true
+}
+
+// plainMethod reports whether a method is one of those that the server has.
+func plainMethod(b []byte) bool {
+	switch string(b) {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// plainPath reports whether a path is read in one way: nothing in it is encoded, and it does not go up or nowhere.
+func plainPath(b []byte) bool {
+	for i, c := range b {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && (i == 0 || !strings.ContainsRune("/_-.:", rune(c))) &&
+			(i > 0 || c != '/') {
+			return false
+		}
+		if i > 0 && b[i-1] == '/' && (c == '/' || c == '.') {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// plainQuery reports whether a query is of what can be printed, without a fragment.
+func plainQuery(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f || c == '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // bringsTicket reports whether the body of a login looks as if there were a ticket in it. Who only says so is found
@@ -279,8 +393,8 @@ func (t *turnedAway) answer(after int, chinese bool) []byte {
 	return append(b, a.body...)
 }
 
-// turnstileMeasures are those of answers that the server itself never sees.
-func (m *measures) turnstileMeasures() (requests, refusals prometheus.Counter) {
-	return m.requests.WithLabelValues("POST "+loginPath, strconv.Itoa(http.StatusServiceUnavailable)),
-		m.refusals.WithLabelValues(noRoom)
+// turnedAway counts an answer that the server itself never sees.
+func (m *measures) turnedAway(pattern string) {
+	m.requests.WithLabelValues(pattern, strconv.Itoa(http.StatusServiceUnavailable)).Inc()
+	m.refusals.WithLabelValues(noRoom).Inc()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -269,9 +270,16 @@ func replace(name string, text []byte) error {
 // kneesName is the file of the knees, beside the peaks.
 const kneesName = "knees.json"
 
-// WriteKnees leaves the knees where the node with these peaks finds them.
+// WriteKnees leaves the knees where the node with these peaks finds them. Those of classes that were not measured now
+// stay, if they are of the same machine.
 func WriteKnees(dir string, k *Knees) error {
-	text, err := json.MarshalIndent(k, "", " ")
+	all := *k
+	all.Rates = map[string]float64{}
+	if had, err := ReadKnees(dir); err == nil && had != nil && had.Machine == k.Machine {
+		maps.Copy(all.Rates, had.Rates)
+	}
+	maps.Copy(all.Rates, k.Rates)
+	text, err := json.MarshalIndent(&all, "", " ")
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
 	}

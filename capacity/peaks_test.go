@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -156,6 +157,27 @@ func TestHeadroom(t *testing.T) {
 		s := w.peaks.Report(w.now).Classes[0]
 		if s.Headroom == nil || !near(*s.Headroom, c.knee/100) || !near(*s.Use, 100/c.knee) || s.Alert != c.alert {
 			t.Errorf("%+v: %+v", c, s)
+		}
+	}
+}
+
+// Knees of a class that was not measured again stay, unless they are another machine's.
+func TestKneesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		machine string
+		rates   map[string]float64
+		want    map[string]float64
+	}{
+		{"a", map[string]float64{"order": 1, "query": 2}, map[string]float64{"order": 1, "query": 2}},
+		{"a", map[string]float64{"query": 3}, map[string]float64{"order": 1, "query": 3}},
+		{"b", map[string]float64{"order": 4}, map[string]float64{"order": 4}},
+	} {
+		if err := WriteKnees(dir, &Knees{Machine: c.machine, Rates: c.rates}); err != nil {
+			t.Fatal(err)
+		}
+		if k, err := ReadKnees(dir); err != nil || !maps.Equal(k.Rates, c.want) {
+			t.Errorf("%+v: %+v, %v", c, k, err)
 		}
 	}
 }

@@ -126,7 +126,7 @@ type Counts struct {
 	Looked   uint64        // tickets looked at before their turn
 	Straight uint64        // logins let in without a ticket: nobody waited
 	Admitted [Lanes]uint64 // logins let in by ticket
-	Back     uint64        // of those, turned back: the work had no room after all
+	Back     uint64        // of those, turned back: the work had no room after all, or the house could not
 	Invalid  uint64        // tickets that were not ours, over, or not for that login
 	Spent    uint64        // tickets used up
 }
@@ -282,6 +282,20 @@ func (p *Pass) TurnBack() *Place {
 		t.Line, t.Place = r.line, r.issue(t.Lane, now)
 	}
 	return r.place(&p.ticket, now)
+}
+
+// Undo gives a try of a ticket back: the login would have been carried out, and the house could not.
+func (p *Pass) Undo() {
+	if p == nil || !p.held {
+		return
+	}
+	r := p.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u := r.used[p.ticket.use()]; u != nil && u.tries > 0 {
+		u.tries--
+	}
+	r.counts.Back++
 }
 
 // Spend uses the ticket up: the login was carried out.

@@ -221,6 +221,24 @@ func TestTicketIsGoodOnce(t *testing.T) {
 	}
 }
 
+// A login that the house could not open takes nothing of its ticket, however often; one that was opened takes all.
+func TestUndo(t *testing.T) {
+	d := newDesk("k", Limits{})
+	d.wait = 2 * time.Second
+	p := d.waits(t, "ann", "", General)
+	d.wait = 0
+	d.now = d.now.Add(time.Second)
+	for range 2 * d.Limits.Tries {
+		d.in(t, "ann", p.Ticket, General).Undo()
+	}
+	d.in(t, "ann", p.Ticket, General).Spend()
+	if _, err := d.Look(p.Ticket); !errors.Is(err, ErrTicket) {
+		t.Errorf("a ticket that was used: %v", err)
+	}
+	var nobody *Pass
+	nobody.Undo()
+}
+
 // A ticket whose turn has come keeps its place when the work has no room after all, and that is no try.
 func TestTurnBack(t *testing.T) {
 	d := newDesk("k", Limits{})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -87,13 +89,17 @@ func TestTickets(t *testing.T) {
 		}
 		return err
 	})
+	var looks []string // for who has to find out why it was not
 	c.eventually("the ticket is called at another node", func() error {
 		said, waits, err := next.login(t, login)
+		looks = append(looks, fmt.Sprintf("%v %.200s", err, said))
 		switch {
 		case err != nil || waits == nil:
 			return err
 		case waits.Renewed || waits.Since != since:
-			t.Fatalf("the ticket of %s is none to the other node: %s", since, said)
+			_, room, err := ask(t.Context(), next.url, account{}, "GET", "/metrics", nil)
+			t.Fatalf("the ticket of %s is none to the other node: %s\nlooks before: %s\n%v%s", since, said,
+				strings.Join(looks, "\n"), err, regexp.MustCompile(`evenkeel_waiting_room_.*\d`).FindAll(room, -1))
 		case waits.Ticket != "":
 			login["ticket"] = waits.Ticket
 		}
