@@ -104,7 +104,7 @@ func (c *turned) Read(b []byte) (int, error) {
 		}
 		c.begins.Store(false)
 		c.whole.Store(ok)
-		c.looked.Store(asked.door != nil && asked.door.route == loginRoute)
+		c.looked.Store(asked.door != nil && asked.door.route.waits())
 		if c.late {
 			c.late = false
 			_ = c.Conn.SetReadDeadline(time.Now().Add(readTimeout)) // the rest of it comes in time or not at all
@@ -120,7 +120,7 @@ func (c *turned) refuse(busy *intake.BusyError, asked *attempt) error {
 	if _, err := c.Conn.Write(s.turnedAway.answer(seconds(busy.After), asked.chinese)); err != nil {
 		return err
 	}
-	if asked.direct && asked.door.route == loginRoute {
+	if asked.direct && asked.door.route.waits() {
 		time.Sleep(rested)
 	}
 	c.late = true
@@ -134,7 +134,7 @@ func (t *Turnstile) turn(asked *attempt, asker uint64) *intake.BusyError {
 		return nil
 	}
 	var err error
-	if asked.door.route == loginRoute {
+	if asked.door.route.waits() {
 		err = s.Door.Queue.Knock(asked.ticket)
 	} else {
 		err = s.Door.Queue.Crowded(asked.door.route.class, asker)
@@ -161,7 +161,7 @@ var doors, variableDoors = func() (whole map[string]*door, variable []*door) {
 		r := &routeTable[i]
 		method, path, _ := strings.Cut(r.pattern, " ")
 		d := &door{method, path, r}
-		if r != loginRoute && (r.stream || !intake.Crowds(r.class)) {
+		if !r.waits() && (r.stream || !intake.Crowds(r.class)) {
 			d.route = nil
 		}
 		if strings.Contains(path, "{") {
@@ -270,7 +270,7 @@ func parseAttempt(b []byte) (a attempt, ok bool) {
 		return a, false
 	}
 	a.door = doorOf(method, path)
-	a.ticket = a.door != nil && a.door.route == loginRoute && bringsTicket(body)
+	a.ticket = a.door != nil && a.door.route.waits() && bringsTicket(body)
 	return a, true
 }
 

@@ -59,15 +59,16 @@ func rawLogin(body string, headers ...string) string {
 	return head + "\r\n" + body
 }
 
-// FuzzAttempt: whatever the turnstile takes for a request is one to the server's own reader, from the first byte to the
-// last, with the same body, and at the same route.
+// FuzzAttempt: whatever the turnstile takes for a request is one to the server's own reader, from the first byte to
+// the last, with the same body, and at the same route.
 func FuzzAttempt(f *testing.F) {
 	for _, text := range []string{rawLogin(`{"login":"a","ticket":"b"}`), rawLogin("", "Accept-Language: zh-CN"),
 		rawLogin("x", "Via: 1.1 p"), rawLogin("x", "Content-Length: 1"), rawLogin("x", "Transfer-Encoding: chunked"),
 		rawLogin("x", " folded: y"), rawLogin("x") + "GET / HTTP/1.1\r\n", "POST /api/v1/login HTTP/1.1\r\n\r\n",
 		"GET /v2/account HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n",
 		"GET /v2/orders/7?x=%20 HTTP/1.1\r\nHost: x\r\n\r\n", "GET //v2/orders/../x HTTP/1.1\r\nHost: x\r\n\r\n",
-		"DELETE /v2/orders HTTP/1.1\r\nHost: x\r\n\r\n", "GET /v2/orders/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"} {
+		"DELETE /v2/orders HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /v2/orders/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"} {
 		f.Add([]byte(text))
 	}
 	mux := openHouse(f).server.mux
@@ -93,14 +94,14 @@ func FuzzAttempt(f *testing.F) {
 	})
 }
 
-// Every route of orders and questions has its door, and no other has: not streams, not cancels, not what operators ask.
+// Every route of orders and questions has its door, and no other has: not streams, cancels, or what operators ask.
 func TestDoors(t *testing.T) {
 	some := strings.NewReplacer("{symbol}", "600000.SH", "{id}", "7", "{feed}", "sip")
 	for i := range routeTable {
 		r := &routeTable[i]
 		method, path, _ := strings.Cut(r.pattern, " ")
 		d := doorOf([]byte(method), []byte(regexp.MustCompile(`{[^}]*}`).ReplaceAllString(some.Replace(path), "x")))
-		stands := r == loginRoute || !r.stream && (r.class == intake.Order || r.class == intake.Query || r.class == intake.Quote)
+		stands := r.waits() || !r.stream && intake.Crowds(r.class)
 		if stands != (d != nil) || d != nil && d.route != r {
 			t.Errorf("%s: %+v", r.pattern, d)
 		}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// When a crowd of one asker waits, newcomers of that asker are turned away before they are read, others are not, and at
-// twice as many nobody comes in; other classes are not concerned.
+// When a crowd of one asker waits, newcomers of that asker are turned away before they are read, others are not, and
+// at twice as many nobody comes in; other classes are not concerned.
 func TestCrowded(t *testing.T) {
 	q := newQueue(QueueLimits{CommandsFloor: 1, CommandsCeiling: 1}.withDefaults())
 	ctx, over := context.WithCancel(t.Context())

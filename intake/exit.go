@@ -3,6 +3,7 @@ package intake
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,7 +14,9 @@ import (
 // turn. Who lets them out stands in that line, too: where it is long, the pause is, and what is left of the processors
 // after all else goes to refusals. Meanwhile a crowd's connections wait for their answers, and bring nothing new.
 //
-// A pause also empties the line, and only then does the runtime look at the network more often than every 10 ms.
+// A pause also empties the line, and only then does the runtime look at the network more often than every 10 ms. So
+// pauses are as long as the network has waited lately: what goes out comes in again, and while it does so faster than
+// it is looked at, everybody's requests wait where no line of ours has an order.
 //
 // Source: Mogul and Ramakrishnan, Eliminating Receive Livelock, ACM TOCS 15(3), 1997.
 type exit struct {
@@ -22,6 +25,7 @@ type exit struct {
 	last    *dismissed
 	letting bool
 	waiting int
+	network atomic.Int64 // how long it waits, lately
 }
 
 // dismissed is one who waits to be told.
@@ -30,12 +34,18 @@ type dismissed struct {
 	told chan struct{} // one element, so that nobody waits for who has not come yet
 }
 
-// What goes out at once for each processor, and the pause behind that: 8,000 a second with an idle processor, of which
-// they take a third.
+// What goes out at once for each processor, and the least pause behind that: 8,000 a second with an idle processor, of
+// which they take a third. The longest pause lets out 250 a second.
 const (
-	exitBatch = 8
-	exitPause = time.Millisecond
+	exitBatch   = 8
+	exitPause   = time.Millisecond
+	exitLongest = 32 * time.Millisecond
 )
+
+// pause is how long the next have to wait.
+func (e *exit) pause() time.Duration {
+	return min(max(exitPause, time.Duration(e.network.Load())), exitLongest)
+}
 
 // leave waits until the caller may go out. Everybody does in his turn, so it is over after as many pauses as there are
 // batches of connections.
@@ -75,7 +85,7 @@ func (e *exit) let(batch int) {
 			d.told <- struct{}{}
 		}
 		e.mu.Unlock()
-		time.Sleep(exitPause)
+		time.Sleep(e.pause())
 	}
 }
 

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"runtime"
 	"slices"
 	"sync"
@@ -49,5 +50,39 @@ func TestExit(t *testing.T) {
 			t.Error("who came later never goes")
 		}
 		time.Sleep(2 * exitPause) // until it is shut
+
+		q.exit.network.Store(int64(time.Hour)) // pauses are as long as the network waits, and have an end
+		began, last := time.Now(), time.Duration(0)
+		for range 3*batch + 1 {
+			go func() {
+				q.Leave()
+				mu.Lock()
+				defer mu.Unlock()
+				last = max(last, time.Since(began))
+			}()
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if last != 3*exitLongest {
+			t.Errorf("the last went out after %v", last)
+		}
 	})
+}
+
+// What the network waits is told: little when nobody keeps the processors, and more when what is heard is not looked
+// at.
+func TestNetwork(t *testing.T) {
+	ctx, over := context.WithCancel(t.Context())
+	waits := Network(ctx)
+	for deadline := time.Now().Add(20 * time.Second); waits() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing comes through")
+		}
+	}
+	over()
+	for range 10 { // it ends in peace
+		_ = waits()
+		time.Sleep(time.Millisecond)
+	}
 }

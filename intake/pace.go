@@ -105,13 +105,17 @@ func (q *Queue) look(now time.Duration) {
 		if q.limits.Pressure != nil {
 			q.pressure = q.limits.Pressure()
 		}
+		if q.limits.Network != nil {
+			q.network = q.limits.Network()
+			q.exit.network.Store(int64(q.network))
+		}
 		asks.adapt(now, q.pressure > q.limits.Pressed, q.slowest)
 		others := asks.rate > 2*q.slowest
 		for i := range q.knocks { // before anything else is held back
 			q.knocks[i].adapt(now, q.pressure > q.limits.Pressed/4, float64(q.limits.Knocks))
 			others = others || q.knocks[i].asked > float64(q.limits.Knocks)
 		}
-		does.adapt(now, q.pressure > lastPressed*q.limits.Pressed && !others, lastPace*q.slowest)
+		does.adapt(now, max(q.pressure, q.network) > lastPressed*q.limits.Pressed && !others, lastPace*q.slowest)
 	}
 	asks.refill(now)
 	does.refill(now)

@@ -32,6 +32,8 @@ type QueueLimits struct {
 	Pressed                  time.Duration // 2 ms: when goroutines wait so long for a processor, fewer are let in
 	// Pressure returns how long runnable goroutines have waited for a processor lately; nil: not asked.
 	Pressure func() time.Duration
+	// Network returns how long what the network brings has waited until it was looked at lately; nil: not asked.
+	Network func() time.Duration
 }
 
 func (l QueueLimits) withDefaults() QueueLimits {
@@ -152,6 +154,7 @@ type Queue struct {
 
 	looked   time.Duration // when the pressure was looked at
 	pressure time.Duration
+	network  time.Duration
 	slowest  float64 // pace
 	knocks   [2]pace // at which logins are looked at when the processors are full: without a ticket, and with one
 	turned   uint64  // away, of those

@@ -240,7 +240,8 @@ func (n *Node) openDoor(_, running context.Context) error {
 			return o.Security
 		},
 		ReadOnly: func() bool { return n.decision().ReadOnly },
-		Limits:   intake.Limits{Queue: intake.QueueLimits{Off: n.config.NoQueue, Pressure: intake.Pressure()}},
+		Limits: intake.Limits{Queue: intake.QueueLimits{Off: n.config.NoQueue, Pressure: intake.Pressure(),
+			Network: intake.Network(running)}},
 	})
 	return nil
 }
