@@ -1,7 +1,7 @@
 # Every target is one line: what it does stands in scripts/, and `make help` prints what follows the two #.
 SHELL := bash
 
-.PHONY: help web run test check lint vuln fuzz bench surge race kill drill bench-cluster sim planted sdk screen screen-figures screens setup tools clean attack width
+.PHONY: help web run test check lint vuln fuzz bench surge race kill drill bench-cluster sim planted sdk screen screen-figures screens setup tools clean attack width capacity
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 web: ## build the web app into the binary's folder, when its sources are newer
@@ -24,6 +24,8 @@ surge: ## what the door does at ten times what a server carries, beside a server
 	@scripts/setup.sh run && go build -o bin/evenkeel . && bin/evenkeel surge --out $${OUT:-bin/surge} $(ARGS)
 attack: ## attacks of seven kinds, and those of slowhttptest and h2load, on a server of its own, beside an honest client: a table, JSON in OUT (bin/attack)
 	@scripts/setup.sh test && go build -o bin/evenkeel . && bin/evenkeel attack --out $${OUT:-bin/attack} $(ARGS)
+capacity: ## the knee of each kind of load, multiples of it, what ends first: a report in capacity-reports/
+	@scripts/setup.sh run && go build -o bin/evenkeel . && bin/evenkeel capacity $(ARGS)
 width: ## how many clients market data reaches at once, beside a plain broadcast: a table, JSON in OUT (bin/width)
 	@scripts/setup.sh run && go build -o bin/evenkeel . && bin/evenkeel width --out $${OUT:-bin/width} $(ARGS)
 race: ## every package under the race detector

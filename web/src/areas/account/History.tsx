@@ -3,7 +3,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { call } from '@/api/client'
 import { full } from '@/lib/time'
-import { Button, EmptyState, Failed, Field, Money, Select, Skeleton, Table, type Column } from '@/ui'
+import { Button, EmptyState, Failed, Field, Money, Select, Skeleton, Table, toastError, type Column } from '@/ui'
 import { activities, activityPage, type Activity, type Order } from '../blotter/data'
 import { csv, save } from '../blotter/csv'
 import { Orders } from '../blotter/Orders'
@@ -17,8 +17,10 @@ export const dayAfter = (date: string): string => new Date(Date.parse(date + 'T0
 
 const bounds = (f: Filter) => ({ ...(f.from ? { after: f.from } : {}), ...(f.until ? { until: dayAfter(f.until) } : {}) })
 
-function Filters({ value, onChange, sides, onSave, disabled }: { value: Filter; onChange: (f: Filter) => void; sides?: boolean; onSave: () => void; disabled?: boolean }) {
-  const { t } = useTranslation('account')
+function Filters({ value, onChange, sides, onSave, disabled }: { value: Filter; onChange: (f: Filter) => void; sides?: boolean; onSave: () => Promise<void>; disabled?: boolean }) {
+  const { t, i18n } = useTranslation('account')
+  const [busy, setBusy] = useState(false)
+  const save = () => { setBusy(true); onSave().catch((error: unknown) => toastError(error, i18n.language)).finally(() => setBusy(false)) }
   return (
     <div className="flex flex-wrap items-end gap-2 p-2" data-print="hide">
       <div className="w-[136px] max-phone:flex-1"><Field type="date" label={t('filter.from')} value={value.from} max={value.until || undefined} onChange={(e) => onChange({ ...value, from: e.target.value })} /></div>
@@ -27,9 +29,21 @@ function Filters({ value, onChange, sides, onSave, disabled }: { value: Filter; 
         <div className="w-[120px] max-phone:flex-1"><Field label={t('filter.symbol')} placeholder="600519" autoComplete="off" value={value.symbol} onChange={(e) => onChange({ ...value, symbol: e.target.value.trim() })} /></div>
         <div className="w-[96px]"><Select label={t('filter.side')} value={value.side} onChange={(e) => onChange({ ...value, side: e.target.value as Filter['side'] })}>{(['any', 'buy', 'sell'] as const).map((s) => <option key={s} value={s}>{t(`filter.${s}`)}</option>)}</Select></div>
       </> : null}
-      <Button icon="download" disabled={disabled} onClick={onSave} className="ml-auto">CSV</Button>
+      <Button icon="download" disabled={disabled} busy={busy} onClick={save} className="ml-auto">CSV</Button>
     </div>
   )
+}
+
+interface Pages<T> { data?: { pages: T[][] }; error: unknown; hasNextPage: boolean; fetchNextPage: () => Promise<Pages<T>> }
+
+/** All of a list, the pages that were not shown too: a file that leaves out what somebody has not scrolled to would be wrong. */
+export async function whole<T>(list: Pages<T>): Promise<T[]> {
+  let all = list
+  while (all.hasNextPage) {
+    all = await all.fetchNextPage()
+    if (all.error) throw all.error
+  }
+  return all.data?.pages.flat() ?? []
 }
 
 const empty: Filter = { from: '', until: '', symbol: '', side: 'any' }
@@ -50,9 +64,9 @@ export function OrderHistory() {
     getNextPageParam: (last) => (last.length < size ? undefined : last.at(-1)!.id),
   })
   const rows: Order[] = list.data?.pages.flat() ?? []
-  const saved = () => save('orders.csv', csv(
+  const saved = async () => save('orders.csv', csv(
     [t('col.placed'), t('col.code'), t('col.name'), t('col.side'), t('col.type'), t('col.price'), t('col.quantity'), t('col.filled'), t('col.fillPrice'), t('col.amount'), t('col.fees'), t('col.status'), t('col.clientId')],
-    rows.map((o) => [full(o.created_at), o.symbol, o.cn.name, t(`side.${o.side}`), t(`type.${o.cn.market_type ?? 'LIMIT'}`), o.limit_price ?? '', o.qty, o.filled_qty, o.filled_avg_price ?? '', o.cn.filled_amount, o.cn.fees.total, t(`status.${o.status}`), o.client_order_id])))
+    (await whole(list)).map((o) => [full(o.created_at), o.symbol, o.cn.name, t(`side.${o.side}`), t(`type.${o.cn.market_type ?? 'LIMIT'}`), o.limit_price ?? '', o.qty, o.filled_qty, o.filled_avg_price ?? '', o.cn.filled_amount, o.cn.fees.total, t(`status.${o.status}`), o.client_order_id])))
   return <div className="flex h-full min-h-0 flex-col"><Filters sides value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
     {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Orders which="all" rows={rows} /></div>}<More query={list} /></div>
 }
@@ -70,9 +84,10 @@ export function TradeHistory() {
   const { t } = useTranslation('blotter')
   const [filter, setFilter] = useState(empty)
   const list = useActivities('FILL', filter)
-  const rows = (list.data?.pages.flat() ?? []).filter((a) => (filter.side === 'any' || a.side === filter.side) && (a.symbol ?? '').includes(filter.symbol.toUpperCase()))
-  const saved = () => save('trades.csv', csv([t('col.time'), t('col.code'), t('col.side'), t('col.fillPrice'), t('col.quantity'), t('col.amount'), t('col.fees')],
-    rows.map((a) => [full(a.transaction_time!), a.symbol, t(`side.${a.side}`), a.price, a.qty, amountOf(a), a.cn?.fees?.total])))
+  const wanted = (a: Activity) => (filter.side === 'any' || a.side === filter.side) && (a.symbol ?? '').includes(filter.symbol.toUpperCase())
+  const rows = (list.data?.pages.flat() ?? []).filter(wanted)
+  const saved = async () => save('trades.csv', csv([t('col.time'), t('col.code'), t('col.name'), t('col.side'), t('col.fillPrice'), t('col.quantity'), t('col.amount'), t('col.fees'), t('col.order')],
+    (await whole(list)).filter(wanted).map((a) => [full(a.transaction_time!), a.symbol, a.cn?.name, t(`side.${a.side}`), a.price, a.qty, amountOf(a), a.cn?.fees?.total, a.order_id])))
   return <div className="flex h-full min-h-0 flex-col"><Filters sides value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
     {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Trades rows={rows} dated /></div>}<More query={list} /></div>
 }
@@ -95,7 +110,7 @@ export function CashHistory() {
     { key: 'text', header: t('reference'), width: 'minmax(80px, 2fr)', wide: true, cell: (a) => <span className="num truncate text-muted">{text(a)}</span> },
     { key: 'amount', header: t('amount'), width: 'minmax(110px, 1fr)', align: 'right', cell: (a) => <Money value={cashOf(a)} signed /> },
   ]
-  const saved = () => save('cash.csv', csv([t('time'), t('kind'), t('reference'), t('amount')], rows.map((a) => [at(a), kind(a), text(a), cashOf(a)])))
+  const saved = async () => save('cash.csv', csv([t('time'), t('kind'), t('reference'), t('amount')], (await whole(list)).map((a) => [at(a), kind(a), text(a), cashOf(a)])))
   return <div className="flex h-full min-h-0 flex-col"><Filters value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
     {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Table label={t('tab.cash')} rows={rows} columns={columns} rowKey={(a) => a.id} rowHeight={40} empty={<EmptyState title={t('none')} />} /></div>}<More query={list} /></div>
 }

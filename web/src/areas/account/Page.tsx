@@ -2,7 +2,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useLocation } from 'wouter'
 import { usePhone } from '@/lib/media'
-import { Card, IconButton, Tabs, type Tab } from '@/ui'
+import { Button, Card, IconButton, Tabs, type Tab } from '@/ui'
 import { Positions } from '../blotter/Positions'
 import { intent } from '../ticket/intent'
 import { Cash } from './Cash'
@@ -30,6 +30,7 @@ export default function Page() {
       <h1 className="sr-only">{t('title')}</h1>
       <div className="grid shrink-0 grid-cols-2 gap-2 max-phone:grid-cols-1"><Cash /><Equity /></div>
       <Card flush className={phone ? 'h-[560px]' : 'flex-1'}><Tabs label={t('title')} tabs={tabs} value={part} onChange={setPart} after={phone ? null : <IconButton icon="print" label={t('action.print', { ns: 'common' })} onClick={() => print()} />} className="h-full" contentClassName="h-full" /></Card>
+      {phone ? <Button icon="print" className="self-end" data-print="hide" onClick={() => print()}>{t('action.print', { ns: 'common' })}</Button> : null}
     </div>
   )
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { curve } from './curve'
-import { cashOf } from './History'
+import { cashOf, whole } from './History'
 
 test('a curve fills its box, and needs two points', () => {
   expect(curve([1], 100, 50)).toBeUndefined()
@@ -16,4 +16,13 @@ test('the cash history has what a trade costs or brings', () => {
   expect(cashOf({ ...fill, side: 'buy' } as never)).toBe('-3003.00')
   expect(cashOf({ ...fill, side: 'sell' } as never)).toBe('3003.00')
   expect(cashOf({ id: '2', activity_type: 'FEE', net_amount: '-5.04' } as never)).toBe('-5.04')
+})
+
+test('a file has the pages that were not shown, or none of it', async () => {
+  const list = (pages: number[][], fails = false): Parameters<typeof whole<number>>[0] => ({
+    data: { pages }, error: fails ? new Error('lost') : null, hasNextPage: pages.length < 3,
+    fetchNextPage: async () => list([...pages, [pages.length]], pages.length === 2 && fails),
+  })
+  expect(await whole(list([[0]]))).toEqual([0, 1, 2])
+  await expect(whole({ ...list([[0], [1]], true), error: null })).rejects.toThrow('lost')
 })
