@@ -7,7 +7,7 @@ import { live } from '@/live/live'
 import { clockMs, full, span } from '@/lib/time'
 import { cx } from '@/lib/cx'
 import { Average, Button, Dialog, Money, Quantity } from '@/ui'
-import { activities, whyOf, type Order } from './data'
+import { fillsOf, whyOf, type Order } from './data'
 import { steps } from './timeline'
 
 /** The life of one order, step by step, and what it cost. */
@@ -16,7 +16,7 @@ export function Timeline({ order, onClose, onCancel }: { order: Order; onClose: 
   const sent = useStore(sents).find((s) => s.id === order.client_order_id)
   const fills = useQuery({
     queryKey: ['activities', order.id, order.filled_qty], enabled: order.filled_qty !== '0',
-    queryFn: ({ signal }) => activities('FILL', undefined, { after: new Date(Date.parse(order.created_at) - 1000).toISOString(), direction: 'asc' }, signal),
+    queryFn: ({ signal }) => fillsOf(order, signal),
   })
   useTick(1000)
   const zh = i18n.language === 'zh' ? 'zh' : 'en'

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { csv, field } from './csv'
-import { worth, type Order } from './data'
+import { activityPage, fillsOf, worth, type Order } from './data'
 import { isNews, withOrder } from './follow'
 import { steps } from './timeline'
 
@@ -34,6 +34,22 @@ test('the answer to an order that comes after its fill opens it no more', () => 
 
 test('the timeline tells each step with its time, and what is still open', () => {
   const told = steps(order({ status: 'CANCEL_PENDING', cn: { accepted_at: '2026-11-26T02:00:01Z' } }),
-    [{ id: 'b', activity_type: 'FILL', order_id: '1', transaction_time: '2026-11-26T02:00:03Z', qty: '1' }, { id: 'a', activity_type: 'FILL', order_id: '1', transaction_time: '2026-11-26T02:00:02Z', qty: '2' }, { id: 'x', activity_type: 'FILL', order_id: '9' }], 0)
+    [{ id: 'b', activity_type: 'FILL', order_id: '1', transaction_time: '2026-11-26T02:00:03Z', qty: '1' }, { id: 'a', activity_type: 'FILL', order_id: '1', transaction_time: '2026-11-26T02:00:02Z', qty: '2' }], 0)
   expect(told.map((s) => `${s.key}${s.quantity ?? ''}${s.open ? '…' : ''}`)).toEqual(['sent', 'accepted', 'atExchange', 'fill2', 'fill1', 'cancelling…'])
+})
+
+afterEach(() => vi.unstubAllGlobals())
+
+test('an order has all its fills, however many others the account had between, and no more is asked for', async () => {
+  const all = Array.from({ length: 3 * activityPage }, (_, i) => ({ id: String(i), activity_type: 'FILL', order_id: i % 90 === 3 ? '1' : '9', qty: '100' }))
+  const asked: string[] = []
+  vi.stubGlobal('fetch', async (url: string) => {
+    const from = new URL(url, location.href).searchParams.get('page_token')
+    asked.push(from ?? 'first')
+    const at = from === null ? 0 : Number(from) + 1
+    return new Response(JSON.stringify(all.slice(at, at + activityPage)))
+  })
+  expect((await fillsOf(order({ filled_qty: '300' }))).map((a) => a.id)).toEqual(['3', '93', '183'])
+  expect(asked).toEqual(['first', '99'])
+  expect(await fillsOf(order({ filled_qty: '500' }))).toHaveLength(4)
 })
