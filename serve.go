@@ -79,7 +79,8 @@ func gateFlags(f *flagSet, l *gate.Limits) (trusted func() ([]netip.Prefix, erro
 		"of clients at once; 0: 16384, and never more than three quarters of the file descriptors")
 	f.IntVar(&l.PerAddress, "connections-per-address", 0, "of clients at once; 0: 4096")
 	f.IntVar(&l.StrangersPerAddress.PerSecond, "strangers-per-address", 0,
-		"requests a second of those who have not said who they are, logins apart; 0: 600, and four times as many at once")
+		"requests a second of those who have not said who they are, logins apart, and four times as many at once; 0: 600; "+
+			"more behind a proxy that hides its clients' addresses, since they are one then")
 	list := f.String("proxy-from", "",
 		"balancers whose PROXY header (version 1 or 2) says who the client is, such as 10.0.0.5,10.1.0.0/16")
 	return func() (all []netip.Prefix, err error) {
