@@ -170,8 +170,9 @@ func (h *routeHandler) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 func (s *Server) answer(c *call) {
 	defer c.leave()
 	if err := s.admit(c); err != nil {
-		if busy, ok := errors.AsType[*intake.BusyError](err); ok && busy.Short == intake.NoRoom {
-			s.Door.Queue.Leave()
+		busy, ok := errors.AsType[*intake.BusyError](err)
+		if ok && busy.Short == intake.NoRoom && intake.Crowds(busy.Class) {
+			s.Door.Queue.Leave() // like those who are turned away before they are read
 		}
 		c.fail(s.logged(c, faultOf(err)))
 		return

@@ -7,6 +7,7 @@ import { queries } from '@/api/query'
 import { areas } from '@/areas/area'
 import { live } from '@/live/live'
 import { Button, EmptyState, Failed, Skeleton, Toasts } from '@/ui'
+import { isUnfetched } from '@/lib/unfetched'
 import { Alone } from './Alone'
 import { fetchInside } from './inside'
 import { Locked } from './Locked'
@@ -83,8 +84,17 @@ class Guard extends Component<{ children: ReactNode }, { error?: Error }> {
   static getDerivedStateFromError(error: Error) { return { error } }
   override render() {
     if (!this.state.error) return this.props.children
-    return <div className="p-6"><Failed error={this.state.error} /><Reload /></div>
+    return <Broken error={this.state.error} />
   }
+}
+
+function Broken({ error }: { error: Error }) {
+  const { t } = useTranslation()
+  return (
+    <div className="p-6"><h1 className="sr-only">{t('state.failed')}</h1>
+      {isUnfetched(error) ? <EmptyState icon="warn" title={t('state.failed')}><p>{t('state.unfetched')}</p></EmptyState> : <Failed error={error} />}
+      <Reload /></div>
+  )
 }
 
 function Reload() {

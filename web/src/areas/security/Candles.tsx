@@ -104,8 +104,8 @@ export function CandleChart({ symbol, name, interval }: { symbol: string; name: 
           <span>{minutes ? `${shown.day} ${hourOf(wall(shown.time))}` : shown.day}</span>
           <span>{t('o')} {shown.open}</span><span>{t('h')} {shown.high}</span><span>{t('l')} {shown.low}</span><span>{t('c')} {shown.close}</span>
           <span>{t('volume')} <Quantity value={shown.volume} short /></span>
-          {spans.map((n, k) => <span key={n} className={`${inks[k]} max-phone:hidden`}>MA{n} {means[k]![at]?.toFixed(2) ?? '–'}</span>)}
-          <span className="max-phone:hidden">MACD <span className="text-warn">DIF {trend.dif[at]?.toFixed(3)}</span> <span className="text-accent">DEA {trend.dea[at]?.toFixed(3)}</span></span>
+          {spans.map((n, k) => <span key={n} className={inks[k]}>MA{n} {means[k]![at]?.toFixed(2) ?? '–'}</span>)}
+          <span>MACD <span className="text-warn">DIF {trend.dif[at]?.toFixed(3)}</span> <span className="text-accent">DEA {trend.dea[at]?.toFixed(3)}</span></span>
         </> : null}
       </p>
       {newest.isPending ? <Skeleton lines={6} /> : null}
