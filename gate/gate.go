@@ -354,6 +354,7 @@ type conn struct {
 
 	stranger atomic.Bool  // a request of one is worked on
 	answered atomic.Int64 // bytes since a request was over
+	known    atomic.Bool  // a request of somebody known is worked on
 	came     atomic.Int64 // bytes since somebody known asked
 }
 
@@ -434,7 +435,9 @@ func (g *Gate) Work(ctx context.Context) (end func()) {
 	}
 	c.working.Add(1)
 	return func() {
-		c.working.Add(-1)
+		if c.working.Add(-1) == 0 {
+			c.known.Store(false)
+		}
 		g.pay(c)
 		handled := c.handled.Add(1)
 		if ctx.Err() == nil {

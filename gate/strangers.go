@@ -18,7 +18,7 @@ const (
 // HTTP/2 lets a client send requests without waiting for answers, and even those that are refused are read: Go's
 // server reads on for a second behind its last word (seen: ten connections that reset their streams filled a
 // processor). So what comes over TLS is read no faster than the address may ask, but for the first of each connection,
-// and again behind each request of somebody who is known: they wait for no stranger.
+// and again behind each request of somebody who is known, and while it lasts (a stream): they wait for no stranger.
 const (
 	freeBytes    = 16 << 10        // of a connection: a handshake, and the requests of a page
 	askedUnit    = 512             // bytes behind that which count as a request
@@ -29,13 +29,14 @@ const (
 // Known says that a request is of somebody who is known.
 func (g *Gate) Known(ctx context.Context) {
 	if c, ok := ctx.Value(connKey{}).(*conn); ok {
+		c.known.Store(true)
 		c.came.Store(0)
 	}
 }
 
 // mayRead waits until more of a connection may be read; false: it has ended.
 func (c *conn) mayRead() bool {
-	for left := readPatience; c.came.Load() > freeBytes; left -= readLook {
+	for left := readPatience; c.came.Load() > freeBytes && !c.known.Load(); left -= readLook {
 		wait, ok := c.overdue()
 		switch {
 		case !ok:
@@ -65,6 +66,9 @@ func (c *conn) overdue() (time.Duration, bool) {
 
 // asked counts what came, when it is more than is free.
 func (c *conn) asked(n int) {
+	if c.known.Load() {
+		return
+	}
 	before := c.came.Load()
 	came := c.came.Add(int64(n))
 	units := (came - freeBytes) / askedUnit
