@@ -168,6 +168,7 @@ type Place struct {
 type Pass struct {
 	room   *Room
 	name   Mark
+	named  bool // it has the mark: the house's key was there when it was given
 	lane   Lane
 	ticket Ticket
 	held   bool // by ticket
@@ -177,8 +178,7 @@ type Pass struct {
 // Without the house's key nobody waits here.
 func (r *Room) Enter(name, ticket string, lane Lane) (*Pass, *Place) {
 	pass := Pass{room: r, lane: lane}
-	var ok bool
-	if pass.name, ok = mark(name, r.Sign); !ok {
+	if pass.name, pass.named = mark(name, r.Sign); !pass.named {
 		return &pass, nil
 	}
 	now := r.Clock()
@@ -262,10 +262,11 @@ func (r *Room) read(ticket string, now time.Time) (t Ticket, err error) {
 }
 
 // TurnBack gives a pass back that was of no use, because the work in front of it had no room after all: the ticket, a
-// new one if there was none, is to be tried again. It is nil without the house's key.
+// new one if there was none, is to be tried again. It is nil where the house's key is missing, or was when the pass
+// was given: a ticket would be for nobody.
 func (p *Pass) TurnBack() *Place {
 	r := p.room
-	if _, ok := r.Sign(purposeNames, nil); !ok {
+	if _, ok := r.Sign(purposeNames, nil); !ok || !p.named {
 		return nil
 	}
 	now := r.Clock()

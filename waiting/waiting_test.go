@@ -329,6 +329,10 @@ func TestNoKey(t *testing.T) {
 	}
 	var nobody *Pass
 	nobody.Spend()
+	r.Sign = signer("k") // the key comes while that login is looked at: its ticket would be for no name
+	if place := pass.TurnBack(); place != nil {
+		t.Errorf("a ticket for nobody: %+v", place)
+	}
 }
 
 // No text but a whole ticket of this house is one, and each ticket has one text.
