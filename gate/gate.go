@@ -156,12 +156,10 @@ type bucket int64
 
 // take spends one, if there is one.
 func (b *bucket) take(now int64, r Rate) bool {
-	each := int64(time.Second) / int64(r.PerSecond)
-	at := max(int64(*b), now) + each
-	if at-now > each*int64(r.Burst) {
+	if b.after(now, r) > 0 {
 		return false
 	}
-	*b = bucket(at)
+	b.spend(now, r, 1)
 	return true
 }
 

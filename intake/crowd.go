@@ -1,9 +1,6 @@
 package intake
 
-import (
-	"runtime"
-	"time"
-)
+import "time"
 
 // crowds is how many requests of a class may wait, for each processor, before newcomers are turned away where they
 // come in: reading a request and finding out who asks takes tens of microseconds, and where thousands come at once
@@ -21,7 +18,7 @@ func (q *Queue) Crowded(c Class, key uint64) error {
 	if q.limits.Off || crowds[c] == 0 {
 		return nil
 	}
-	most := crowds[c] * runtime.GOMAXPROCS(0)
+	most := crowds[c] * q.processors
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Since(q.start)

@@ -143,6 +143,8 @@ type Queue struct {
 	limits QueueLimits
 	start  time.Time
 
+	processors int // asked once: the runtime locks its scheduler to tell
+
 	mu      sync.Mutex
 	lines   [classes]line
 	pools   [pools]pool
@@ -181,7 +183,8 @@ type QueueStatus struct {
 }
 
 func newQueue(l QueueLimits) *Queue {
-	q := &Queue{limits: l, start: time.Now(), slowest: slowestPace * float64(runtime.GOMAXPROCS(0)),
+	processors := runtime.GOMAXPROCS(0)
+	q := &Queue{limits: l, start: time.Now(), processors: processors, slowest: slowestPace * float64(processors),
 		knocks: [2]pace{{bare: true}, {bare: true}}}
 	for c := range classes {
 		q.lines[c] = line{newestFirst: c < Order && poolOf[c] != heavy, askers: map[uint64]*asker{}}

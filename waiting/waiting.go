@@ -275,10 +275,7 @@ func (p *Pass) TurnBack() *Place {
 	if !p.held {
 		return r.give(p.name, p.lane, now, false)
 	}
-	if u := r.used[p.ticket.use()]; u != nil && u.tries > 0 {
-		u.tries--
-	}
-	r.counts.Back++
+	p.untry()
 	if t := &p.ticket; t.Line != r.line && !r.remembers(t) { // nobody waited here, and now somebody does
 		t.Line, t.Place = r.line, r.issue(t.Lane, now)
 	}
@@ -290,13 +287,17 @@ func (p *Pass) Undo() {
 	if p == nil || !p.held {
 		return
 	}
-	r := p.room
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if u := r.used[p.ticket.use()]; u != nil && u.tries > 0 {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	p.untry()
+}
+
+// untry gives a try back; under the room's lock.
+func (p *Pass) untry() {
+	if u := p.room.used[p.ticket.use()]; u != nil && u.tries > 0 {
 		u.tries--
 	}
-	r.counts.Back++
+	p.room.counts.Back++
 }
 
 // Spend uses the ticket up: the login was carried out.

@@ -2,15 +2,13 @@ import { call, Refusal } from '@/api/client'
 import { whenOther } from '@/api/session'
 import { Store } from '@/lib/store'
 import { live } from '@/live/live'
-import { certain, patience } from '../ticket/sending'
+import { between, certain, patience } from '../ticket/sending'
 import type { Order } from './data'
 import { isDone, learn } from './follow'
 
 /** Cancels without an answer: order id, and when it was asked for last. They may be asked for again, which does no harm. */
 export const unanswered = new Store<ReadonlyMap<string, number>>(new Map())
 whenOther(() => unanswered.set(new Map()))
-
-const between = [250, 500, 1000, 2000, 3000]
 
 const isOver = (order: Order) => isDone(order) || order.status === 'CANCEL_PENDING' || order.status === 'AWAITS_CANCEL'
 

@@ -27,7 +27,8 @@ export const sents = new Store<Sent[]>([])
 /** The server answers within 20 s or not at all: what the books do not have after so long, they will not get. */
 export const certain = 25_000
 const most = 50
-const between = [250, 500, 1000, 2000, 3000]
+/** Pauses between two questions about what has no answer; the last one again and again. */
+export const between = [250, 500, 1000, 2000, 3000]
 
 function change(id: string, to: Partial<Sent>): void {
   sents.set((list) => list.map((one) => (one.id === id ? { ...one, ...to } : one)))
