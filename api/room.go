@@ -176,7 +176,10 @@ func postLoginPlace(s *Server, c *call) (int, any, error) {
 		return 0, nil, f.err
 	}
 	place, err := s.room.Look(ticket)
-	if err != nil {
+	switch {
+	case errors.Is(err, waiting.ErrKey):
+		return 0, nil, keyMissing()
+	case err != nil:
 		return 0, nil, say(ticketOver)
 	}
 	return http.StatusOK, placeBody(place), nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"evenkeel/auth"
 	"evenkeel/core/trade"
 	"evenkeel/intake"
 	"evenkeel/waiting"
@@ -86,6 +87,14 @@ func TestWaitingRoom(t *testing.T) {
 	if used.status != 422 || used.json["reason"] != ticketOver {
 		t.Errorf("%d %s", used.status, used.raw)
 	}
+	sealer := h.server.Sealer
+	h.server.Sealer = func() *auth.Sealer { return nil }
+	keyless := h.send("POST", "/api/v1/login/place", `{"ticket":"`+ticketOf(mine)+`"}`)
+	conforms(t, router, "POST", "/api/v1/login/place", "", keyless)
+	if keyless.status != 503 || keyless.json["reason"] != sealMissing {
+		t.Errorf("%d %s", keyless.status, keyless.raw)
+	}
+	h.server.Sealer = sealer
 	h.server.measures = newMeasures(h.server, nil) // of the room that stands here
 	r := h.send("GET", "/metrics", "")
 	for _, want := range []string{`evenkeel_waiting_room_length{lane="general"} 3`,

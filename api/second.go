@@ -46,9 +46,14 @@ func (s *Server) sealer() (*auth.Sealer, error) {
 			return sealer, nil
 		}
 	}
+	return nil, keyMissing()
+}
+
+// keyMissing refuses what needs the house's key, which this node asks the others for.
+func keyMissing() error {
 	f := say(sealMissing)
 	f.After = time.Second
-	return nil, f
+	return f
 }
 
 // proofs are the second proofs of an account.

@@ -118,8 +118,9 @@ var edgeTexts = map[string]text{
 	webSocketOnly: {"", 426_10000, "this is a stream: ask for it as a WebSocket, over HTTP/1.1",
 		"此为推送连接,请使用 WebSocket(HTTP/1.1)"},
 	nameTaken: {"", 422_10012, "the name %s is taken", "名称 %s 已被使用"},
-	sealMissing: {"", 503_10006, "second proofs cannot be checked or set up now: this node lacks their key",
-		"本节点暂时无法处理二次验证"},
+	sealMissing: {"", 503_10006, "second proofs and places in line cannot be looked at now: this node " +
+		"lacks the house's key, and asks the others for it",
+		"本节点正在获取密钥,暂时无法处理二次验证和排队号"},
 	stepOver:     {"", 422_10014, "this step is over or not whole: begin again", "本步骤已失效,请重新开始"},
 	secondThere:  {"", 422_10015, "the account has a second proof: remove it first", "账户已启用二次验证,请先关闭"},
 	proofWrong:   {"", 422_10016, "the password or code is wrong", "密码或验证码不正确"},

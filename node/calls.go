@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"evenkeel/auth"
 	"evenkeel/relay"
 )
 
@@ -14,6 +15,7 @@ const (
 	callOperate  uint16 = 0x4e02 // a piece of an operator's work: Operation, operated
 	callLayout   uint16 = 0x4e03 // how the books are laid out: hello
 	callSeal     uint16 = 0x4e04 // the key of second proofs: its bytes, none when there is none here
+	callKeepSeal uint16 = 0x4e05 // a new key of second proofs, to be kept: the one that is kept here
 )
 
 // maxOperations bounds the pieces of operators' work that are done here at once for other nodes.
@@ -43,6 +45,16 @@ func (n *Node) called(from uint64, kind uint16, body []byte, answer func([]byte,
 			return
 		}
 		answer(key[:], nil)
+	case callKeepSeal:
+		var key [auth.SealKeySize]byte
+		if copy(key[:], body) != len(body) || len(body) != len(key) || !n.config.inCluster() {
+			answer(nil, fmt.Errorf("a key of %d bytes, want %d", len(body), len(key)))
+			return
+		}
+		go func() { // to the disk
+			held, err := n.keepSeal(key)
+			answer(held[:], err)
+		}()
 	case callOperate:
 		var o Operation
 		if err := json.Unmarshal(body, &o); err != nil || !n.open.Load() {

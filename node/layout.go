@@ -74,9 +74,7 @@ func (n *Node) learnLayout(ctx, _ context.Context) error {
 	c := &n.config
 	for c.Shards == 0 {
 		for _, id := range n.cluster.others() {
-			asking, cancel := context.WithTimeout(ctx, askTime)
-			answer, err := n.cluster.peers.Load().Call(asking, id, callLayout, nil)
-			cancel()
+			answer, err := n.cluster.ask(ctx, id, callLayout, nil)
 			var said hello
 			if err == nil && json.Unmarshal(answer, &said) == nil && said.Shards >= 1 && said.Shards <= MaxShards {
 				c.Shards = said.Shards

@@ -112,6 +112,7 @@ type Node struct {
 	relay     *relay.Relay // nil: this node is alone
 
 	seal        atomic.Pointer[[auth.SealKeySize]byte] // of second proofs; nil: not known yet
+	sealing     sync.Mutex                             // one key is kept at a time
 	decided     atomic.Pointer[decision]               // what staff decided for the house
 	acting      sync.Mutex                             // one act of staff at a time
 	server      *api.Server
@@ -158,8 +159,9 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	running, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	for _, step := range []func(context.Context, context.Context) error{
-		n.openDir, n.openLayout, n.openListeners, n.openCluster, n.learnLayout, n.openShards, n.openHistory,
-		n.openExchange, n.openLinks, n.openSeal, n.openDoor, n.openPeaks, n.openServers, n.openDemo, n.openDesk,
+		n.openDir, n.openLayout, n.openSeal, n.openListeners, n.openCluster, n.learnLayout,
+		n.openShards, n.openHistory, n.openExchange, n.openLinks, n.learnSeal, n.openDoor,
+		n.openPeaks, n.openServers, n.openDemo, n.openDesk,
 	} {
 		bounded, done := context.WithTimeout(ctx, StartTime)
 		err := step(bounded, running)

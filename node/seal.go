@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -20,9 +21,8 @@ const sealName = "seal.key"
 // sealPause is how long a node waits before it looks for the key again.
 const sealPause = 500 * time.Millisecond
 
-// openSeal reads the house's key. A node that is alone makes it at its first start; one of several asks the others,
-// and makes it only when it leads and all of them have said that they have none: two keys would be two houses.
-func (n *Node) openSeal(_, running context.Context) error {
+// openSeal reads the house's key, before other nodes can ask for it. A node that is alone makes it at its first start.
+func (n *Node) openSeal(_, _ context.Context) error {
 	key, err := readSeal(filepath.Join(n.config.Dir, sealName))
 	switch {
 	case err == nil:
@@ -30,8 +30,16 @@ func (n *Node) openSeal(_, running context.Context) error {
 	case !errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("data directory: %w", err)
 	case !n.config.inCluster():
-		return n.keepSeal(auth.NewSealKey())
-	default:
+		_, err := n.keepSeal(auth.NewSealKey())
+		return err
+	}
+	return nil
+}
+
+// learnSeal gets the key from the other nodes. The one that leads makes it when all of them have said that they have
+// none, since two keys would be two houses. It takes it up when most nodes hold it: what it seals outlives it then.
+func (n *Node) learnSeal(_, running context.Context) error {
+	if n.seal.Load() == nil {
 		n.work.Go(func() { n.findSeal(running) })
 	}
 	return nil
@@ -41,12 +49,13 @@ func (n *Node) openSeal(_, running context.Context) error {
 func (n *Node) findSeal(ctx context.Context) {
 	for {
 		key, known, all := n.askSeal(ctx)
+		if !known && all && len(n.shards) > 0 && n.shards[0].leads() {
+			key = auth.NewSealKey()
+			known = n.handSeal(ctx, key)
+		}
 		var err error
-		switch {
-		case known:
-			err = n.keepSeal(key)
-		case all && len(n.shards) > 0 && n.shards[0].leads():
-			err = n.keepSeal(auth.NewSealKey())
+		if known {
+			_, err = n.keepSeal(key)
 		}
 		if err != nil {
 			n.log.Error("the key of second proofs cannot be kept", "error", err)
@@ -60,14 +69,8 @@ func (n *Node) findSeal(ctx context.Context) {
 // askSeal asks the other nodes for the key; all says that each of them has answered that it has none.
 func (n *Node) askSeal(ctx context.Context) (key [auth.SealKeySize]byte, known, all bool) {
 	all = true
-	peers := n.cluster.peers.Load()
-	if peers == nil {
-		return key, false, true
-	}
 	for _, id := range n.cluster.others() {
-		asking, cancel := context.WithTimeout(ctx, askTime)
-		answer, err := peers.Call(asking, id, callSeal, nil)
-		cancel()
+		answer, err := n.cluster.ask(ctx, id, callSeal, nil)
 		switch {
 		case err != nil:
 			all = false
@@ -79,13 +82,31 @@ func (n *Node) askSeal(ctx context.Context) (key [auth.SealKeySize]byte, known, 
 	return key, false, all
 }
 
-// keepSeal writes the key down, and takes it up.
-func (n *Node) keepSeal(key [auth.SealKeySize]byte) error {
+// handSeal hands a new key to the other nodes, and reports whether most of all nodes hold it, with this one. If not,
+// those that do will be asked next time.
+func (n *Node) handSeal(ctx context.Context, key [auth.SealKeySize]byte) bool {
+	others, holders := n.cluster.others(), 1
+	for _, id := range others {
+		held, err := n.cluster.ask(ctx, id, callKeepSeal, key[:])
+		if err == nil && bytes.Equal(held, key[:]) {
+			holders++
+		}
+	}
+	return 2*holders > 1+len(others)
+}
+
+// keepSeal writes the key down and takes it up, if there is none yet, and returns the one that this node has.
+func (n *Node) keepSeal(key [auth.SealKeySize]byte) (held [auth.SealKeySize]byte, err error) {
+	n.sealing.Lock()
+	defer n.sealing.Unlock()
+	if have := n.seal.Load(); have != nil {
+		return *have, nil
+	}
 	if err := writeSeal(filepath.Join(n.config.Dir, sealName), key); err != nil {
-		return fmt.Errorf("data directory: %w", err)
+		return held, fmt.Errorf("data directory: %w", err)
 	}
 	n.seal.Store(&key)
-	return nil
+	return key, nil
 }
 
 // sealer is what seals under the house's key; nil while this node has none.

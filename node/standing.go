@@ -94,18 +94,23 @@ func (s *shard) standing() ShardStanding {
 // askTime bounds the wait for another node's word about itself.
 const askTime = 500 * time.Millisecond
 
+// ask asks another node.
+func (c *cluster) ask(ctx context.Context, id uint64, kind uint16, body []byte) ([]byte, error) {
+	peers := c.peers.Load()
+	if peers == nil {
+		return nil, fmt.Errorf("node %d: this node is alone", id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	return peers.Call(ctx, id, kind, body)
+}
+
 // standingOf asks a node how it is.
 func (n *Node) standingOf(ctx context.Context, id uint64) (v Standing, err error) {
 	if id == n.config.Node {
 		return n.standing(), nil
 	}
-	peers := n.cluster.peers.Load()
-	if peers == nil {
-		return v, fmt.Errorf("node %d: this node is alone", id)
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	answer, err := peers.Call(ctx, id, callStanding, nil)
+	answer, err := n.cluster.ask(ctx, id, callStanding, nil)
 	if err == nil {
 		err = json.Unmarshal(answer, &v)
 	}

@@ -41,6 +41,9 @@ type Mark [8]byte
 // ErrTicket refuses a ticket that is not one of this house, or is over, or is not for this login.
 var ErrTicket = errors.New("no ticket of this house for this login, or over")
 
+// ErrKey says that this node cannot read tickets yet: it lacks the house's key.
+var ErrKey = errors.New("this node lacks the key of tickets")
+
 // Signer makes 32 bytes that only this house can make, for a purpose; all nodes make the same. ok is false while this
 // node lacks the key.
 type Signer func(purpose string, of []byte) (sum [32]byte, ok bool)
@@ -84,7 +87,10 @@ func parse(text string, sign Signer) (t Ticket, err error) {
 		return t, ErrTicket
 	}
 	sum, ok := sign(purposeOf, b[:ticketSize])
-	if !ok || !hmac.Equal(sum[:sumSize], b[ticketSize:]) {
+	if !ok {
+		return t, ErrKey
+	}
+	if !hmac.Equal(sum[:sumSize], b[ticketSize:]) {
 		return t, ErrTicket
 	}
 	at := func(i int) time.Time {

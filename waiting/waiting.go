@@ -15,6 +15,7 @@
 package waiting
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -228,7 +229,7 @@ func (r *Room) byTicket(t *Ticket, pass Pass, now time.Time) (*Pass, *Place) {
 	return &pass, nil
 }
 
-// Look tells who waits where he stands, and puts the end of his ticket off. The error is ErrTicket.
+// Look tells who waits where he stands, and puts the end of his ticket off. The error is ErrTicket or ErrKey.
 func (r *Room) Look(ticket string) (*Place, error) {
 	now := r.Clock()
 	t, err := r.read(ticket, now)
@@ -237,7 +238,9 @@ func (r *Room) Look(ticket string) (*Place, error) {
 	defer r.mu.Unlock()
 	r.advance(now, wait, each)
 	if err != nil {
-		r.counts.Invalid++
+		if !errors.Is(err, ErrKey) {
+			r.counts.Invalid++
+		}
 		return nil, err
 	}
 	r.settle(&t, now)

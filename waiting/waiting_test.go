@@ -108,6 +108,22 @@ func TestOneTime(t *testing.T) {
 	}
 }
 
+// A node that lacks the house's key calls no ticket worthless: it does not know.
+func TestLookWithoutKey(t *testing.T) {
+	d := newDesk("k", Limits{})
+	d.wait = 2 * time.Second
+	p := d.waits(t, "a", "", General)
+	sign := d.Sign
+	d.Sign = func(string, []byte) (sum [32]byte, ok bool) { return sum, false }
+	if _, err := d.Look(p.Ticket); !errors.Is(err, ErrKey) || d.Status().Invalid != 0 {
+		t.Errorf("%v, %+v", err, d.Status())
+	}
+	d.Sign = sign
+	if _, err := d.Look(p.Ticket); err != nil {
+		t.Error(err)
+	}
+}
+
 // How long it takes is what is said, and who waits long comes back rarely.
 func TestExpected(t *testing.T) {
 	d := newDesk("k", Limits{})

@@ -86,6 +86,25 @@ func freeAddresses(t *testing.T, count int) (all []string) {
 // open starts an exchange without players, and so many nodes that are born together; it waits until all are ready.
 func open(t *testing.T, nodes, shards int) *cluster {
 	t.Helper()
+	c := launch(t, nodes, shards)
+	for _, m := range c.nodes {
+		c.ready(m)
+	}
+	var file struct{ Accounts []account }
+	text, err := os.ReadFile(filepath.Join(c.nodes[0].dir, "demo.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.accounts = file.Accounts
+	return c
+}
+
+// launch starts what open opens, and does not wait for the nodes.
+func launch(t *testing.T, nodes, shards int) *cluster {
+	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), shards: shards}
 	addresses := freeAddresses(t, 2)
 	c.orders, c.market = addresses[0], addresses[1]
@@ -103,18 +122,6 @@ func open(t *testing.T, nodes, shards int) *cluster {
 		m.args = append(m.args, "--peers", c.peers(nodes))
 		c.start(m)
 	}
-	for _, m := range c.nodes {
-		c.ready(m)
-	}
-	var file struct{ Accounts []account }
-	text, err := os.ReadFile(filepath.Join(c.nodes[0].dir, "demo.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &file)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.accounts = file.Accounts
 	return c
 }
 

@@ -1,7 +1,11 @@
 package cluster_test
 
 import (
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,5 +47,32 @@ func TestSecondProof(t *testing.T) {
 		if r := c.must(m, 422, account{}, "POST", "/api/v1/login/second", second); text(r, "reason") != "CODE_USED" {
 			t.Errorf("node %d: %v", m.id, r)
 		}
+	}
+}
+
+// TestKeyOutlivesANode: a new cluster loses the first node that is seen to have the key, and the others have it or get
+// it all the same: what was sealed under a key that only the dead had would be lost.
+func TestKeyOutlivesANode(t *testing.T) {
+	c := launch(t, 3, 1)
+	holds := func(m *machine) bool {
+		_, err := os.Stat(filepath.Join(m.dir, "seal.key"))
+		return err == nil
+	}
+	deadline := time.Now().Add(60 * time.Second)
+	first := -1
+	for first < 0 {
+		if first = slices.IndexFunc(c.nodes, holds); first < 0 && time.Now().After(deadline) {
+			t.Fatal("no node has a key")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	c.nodes[first].Kill()
+	for i, m := range c.nodes {
+		c.eventually(fmt.Sprintf("node %d has the key", m.id), func() error {
+			if i != first && !holds(m) {
+				return fmt.Errorf("not when node %d is dead", c.nodes[first].id)
+			}
+			return nil
+		})
 	}
 }
