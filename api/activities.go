@@ -105,7 +105,8 @@ func (s *Server) activities(e *trade.Event) []activity {
 // pageDefault and pageMost are Alpaca's page sizes of activities.
 const pageDefault, pageMost = 100, 100
 
-// getActivities is GET /v2/account/activities and /v2/account/activities/{type}.
+// getActivities is GET /v2/account/activities and /v2/account/activities/{type}. Of symbols, side and order_id, which
+// Alpaca does not have here, each chooses among those that have one.
 func getActivities(s *Server, c *call) (int, any, error) {
 	q := c.query()
 	types := q.list("activity_types")
@@ -123,6 +124,13 @@ func getActivities(s *Server, c *call) (int, any, error) {
 	size := q.integer("page_size", pageDefault, 1, pageMost)
 	oldest := q.choice("direction", "desc", "asc") == "asc"
 	category := q.choice("category", "", "trade_activity", "non_trade_activity")
+	side, order := q.choice("side", "", "buy", "sell"), q.text("order_id")
+	symbols := q.list("symbols")
+	for i, symbol := range symbols {
+		if line, err := s.symbols.Find(symbol); err == nil {
+			symbols[i] = string(line.Symbol)
+		}
+	}
 	from, part := uint64(0), uint64(0)
 	if token := q.text("page_token"); token != "" {
 		var ok bool
@@ -141,6 +149,10 @@ func getActivities(s *Server, c *call) (int, any, error) {
 			return false
 		}
 		if category != "" && activityTypes[a.ActivityType] != (category == "trade_activity") {
+			return false
+		}
+		if side != "" && a.Side != side || order != "" && a.OrderID != order ||
+			len(symbols) > 0 && !slices.Contains(symbols, a.Symbol) {
 			return false
 		}
 		switch {

@@ -304,10 +304,12 @@ func TestWatchlists(t *testing.T) {
 
 func TestActivities(t *testing.T) {
 	h := openHouse(t)
+	var last string
 	for range 3 {
 		id := h.place(`{"symbol":"600000.SH","qty":"100","side":"buy","type":"limit","limit_price":"10"}`)
 		h.accept(id)
 		h.fill(id, 100, 100_000)
+		last = orderID(id)
 	}
 	all := h.ask("GET", "/v2/account/activities", "").list(t)
 	if len(all) != 8 { // a deposit, shares, and three fills with their fees
@@ -328,8 +330,15 @@ func TestActivities(t *testing.T) {
 	if len(fills) != 3 || fills[0]["price"] != "10.00" || fills[0]["type"] != "fill" {
 		t.Errorf("%v", fills)
 	}
+	for query, want := range map[string]int{"symbols=600000": 7, "symbols=000001": 0, "symbols=AAPL": 0, "side=buy": 3,
+		"side=sell": 0, "order_id=" + last: 2, "activity_types=FILL&order_id=" + last: 1, "order_id=x": 0,
+		"symbols=SH600000,000001&side=buy": 3} {
+		if got := h.ask("GET", "/v2/account/activities?"+query, "").list(t); len(got) != want {
+			t.Errorf("%s: %d activities, want %d: %v", query, len(got), want, got)
+		}
+	}
 	for _, query := range []string{"page_size=0", "page_size=x", "direction=up", "page_token=abc", "after=yesterday",
-		"category=x"} {
+		"category=x", "side=up"} {
 		if r := h.ask("GET", "/v2/account/activities?"+query, ""); r.status != 400 {
 			t.Errorf("%s: %d %s", query, r.status, r.raw)
 		}

@@ -78,6 +78,7 @@ type OpsShard struct {
 	Snapshot   uint64 `json:"snapshot"`
 	Link       string `json:"link"` // of a leader: up, or why it is not; else empty
 	Outbox     int    `json:"outbox"`
+	Oldest     int64  `json:"oldest_ms"` // how long the oldest of the outbox waits
 	Reports    uint64 `json:"reports"`
 	Reconnects uint64 `json:"reconnects"`
 	Differ     string `json:"differ"`

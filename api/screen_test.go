@@ -226,6 +226,15 @@ func TestScreenStatus(t *testing.T) {
 	if v.Exchange.Orders != "down" || *v.Exchange.Trouble != "no answer" || !v.Stale || *v.Behind != 1500 {
 		t.Errorf("%+v", v)
 	}
+	mu.Lock()
+	now = House{Leader: true, Orders: LinkSlow, Oldest: 4 * time.Second}
+	mu.Unlock()
+	for !v.Leader {
+		s.next("status", &v)
+	}
+	if v.Exchange.Orders != "slow" || *v.Exchange.Oldest != 4000 {
+		t.Errorf("%+v", v)
+	}
 	h.must(&trade.Command{Kind: trade.SetPhaseKind, SetPhase: trade.SetPhase{Venue: trade.SSE, Phase: trade.Lunch,
 		Day: houseDay}})
 	for v.Phases[0].(map[string]any)["phase"] != "LUNCH" {

@@ -11,13 +11,14 @@ import (
 
 // House is how the house stands for an account, as this node knows it.
 type House struct {
-	Leader   bool   // somebody leads the account's shard
-	Orders   Link   // the leader's session with the exchange
-	Trouble  string // why Orders is down
-	ReadOnly bool   // orders are refused, by somebody's word
+	Leader  bool   // somebody leads the account's shard
+	Orders  Link   // the leader's session with the exchange
+	Trouble string // why Orders is down
+	// Oldest is how long the exchange has not confirmed the oldest order or cancel that it was given, if Orders is slow.
+	Oldest   time.Duration
+	ReadOnly bool // orders are refused, by somebody's word
 	// ReadOnlyWhy is the reason that was given for it.
 	ReadOnlyWhy string
-	Halted      bool          // trading is halted, by somebody's word
 	Behind      time.Duration // how long ago this node's views were known to be whole; negative: never
 	Stale       bool          // they may lack what was acknowledged elsewhere
 }
@@ -30,9 +31,10 @@ const (
 	LinkUnknown Link = iota
 	LinkUp
 	LinkDown
+	LinkSlow // it stands, and the exchange takes long to answer
 )
 
-func (l Link) String() string { return [...]string{"unknown", "up", "down"}[l] }
+func (l Link) String() string { return [...]string{"unknown", "up", "down", "slow"}[l] }
 
 // quietData is how long the exchange's market data may be silent before the screen says so: its heartbeats come every
 // three seconds, and quotes in trading more often than those.
@@ -48,7 +50,6 @@ type screenStanding struct {
 	Leader   bool           `json:"leader_known"`
 	ReadOnly bool           `json:"read_only"`
 	Why      *string        `json:"read_only_reason"`
-	Halted   bool           `json:"halted"`
 	Halts    []string       `json:"halts"` // securities that the house halted
 	Stale    bool           `json:"stale"`
 	Behind   *int64         `json:"stale_ms"`   // how old this node's views may be; null: not stale, or unknown
@@ -58,6 +59,7 @@ type screenStanding struct {
 type screenExchange struct {
 	Orders  string  `json:"orders"`
 	Trouble *string `json:"orders_trouble"`
+	Oldest  *int64  `json:"orders_oldest_ms"` // how long the oldest unconfirmed request waits, while orders are slow
 	Data    string  `json:"data"`
 	Heard   *string `json:"data_heard"` // when market data was last heard of, heartbeats too
 }
@@ -74,12 +76,15 @@ func (s *Server) standing(account trade.AccountID) screenStanding {
 	h := s.house(account)
 	v := screenStanding{Time: stamp(s.now()), Version: s.Version, Demo: s.Demo, Phases: s.board.read(s),
 		Exchange: screenExchange{Orders: h.Orders.String(), Data: "down"}, Leader: h.Leader, ReadOnly: h.ReadOnly,
-		Halted: h.Halted, Halts: s.Listing.Halts(), Stale: h.Stale, Last: s.Day(account).LastNumber(account)}
+		Halts: s.Listing.Halts(), Stale: h.Stale, Last: s.Day(account).LastNumber(account)}
 	if h.ReadOnly {
 		v.Why = &h.ReadOnlyWhy
 	}
 	if h.Trouble != "" {
 		v.Exchange.Trouble = &h.Trouble
+	}
+	if h.Orders == LinkSlow {
+		v.Exchange.Oldest = pointer(h.Oldest.Milliseconds())
 	}
 	if h.Stale && h.Behind >= 0 {
 		v.Behind = pointer(h.Behind.Milliseconds())
@@ -126,7 +131,7 @@ func (v *screenSession) standing(ctx context.Context) {
 		}
 		now := v.s.standing(v.c.who.Account)
 		changes := now
-		changes.Time, changes.Last, changes.Behind, changes.Exchange.Heard = "", 0, nil, nil
+		changes.Time, changes.Last, changes.Behind, changes.Exchange.Heard, changes.Exchange.Oldest = "", 0, nil, nil, nil
 		if known := encoded(changes); !bytes.Equal(known, told) || time.Since(at) >= screenStatus {
 			told, at = known, time.Now()
 			if v.say(ctx, map[string]any{"t": "status", "d": now}) != nil {

@@ -102,6 +102,8 @@ func (s *shard) linkGauges() []prometheus.Collector {
 			func() float64 { return one(s.link.Status().Connected) }),
 		gauge("exchange_outbox", "Requests that the exchange has not confirmed.",
 			func() float64 { return float64(s.link.Status().Outbox) }),
+		gauge("exchange_oldest_seconds", "How long the oldest of those has waited in this session.",
+			func() float64 { return s.link.Status().Oldest.Seconds() }),
 		count("exchange_reports_total", "Reports that the books took.",
 			func() float64 { return float64(s.link.Status().Applied) }),
 		count("exchange_unwanted_reports_total", "Reports, phases and days that the books refused: look into each.",

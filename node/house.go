@@ -6,6 +6,7 @@ import (
 
 	"evenkeel/api"
 	"evenkeel/core/trade"
+	"evenkeel/venue"
 )
 
 // lookAgain is how old what a screen is told of a shard may be. It is found out by one goroutine for all screens, and
@@ -61,30 +62,37 @@ func (s *shard) stands(ctx context.Context) (h api.House) {
 	leader := s.group.Leadership().Leader
 	switch {
 	case s.leads():
-		h.Orders = api.LinkUp
-		if err := s.link.Status().Ready(); err != nil {
-			h.Orders, h.Trouble = api.LinkDown, err.Error()
-		}
+		own := s.standing()
+		own.linkTo(&h)
 	case leader != 0 && leader != s.node.config.Node:
-		h.Orders, h.Trouble = s.linkOf(ctx, leader)
+		s.linkOf(ctx, leader, &h)
 	}
 	return h
 }
 
 // linkOf asks the leader how its session with the exchange is.
-func (s *shard) linkOf(ctx context.Context, leader uint64) (l api.Link, trouble string) {
+func (s *shard) linkOf(ctx context.Context, leader uint64, h *api.House) {
 	standing, err := s.node.standingOf(ctx, leader)
 	if err != nil {
-		return api.LinkUnknown, ""
+		return
 	}
 	for i := range standing.Shards {
-		switch of := &standing.Shards[i]; {
-		case of.Shard != s.number || of.Link == "": // it leads no more
-		case of.Link == "up":
-			return api.LinkUp, ""
-		default:
-			return api.LinkDown, of.Link
+		if of := &standing.Shards[i]; of.Shard == s.number {
+			of.linkTo(h)
 		}
 	}
-	return api.LinkUnknown, ""
+}
+
+// linkTo tells how a leader's session with the exchange is; a follower, which has none, leaves it unknown.
+func (v *ShardStanding) linkTo(h *api.House) {
+	oldest := time.Duration(v.Oldest) * time.Millisecond
+	switch {
+	case v.Link == "":
+	case v.Link != linkUp:
+		h.Orders, h.Trouble = api.LinkDown, v.Link
+	case oldest > venue.SlowAfter:
+		h.Orders, h.Oldest = api.LinkSlow, oldest
+	default:
+		h.Orders = api.LinkUp
+	}
 }

@@ -129,8 +129,8 @@ func (v *Standing) ops() api.OpsNode {
 		s := &v.Shards[i]
 		one := api.OpsShard{Shard: s.Shard, Leader: s.Leader, Leads: s.Leads, Term: s.Term, Applied: s.Applied,
 			Committed: s.Committed, Snapshot: s.Snapshot, Queued: s.Queued, InFlight: s.InFlight, Syncs: s.Syncs,
-			SlowSyncs: s.SlowSyncs, Link: s.Link, Outbox: s.Outbox, Reports: s.Reports, Reconnects: s.Reconnects,
-			Differ: s.Differ}
+			SlowSyncs: s.SlowSyncs, Link: s.Link, Outbox: s.Outbox, Oldest: s.Oldest, Reports: s.Reports,
+			Reconnects: s.Reconnects, Differ: s.Differ}
 		for _, m := range s.Members {
 			if !m.Learner {
 				one.Voters++

@@ -45,12 +45,16 @@ type ShardStanding struct {
 	InFlight   int    `json:"in_flight"` // entries proposed and not yet applied
 	Syncs      uint64 `json:"syncs"`
 	SlowSyncs  uint64 `json:"slow_syncs"`
-	Outbox     int    `json:"outbox"`  // requests that the exchange has not confirmed
-	Reports    uint64 `json:"reports"` // that the books took, since this node started
+	Outbox     int    `json:"outbox"`           // requests that the exchange has not confirmed
+	Oldest     int64  `json:"oldest,omitempty"` // of those, how long it has waited, ms
+	Reports    uint64 `json:"reports"`          // that the books took, since this node started
 	Reconnects uint64 `json:"reconnects"`
 
 	Features replica.FeatureState `json:"features"`
 }
+
+// linkUp is a session with the exchange that stands.
+const linkUp = "up"
 
 // standing is how this node is.
 func (n *Node) standing() Standing {
@@ -78,12 +82,13 @@ func (s *shard) standing() ShardStanding {
 	if s.link != nil {
 		link := s.link.Status()
 		v.Outbox, v.Reports, v.Reconnects = link.Outbox, link.Applied, link.Reconnects
+		v.Oldest = link.Oldest.Milliseconds()
 	}
 	if status.Diverged != "" {
 		v.Differ = status.Diverged
 	}
 	if v.Leads {
-		v.Link = "up"
+		v.Link = linkUp
 		if err := s.link.Status().Ready(); err != nil {
 			v.Link = err.Error()
 		}

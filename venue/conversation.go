@@ -85,6 +85,7 @@ const (
 func (l *Link) Converse(now time.Time) *Conversation {
 	c := &Conversation{link: l, silence: LogonTimeout, heard: now, now: now}
 	c.requests.open(l.o.Unit)
+	l.unanswered = unanswered{}
 	if planted.Is(planted.OutboxNotResent) {
 		c.requests.position, _ = l.o.Outbox.Newest()
 	}
@@ -277,6 +278,9 @@ func (c *Conversation) Output(now time.Time, into []byte) []byte {
 		into = c.logon(into)
 		c.stage = greeted
 	case atWork:
+		outbox := c.link.o.Outbox
+		newest, _ := outbox.Newest()
+		c.link.unanswered.note(now, outbox.Oldest(), newest)
 		into = c.sendRequests(into)
 		if len(into) == before && now.Sub(c.wrote) >= c.link.o.Heartbeat {
 			var m szse.Heartbeat

@@ -18,22 +18,24 @@ type Status struct {
 	LastMessage    time.Time // when bytes last came from the exchange
 	LastError      error     // why the last session ended or could not begin; nil when none did
 	Outbox         int       // requests that the exchange has not confirmed
-	InFlight       int       // reports handed to the log and not answered
-	Sent           uint64    // requests, each sending counted
-	Applied        uint64    // reports, phases and days that the books took
-	Repeated       uint64    // reports that came again and changed nothing
-	Unwanted       uint64    // reports, phases and days that the books refused
-	LastUnwanted   trade.Reason
-	Duplicates     uint64 // requests that the exchange had already: proof that sending again is safe
-	Throttled      uint64 // refusals for now
-	Refused        uint64 // requests refused for good without a report
-	Stale          uint64 // refusals about nothing that waits
-	Skipped        uint64 // messages of unknown types
-	LogFull        uint64 // how often the log had no room
-	Sessions       uint64 // logons that succeeded
-	Reconnects     uint64 // sessions that ended, and attempts that failed
-	Replaced       uint64 // sessions that ended because a newer one of our unit logged on
-	Unproven       uint64 // attempts that were not made, because the leadership could not be confirmed
+	// Oldest is how long the oldest of those has waited in this session, within lotTime.
+	Oldest       time.Duration
+	InFlight     int    // reports handed to the log and not answered
+	Sent         uint64 // requests, each sending counted
+	Applied      uint64 // reports, phases and days that the books took
+	Repeated     uint64 // reports that came again and changed nothing
+	Unwanted     uint64 // reports, phases and days that the books refused
+	LastUnwanted trade.Reason
+	Duplicates   uint64 // requests that the exchange had already: proof that sending again is safe
+	Throttled    uint64 // refusals for now
+	Refused      uint64 // requests refused for good without a report
+	Stale        uint64 // refusals about nothing that waits
+	Skipped      uint64 // messages of unknown types
+	LogFull      uint64 // how often the log had no room
+	Sessions     uint64 // logons that succeeded
+	Reconnects   uint64 // sessions that ended, and attempts that failed
+	Replaced     uint64 // sessions that ended because a newer one of our unit logged on
+	Unproven     uint64 // attempts that were not made, because the leadership could not be confirmed
 
 	// Of the wait for reports that comes before the outbox is sent.
 	Synchronised uint64        // reports that came in it
@@ -93,11 +95,14 @@ func (l *Link) Status() Status {
 	since, err := c.since, c.err
 	c.mu.Unlock()
 	l.talk.Lock()
-	used := l.window.used
+	used, oldest := l.window.used, time.Duration(0)
+	if !since.IsZero() {
+		oldest = l.unanswered.longest(time.Now(), l.o.Outbox.Oldest())
+	}
 	l.talk.Unlock()
 	s := Status{
 		Started: started, Connected: !since.IsZero(), ConnectedSince: since, LastError: err,
-		Outbox: l.o.Outbox.Len(), InFlight: used,
+		Outbox: l.o.Outbox.Len(), Oldest: oldest, InFlight: used,
 		Sent: c.sent.Load(), Applied: c.applied.Load(), Repeated: c.repeated.Load(),
 		Unwanted: c.unwanted.Load(), LastUnwanted: why,
 		Duplicates: c.duplicates.Load(), Throttled: c.throttled.Load(), Refused: c.refused.Load(),
@@ -111,6 +116,10 @@ func (l *Link) Status() Status {
 	}
 	return s
 }
+
+// SlowAfter is how long the exchange may take to confirm a request before the link counts as slow. Requests that it
+// does not take now are not in the outbox.
+const SlowAfter = 3 * time.Second
 
 // ErrNotConnected is wrapped by Ready.
 var ErrNotConnected = errors.New("not connected to the exchange")

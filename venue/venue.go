@@ -129,7 +129,9 @@ type Link struct {
 	refused refusals
 	retry   retry
 
-	talk   sync.Mutex    // of the conversation, window, refused, retry and waits
+	unanswered unanswered
+
+	talk   sync.Mutex    // of the conversation, window, refused, retry, unanswered and waits
 	waits  bool          // the reader waits for the log, or is about to
 	listen chan struct{} // wakes the reader, which waits for the log
 	speak  chan struct{} // wakes the writer

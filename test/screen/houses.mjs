@@ -137,6 +137,7 @@ async function listed(name, list) {
   const house = new Node(join(dir, 'node'), await freePort(), ['--demo', '8', '--exchange', orders, '--market', market, '--exchange-password-file', password])
   await house.restart()
   house.accounts = await house.demo()
+  house.exchange = exchange
   house.stop = async () => {
     await Node.prototype.stop.call(house)
     await exchange.stop()

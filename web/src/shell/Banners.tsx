@@ -18,7 +18,10 @@ export function Banners() {
   else if (status) {
     if (!status.leader_known) lines.push(<Banner key="lead" tone="warn">{t('banner.failover')}</Banner>)
     if (status.read_only) lines.push(<Banner key="ro" tone="danger" icon="lock">{t('banner.readOnly', { reason: status.read_only_reason ?? '' })}</Banner>)
-    if (status.exchange.data === 'down' || status.exchange.orders === 'down') lines.push(<Banner key="ex" tone="warn">{t('banner.exchangeSlow')}</Banner>)
+    const { orders, data, orders_oldest_ms: oldest } = status.exchange
+    if (orders === 'down') lines.push(<Banner key="orders" tone="danger">{t('banner.ordersDown')}</Banner>)
+    if (orders === 'slow') lines.push(<Banner key="orders" tone="warn">{t('banner.ordersSlow', { age: span(oldest ?? 0, zh) })}</Banner>)
+    if (data === 'down') lines.push(<Banner key="data" tone="warn">{t('banner.dataDown')}</Banner>)
     if (status.stale) lines.push(<Banner key="stale" tone="warn">{t('banner.staleServer', { by: status.stale_ms == null ? '' : t('banner.staleBy', { age: span(status.stale_ms, zh) }) })}</Banner>)
   }
   return <div role="status" aria-label={t('banner.label')} data-link={link.state}>{lines}</div>

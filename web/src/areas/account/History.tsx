@@ -74,8 +74,8 @@ export function OrderHistory() {
 function useActivities(types: string, filter: Filter) {
   const asked = useSettled(filter, 300)
   return useInfiniteQuery({
-    queryKey: ['activities', types, asked.from, asked.until], initialPageParam: '',
-    queryFn: ({ pageParam, signal }) => activities(types, pageParam || undefined, bounds(asked), signal),
+    queryKey: ['activities', types, asked], initialPageParam: '',
+    queryFn: ({ pageParam, signal }) => activities(types, pageParam || undefined, { ...bounds(asked), ...(asked.symbol ? { symbols: asked.symbol } : {}), ...(asked.side === 'any' ? {} : { side: asked.side }) }, signal),
     getNextPageParam: (last) => (last.length < activityPage ? undefined : last.at(-1)!.id),
   })
 }
@@ -84,10 +84,9 @@ export function TradeHistory() {
   const { t } = useTranslation('blotter')
   const [filter, setFilter] = useState(empty)
   const list = useActivities('FILL', filter)
-  const wanted = (a: Activity) => (filter.side === 'any' || a.side === filter.side) && (a.symbol ?? '').includes(filter.symbol.toUpperCase())
-  const rows = (list.data?.pages.flat() ?? []).filter(wanted)
+  const rows = list.data?.pages.flat() ?? []
   const saved = async () => save('trades.csv', csv([t('col.time'), t('col.code'), t('col.name'), t('col.side'), t('col.fillPrice'), t('col.quantity'), t('col.amount'), t('col.fees'), t('col.order')],
-    (await whole(list)).filter(wanted).map((a) => [full(a.transaction_time!), a.symbol, a.cn?.name, t(`side.${a.side}`), a.price, a.qty, amountOf(a), a.cn?.fees?.total, a.order_id])))
+    (await whole(list)).map((a) => [full(a.transaction_time!), a.symbol, a.cn?.name, t(`side.${a.side}`), a.price, a.qty, amountOf(a), a.cn?.fees?.total, a.order_id])))
   return <div className="flex h-full min-h-0 flex-col"><Filters sides value={filter} onChange={setFilter} onSave={saved} disabled={rows.length === 0} />
     {list.isError && !list.data ? <Failed error={list.error} onRetry={() => void list.refetch()} /> : list.isPending ? <Skeleton lines={6} /> : <div className="min-h-0 flex-1"><Trades rows={rows} dated /></div>}<More query={list} /></div>
 }

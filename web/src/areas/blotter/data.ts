@@ -50,17 +50,12 @@ export function activities(types: string, before?: string, more: Record<string, 
 }
 export const activityPage = page
 
-const mostPages = 50 // of the account's fills that are looked through for those of one order
-
-/** All fills of an order: those of the account since it was placed, page by page, until they make up what was filled. */
-export async function fillsOf(order: Order, signal?: AbortSignal): Promise<Activity[]> {
+/** All fills of an order, oldest first, page by page. */
+export async function fillsOf(order: Pick<Order, 'id' | 'created_at'>, signal?: AbortSignal): Promise<Activity[]> {
   const own: Activity[] = []
-  let after: string | undefined
-  for (let n = 0; n < mostPages; n++) {
-    const page = await activities('FILL', after, { after: new Date(Date.parse(order.created_at) - 1000).toISOString(), direction: 'asc' }, signal)
-    own.push(...page.filter((a) => a.order_id === order.id))
-    if (page.length < activityPage || own.reduce((sum, a) => sum + BigInt(a.qty ?? 0), 0n) >= BigInt(order.filled_qty)) break
-    after = page.at(-1)!.id
+  for (let page: Activity[] | undefined; !page || page.length === activityPage;) {
+    page = await activities('FILL', page?.at(-1)!.id, { order_id: order.id, after: new Date(Date.parse(order.created_at) - 1000).toISOString(), direction: 'asc' }, signal)
+    own.push(...page)
   }
   return own
 }

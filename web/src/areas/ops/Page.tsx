@@ -121,7 +121,8 @@ function Nodes({ ops, onAct }: { ops: Ops; onAct: (wish: Wish) => void }) {
 }
 
 function Shards({ ops, onAct }: { ops: Ops; onAct: (wish: Wish) => void }) {
-  const { t } = useTranslation('ops')
+  const { t, i18n } = useTranslation('ops')
+  const zh = i18n.language === 'zh' ? 'zh' : 'en'
   const numbers = [...new Set(ops.nodes.flatMap((n) => n.shards.map((s) => s.shard)))].sort((a, b) => a - b)
   return (
     <Card title={t('shards')} flush>
@@ -138,7 +139,7 @@ function Shards({ ops, onAct }: { ops: Ops; onAct: (wish: Wish) => void }) {
                   <td className="num text-right">{s.term}</td><td className="num text-right">{s.applied}</td>
                   <td className={cx('num text-right', far > 4096 && 'text-danger')}>{far}</td>
                   <td className="num text-right">{s.slow_syncs} / {s.syncs}</td>
-                  <td>{s.leads ? <span className={s.link === 'up' ? 'text-good' : 'text-danger'}>{s.link === 'up' ? t('link.up') : s.link}{s.outbox > 0 ? ` · ${t('chart.outbox')} ${s.outbox}` : ''}</span> : <span className="text-faint">–</span>}</td>
+                  <td>{s.leads ? <span className={s.link === 'up' ? 'text-good' : 'text-danger'}>{s.link === 'up' ? t('link.up') : s.link}{s.outbox > 0 ? ` · ${t('chart.outbox')} ${s.outbox}` : ''}{s.oldest_ms > 3000 ? <span className="text-danger"> · {t('oldest', { age: span(s.oldest_ms, zh) })}</span> : null}</span> : <span className="text-faint">–</span>}</td>
                   <td className="text-right">{s.leads && s.voters > 1 ? <Button size="small" onClick={() => onAct({ act: 'transfer', shard: number })}>{t('act.transfer')}</Button> : null}</td>
                 </tr>
               )

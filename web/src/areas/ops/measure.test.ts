@@ -7,7 +7,7 @@ const look = (time: string, applied: number[], requests: number[], orders: numbe
     node: i + 1, trouble: '', version: 'x', draining: false, up_ms: up, waits: [],
     load: { classes: [{ class: 'order', in_flight: 1, waiting: 2 }], requests: requests[i] ?? 0, refused: 0, streams: 0, room: { waiting: 0, first: 0, called: 0, expected_s: 0, oldest_s: 0, turned_away: 0 },
       lag: { readers: 0, p50_ms: 0, p99_ms: 0, max_ms: 0, cut_off: 0, warned: 0, most: [] }, order_latency: orders, read_latency: [0, 0, 0] },
-    shards: [{ shard: 0, leader: 1, leads: i === 0, term: 1, applied: n, committed: n, queued: 0, in_flight: 0, syncs: 0, slow_syncs: 0, snapshot: 0, link: '', outbox: 3, reports: 0, reconnects: 0, differ: '', voters: 3, voters_well: 3 }],
+    shards: [{ shard: 0, leader: 1, leads: i === 0, term: 1, applied: n, committed: n, queued: 0, in_flight: 0, syncs: 0, slow_syncs: 0, snapshot: 0, link: '', outbox: 3, oldest_ms: 0, reports: 0, reconnects: 0, differ: '', voters: 3, voters_well: 3 }],
   })),
 })
 
