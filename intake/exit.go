@@ -40,6 +40,7 @@ const (
 	exitBatch   = 8
 	exitPause   = time.Millisecond
 	exitLongest = 32 * time.Millisecond
+	exitCrowded = 4 * time.Millisecond // the least while questions wait
 )
 
 // pause is how long the next have to wait.

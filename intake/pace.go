@@ -2,11 +2,11 @@ package intake
 
 import "time"
 
-// pace holds the turns of a pool back when the processors are full. A limit on how much is worked on at once cannot:
-// two questions at a time, one after the other without a pause, fill two processors, and then every goroutine of an
-// order (its reader, the log, the books, the writer) waits behind them, and what the network brings is looked for
-// every 10 ms only. So while goroutines wait long, turns are given out at a rate, which is lowered until they do not,
-// and raised again slowly: some idle time is left, in which orders find a processor at once.
+// pace holds orders, or looks at logins, back when the processors are full. A limit on how much is worked on at a time
+// cannot: two, one after the other without a pause, fill two processors, and then every goroutine of a cancel
+// (its reader, the log, the books, the writer) waits behind them. So while goroutines wait long, turns are given out
+// at a rate, which is lowered until they do not, and raised again slowly: some idle time is left, in which others
+// find a processor at once. Questions need none: Breath is finer.
 //
 // Source: Chiu and Jain, Analysis of the Increase and Decrease Algorithms, Computer Networks 17, 1989.
 type pace struct {
@@ -83,15 +83,11 @@ func (p *pace) adapt(now time.Duration, pressed bool, slowest float64) {
 	p.turns, p.shut, p.began = 0, 0, now
 }
 
-// paced reports whether turns of a class are held back when the processors are full: questions at once, orders when
-// it is not questions that fill them, cancels never.
-func paced(c Class) bool { return poolOf[c] == views || c == Order }
-
 // slowestPace is the rate for each processor below which no class is held.
 const slowestPace = 250
 
-// Orders are held back last: when goroutines wait so many times longer than what is too long for questions, and at a
-// rate so many times higher.
+// Orders are held back last, and not while questions or logins are what fills the processors: when goroutines wait so
+// many times longer than what is too long for others, and at a rate so many times higher.
 const (
 	lastPressed = 5
 	lastPace    = 4
@@ -99,7 +95,7 @@ const (
 
 // look is what the queue does once in a window: how long do goroutines wait for a processor, and who is to be slower?
 func (q *Queue) look(now time.Duration) {
-	asks, does := &q.pools[views].pace, &q.pools[commands].pace
+	does := &q.pools[commands].pace
 	if now-q.looked >= windowTime {
 		q.looked = now
 		if q.limits.Pressure != nil {
@@ -107,17 +103,21 @@ func (q *Queue) look(now time.Duration) {
 		}
 		if q.limits.Network != nil {
 			q.network = q.limits.Network()
-			q.exit.network.Store(int64(q.network))
+			pause := q.network
+			if q.lines[Query].all.size+q.lines[Quote].all.size > 0 {
+				pause = max(pause, exitCrowded)
+			}
+			q.exit.network.Store(int64(pause))
 		}
-		asks.adapt(now, q.pressure > q.limits.Pressed, q.slowest)
-		others := asks.rate > 2*q.slowest
+		queries, _ := q.rates[Query].lately(now)
+		quotes, _ := q.rates[Quote].lately(now)
+		others := queries+quotes > 2*q.slowest
 		for i := range q.knocks { // before anything else is held back
 			q.knocks[i].adapt(now, q.pressure > q.limits.Pressed/4, float64(q.limits.Knocks))
 			others = others || q.knocks[i].asked > float64(q.limits.Knocks)
 		}
 		does.adapt(now, max(q.pressure, q.network) > lastPressed*q.limits.Pressed && !others, lastPace*q.slowest)
 	}
-	asks.refill(now)
 	does.refill(now)
 	for i := range q.knocks {
 		q.knocks[i].refill(now)

@@ -8,68 +8,6 @@ import (
 	"time"
 )
 
-// Questions storm, and goroutines wait long when more than 25,000 a second are answered, of 40,000 that could be: so
-// many are, about, and who sends orders or cancels does not wait. When the storm is over nothing is held back.
-func TestPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var turns atomic.Int64
-		before := int64(0)
-		last := time.Now()
-		limits := QueueLimits{ViewsFloor: 4, ViewsCeiling: 4, Pressure: func() time.Duration {
-			n, now := turns.Load(), time.Now()
-			rate := float64(n-before) / now.Sub(last).Seconds()
-			before, last = n, now
-			if rate > 25_000 {
-				return 5 * time.Millisecond
-			}
-			return 0
-		}}.withDefaults()
-		q := newQueue(limits)
-		q.slowest = 100
-		var all sync.WaitGroup
-		end := time.Now().Add(4 * time.Second)
-		for i := range 200 {
-			all.Go(func() {
-				for time.Now().Before(end) {
-					turn, err := q.Enter(t.Context(), Query, uint64(i), nil)
-					if err != nil {
-						time.Sleep(time.Millisecond)
-						continue
-					}
-					time.Sleep(100 * time.Microsecond)
-					turns.Add(1)
-					turn.End()
-				}
-			})
-		}
-		time.Sleep(time.Second)
-		began, from := turns.Load(), time.Now()
-		for range 100 {
-			for _, c := range []Class{Order, Cancel} {
-				asked := time.Now()
-				turn, err := q.Enter(t.Context(), c, 1, nil)
-				if waited := time.Since(asked); err != nil || waited > 0 {
-					t.Fatalf("class %v waits %v: %v", c, waited, err)
-				}
-				time.Sleep(10 * time.Millisecond)
-				turn.End()
-			}
-		}
-		rate := float64(turns.Load()-began) / time.Since(from).Seconds()
-		if rate < 17_000 || rate > 31_000 {
-			t.Errorf("%.0f questions a second were answered", rate)
-		}
-		all.Wait()
-		time.Sleep(time.Second)
-		turn, err := q.Enter(t.Context(), Query, 1, nil)
-		if err != nil || q.pools[views].pace.rate != 0 {
-			t.Errorf("after the storm: %v, %v a second", err, q.pools[views].pace.rate)
-		}
-		turn.End()
-		empty(t, q)
-	})
-}
-
 // Orders that fill the processors are held back, and cancels are not.
 func TestPaceOfOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,6 +34,8 @@ type QueueLimits struct {
 	Pressure func() time.Duration
 	// Network returns how long what the network brings has waited until it was looked at lately; nil: not asked.
 	Network func() time.Duration
+	// Breath calls what it is given when the network has been heard; nil: questions follow each other without a pause.
+	Breath func(next func())
 }
 
 func (l QueueLimits) withDefaults() QueueLimits {
@@ -90,13 +92,16 @@ type pool struct {
 	took   [classes]time.Duration // a sliding mean; of heavy work only
 	lately Class                  // that had the last turn
 	passed [classes]int           // turns that higher classes have had while this one waited
-	pace   pace                   // at which turns are given out when the processors are full
+	pace   pace                   // at which orders have their turns when the processors are full
+
+	breathes bool // turns are given out between breaths: see Breath
+	breath   int  // turns that are left until the next
 }
 
 // place reports whether one more of a class may be worked on.
 func (p *pool) place(c Class) bool {
 	size := p.size()
-	if p.under >= size || paced(c) && !p.pace.open() {
+	if p.under >= size || c == Order && !p.pace.open() || p.breathes && p.breath == 0 {
 		return false
 	}
 	free := size - p.under
@@ -124,8 +129,13 @@ func (q *Queue) take(c Class) {
 			p.passed[lower]++
 		}
 	}
-	if paced(c) {
+	if c == Order {
 		p.pace.spend()
+	}
+	if p.breathes {
+		if p.breath--; p.breath == 0 {
+			q.limits.Breath(q.heard)
+		}
 	}
 }
 
@@ -161,6 +171,8 @@ type Queue struct {
 	knocks   [2]pace // at which logins are looked at when the processors are full: without a ticket, and with one
 	turned   uint64  // away, of those
 	exit     exit    // through which they go
+
+	heard func() // what Breath is given
 }
 
 // QueueCounts are what became of the requests of a class.
@@ -186,6 +198,14 @@ func newQueue(l QueueLimits) *Queue {
 	processors := runtime.GOMAXPROCS(0)
 	q := &Queue{limits: l, start: time.Now(), processors: processors, slowest: slowestPace * float64(processors),
 		knocks: [2]pace{{bare: true}, {bare: true}}}
+	asks := &q.pools[views]
+	asks.breathes, asks.breath = l.Breath != nil, breath*processors
+	q.heard = func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		asks.breath = breath * processors
+		q.dispatch(views, time.Since(q.start))
+	}
 	for c := range classes {
 		q.lines[c] = line{newestFirst: c < Order && poolOf[c] != heavy, askers: map[uint64]*asker{}}
 	}
@@ -472,7 +492,7 @@ func (q *Queue) watch() {
 	}
 	q.ticking = true
 	next := tick
-	if q.pools[views].pace.rate+q.pools[commands].pace.rate > 0 {
+	if q.pools[commands].pace.rate > 0 {
 		next = paceTick
 	}
 	time.AfterFunc(next, func() {

@@ -243,7 +243,7 @@ func (n *Node) openDoor(_, running context.Context) error {
 		},
 		ReadOnly: func() bool { return n.decision().ReadOnly },
 		Limits: intake.Limits{Queue: intake.QueueLimits{Off: n.config.NoQueue, Pressure: intake.Pressure(),
-			Network: intake.Network(running)}},
+			Network: intake.Network(running), Breath: intake.Breath(running)}},
 	})
 	return nil
 }

@@ -1,0 +1,51 @@
+package intake
+
+import (
+	"context"
+	"os"
+	"sync/atomic"
+)
+
+// breath is how many questions may begin, for each processor, before the network is heard again: half a millisecond's.
+const breath = 4
+
+// Breath lets the network be heard between questions: what it is given is called when everything that could run has
+// run, and whoever sent something meanwhile has been heard. While something can run, the runtime looks at the network
+// every 10 ms only, and then at 128 connections; and while questions wait something can, as each that ends wakes
+// the next. So after a few questions nobody is woken: a byte goes through a pipe of our own, which is heard as
+// connections are, and who hears it wakes the next few. Until then an order is heard, and has had its turns of the
+// processor behind a few others, not behind a hundred.
+//
+// Calls while one is on its way are one: what is given is the same always. It ends with ctx; from then on, and where
+// there is no pipe to be had, what is given is called soon.
+func Breath(ctx context.Context) func(next func()) {
+	in, out, err := os.Pipe()
+	if err != nil { // no more files: there is worse
+		return func(next func()) { go next() }
+	}
+	context.AfterFunc(ctx, func() { _, _ = out.Close(), in.Close() })
+	var waits atomic.Pointer[func()]
+	call := func() {
+		if next := waits.Swap(nil); next != nil {
+			(*next)()
+		}
+	}
+	go func() {
+		var b [1]byte
+		for {
+			_, err := in.Read(b[:])
+			call()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return func(next func()) {
+		if waits.Swap(&next) != nil {
+			return
+		}
+		if _, err := out.Write([]byte{1}); err != nil { // it is over; else there is room: one byte is on its way at most
+			go call()
+		}
+	}
+}
