@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// breath is how many questions may begin, for each processor, before the network is heard again: half a millisecond's.
-const breath = 4
+// breath is how many questions may begin, for each processor, before the network is heard again: a millisecond's.
+const breath = 8
 
 // Breath lets the network be heard between questions: what it is given is called when everything that could run has
 // run, and whoever sent something meanwhile has been heard. While something can run, the runtime looks at the network

@@ -96,6 +96,7 @@ type pool struct {
 
 	breathes bool // turns are given out between breaths: see Breath
 	breath   int  // turns that are left until the next
+	asked    bool // the next was asked for
 }
 
 // place reports whether one more of a class may be worked on.
@@ -133,9 +134,17 @@ func (q *Queue) take(c Class) {
 		p.pace.spend()
 	}
 	if p.breathes {
-		if p.breath--; p.breath == 0 {
-			q.limits.Breath(q.heard)
-		}
+		p.breath--
+	}
+}
+
+// breathe asks for a breath when all its turns are given out. Who ends a turn does it, not who gives the last one out:
+// that is whoever hears the network, and would find what is asked for then without listening.
+func (q *Queue) breathe() {
+	p := &q.pools[views]
+	if p.breathes && p.breath == 0 && !p.asked {
+		p.asked = true
+		q.limits.Breath(q.heard)
 	}
 }
 
@@ -203,7 +212,7 @@ func newQueue(l QueueLimits) *Queue {
 	q.heard = func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		asks.breath = breath * processors
+		asks.breath, asks.asked = breath*processors, false
 		q.dispatch(views, time.Since(q.start))
 	}
 	for c := range classes {
@@ -349,6 +358,7 @@ func (q *Queue) end(t Turn, now time.Duration, counts bool) {
 	p.of[t.class]--
 	q.look(now)
 	q.dispatch(poolOf[t.class], now)
+	q.breathe()
 }
 
 // adapt looks at a limit. Orders and cancels that wait, and goroutines that wait for a processor, are signs that
@@ -505,6 +515,7 @@ func (q *Queue) watch() {
 		for name := range pools {
 			q.dispatch(name, now) // a limit may have grown
 		}
+		q.breathe() // those who have turns may take long
 		q.watch()
 	})
 }
