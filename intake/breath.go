@@ -6,15 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// breath is how many questions may begin, for each processor, before the network is heard again: a millisecond's.
+// breath is how many questions, and orders, may begin, for each processor, before the network is heard again: a
+// millisecond's.
 const breath = 8
 
-// Breath lets the network be heard between questions: what it is given is called when everything that could run has
-// run, and whoever sent something meanwhile has been heard. While something can run, the runtime looks at the network
-// every 10 ms only, and then at 128 connections; and while questions wait something can, as each that ends wakes
-// the next. So after a few questions nobody is woken: a byte goes through a pipe of our own, which is heard as
-// connections are, and who hears it wakes the next few. Until then an order is heard, and has had its turns of the
-// processor behind a few others, not behind a hundred.
+// Breath lets the network be heard between questions, and between orders: what it is given is called when everything
+// that could run has run, and who sent something meanwhile has been heard. While something can run, the runtime looks
+// at the network every 10 ms only, and then at 128 connections; and in a storm something always can, as each that ends
+// wakes the next. So after a few nobody is woken: a byte goes through a pipe of our own, which is heard as connections
+// are, and who hears it wakes the next few. So a cancel is heard soon, and has its turns of the processor behind a few
+// others, not behind a hundred.
 //
 // Calls while one is on its way are one: what is given is the same always. It ends with ctx; from then on, and where
 // there is no pipe to be had, what is given is called soon.

@@ -11,54 +11,49 @@ import (
 	"time"
 )
 
-// Questions have turns until a breath is due, and then none until the network was heard; orders and cancels go on.
+// Questions, and orders, have turns until a breath is due, and then none until the network was heard; others go on.
 func TestBreathTurns(t *testing.T) {
-	var next func()
-	asked := 0
-	q := newQueue(QueueLimits{ViewsFloor: 100, ViewsCeiling: 100,
-		Breath: func(f func()) { next = f; asked++ }}.withDefaults())
 	few := breath * runtime.GOMAXPROCS(0)
-	for range few {
-		turn, err := q.Enter(t.Context(), Quote, 1, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		turn.End()
-	}
-	if asked != 1 {
-		t.Fatalf("a breath was asked for %d times after %d questions", asked, few)
-	}
-	var all sync.WaitGroup
-	for i := range few + 1 {
-		all.Go(func() {
-			turn, err := q.Enter(t.Context(), Query, uint64(i), nil)
-			if err != nil {
-				t.Error(err)
-			}
-			turn.End()
-		})
-	}
-	waiting := func(n int) {
-		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); q.Status(Query).Waiting != n; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d wait, want %d", q.Status(Query).Waiting, n)
+	for c, others := range map[Class][]Class{Query: {Order, Cancel, Heavy}, Order: {Quote, Cancel, Heavy}} {
+		var next func()
+		asked := 0
+		q := newQueue(QueueLimits{ViewsFloor: 100, ViewsCeiling: 100,
+			Breath: func(f func()) { next = f; asked++ }}.withDefaults())
+		turn := func(c Class, key uint64) {
+			if turn, err := q.Enter(t.Context(), c, key, nil); err != nil {
+				t.Errorf("class %v: %v", c, err)
+			} else {
+				turn.End()
 			}
 		}
-	}
-	waiting(few + 1)
-	for _, c := range []Class{Order, Cancel, Heavy} {
-		if turn, err := q.Enter(t.Context(), c, 1, nil); err != nil {
-			t.Errorf("class %v: %v", c, err)
-		} else {
-			turn.End()
+		for range few {
+			turn(c, 1)
 		}
+		if asked != 1 {
+			t.Fatalf("a breath was asked for %d times after %d of class %v", asked, few, c)
+		}
+		var all sync.WaitGroup
+		for i := range few + 1 {
+			all.Go(func() { turn(c, uint64(i)) })
+		}
+		waiting := func(n int) {
+			t.Helper()
+			for deadline := time.Now().Add(10 * time.Second); q.Status(c).Waiting != n; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%d of class %v wait, want %d", q.Status(c).Waiting, c, n)
+				}
+			}
+		}
+		waiting(few + 1)
+		for _, other := range others {
+			turn(other, 1)
+		}
+		next()
+		waiting(1)
+		next()
+		all.Wait()
+		empty(t, q)
 	}
-	next()
-	waiting(1)
-	next()
-	all.Wait()
-	empty(t, q)
 }
 
 // While questions keep a processor full, what comes over the network is heard between few of them. Without a breath it

@@ -13,7 +13,6 @@ func TestKnocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pressure := time.Second
 		q := newQueue(QueueLimits{Knocks: 100, Pressure: func() time.Duration { return pressure }}.withDefaults())
-		q.slowest = 25 // orders are more than what is never held
 		second := func() (looked, tickets, ordered int) {
 			for i := range 12_000 {
 				var busy *BusyError

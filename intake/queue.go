@@ -34,7 +34,7 @@ type QueueLimits struct {
 	Pressure func() time.Duration
 	// Network returns how long what the network brings has waited until it was looked at lately; nil: not asked.
 	Network func() time.Duration
-	// Breath calls what it is given when the network has been heard; nil: questions follow each other without a pause.
+	// Breath calls what it is given when the network has been heard; nil: requests follow each other without a pause.
 	Breath func(next func())
 }
 
@@ -47,7 +47,7 @@ func (l QueueLimits) withDefaults() QueueLimits {
 	set(&l.ViewsCeiling, max(512, l.ViewsFloor))
 	set(&l.Heavy, max(1, processors-1))
 	set(&l.Inside, 64)
-	set(&l.Knocks, slowestPace*processors)
+	set(&l.Knocks, 250*processors)
 	set(&l.Pressed, 2*time.Millisecond)
 	const ms = time.Millisecond
 	patience := [classes]Patience{Inside: {1000 * ms, 1000 * ms}, Cancel: {400 * ms, 25 * ms}, Order: {400 * ms, 50 * ms},
@@ -92,17 +92,15 @@ type pool struct {
 	took   [classes]time.Duration // a sliding mean; of heavy work only
 	lately Class                  // that had the last turn
 	passed [classes]int           // turns that higher classes have had while this one waited
-	pace   pace                   // at which orders have their turns when the processors are full
 
 	breathes bool // turns are given out between breaths: see Breath
 	breath   int  // turns that are left until the next
-	asked    bool // the next was asked for
 }
 
 // place reports whether one more of a class may be worked on.
 func (p *pool) place(c Class) bool {
 	size := p.size()
-	if p.under >= size || c == Order && !p.pace.open() || p.breathes && p.breath == 0 {
+	if p.under >= size || p.breathes && c != Cancel && p.breath == 0 {
 		return false
 	}
 	free := size - p.under
@@ -130,23 +128,24 @@ func (q *Queue) take(c Class) {
 			p.passed[lower]++
 		}
 	}
-	if c == Order {
-		p.pace.spend()
-	}
-	if p.breathes {
+	if p.breathes && c != Cancel {
 		p.breath--
 	}
 }
 
-// breathe asks for a breath when all its turns are given out. Who ends a turn does it, not who gives the last one out:
-// that is whoever hears the network, and would find what is asked for then without listening.
+// breathe asks for a breath when all turns until then are given out. Who begins one does it, not who gives the last
+// one out: that is whoever hears the network, and would find what is asked for then without listening.
 func (q *Queue) breathe() {
-	p := &q.pools[views]
-	if p.breathes && p.breath == 0 && !p.asked {
-		p.asked = true
-		q.limits.Breath(q.heard)
+	for _, name := range breathing {
+		if p := &q.pools[name]; p.breathes && p.breath == 0 && !q.asked {
+			q.asked = true
+			q.limits.Breath(q.heard)
+		}
 	}
 }
+
+// breathing are the pools whose turns are given out between breaths, but for cancels.
+var breathing = [...]poolName{commands, views}
 
 // Queue is the line in front of all work that a client asks for. A request is worked on at once while its pool has a
 // place and nobody with more right waits; else it waits, and the highest class goes first. In a full queue the oldest
@@ -175,12 +174,11 @@ type Queue struct {
 
 	looked   time.Duration // when the pressure was looked at
 	pressure time.Duration
-	network  time.Duration
-	slowest  float64 // pace
 	knocks   [2]pace // at which logins are looked at when the processors are full: without a ticket, and with one
 	turned   uint64  // away, of those
 	exit     exit    // through which they go
 
+	asked bool   // for a breath
 	heard func() // what Breath is given
 }
 
@@ -205,15 +203,19 @@ type QueueStatus struct {
 
 func newQueue(l QueueLimits) *Queue {
 	processors := runtime.GOMAXPROCS(0)
-	q := &Queue{limits: l, start: time.Now(), processors: processors, slowest: slowestPace * float64(processors),
-		knocks: [2]pace{{bare: true}, {bare: true}}}
-	asks := &q.pools[views]
-	asks.breathes, asks.breath = l.Breath != nil, breath*processors
+	q := &Queue{limits: l, start: time.Now(), processors: processors}
+	for _, name := range breathing {
+		q.pools[name].breathes, q.pools[name].breath = l.Breath != nil, breath*processors
+	}
 	q.heard = func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		asks.breath, asks.asked = breath*processors, false
-		q.dispatch(views, time.Since(q.start))
+		q.asked = false
+		now := time.Since(q.start)
+		for _, name := range breathing {
+			q.pools[name].breath = breath * processors
+			q.dispatch(name, now)
+		}
 	}
 	for c := range classes {
 		q.lines[c] = line{newestFirst: c < Order && poolOf[c] != heavy, askers: map[uint64]*asker{}}
@@ -251,6 +253,7 @@ func (q *Queue) Enter(ctx context.Context, c Class, key uint64, usual *Usual) (T
 		q.take(c)
 		q.counts[c].Straight++
 		q.rates[c].count(now, 1, 0)
+		q.breathe()
 		q.mu.Unlock()
 		return turn, nil
 	}
@@ -327,6 +330,7 @@ func (q *Queue) await(ctx context.Context, e *entry, turn Turn) (Turn, error) {
 		return Turn{}, err
 	}
 	turn.began = now
+	q.breathe()
 	return turn, nil
 }
 
@@ -358,7 +362,6 @@ func (q *Queue) end(t Turn, now time.Duration, counts bool) {
 	p.of[t.class]--
 	q.look(now)
 	q.dispatch(poolOf[t.class], now)
-	q.breathe()
 }
 
 // adapt looks at a limit. Orders and cancels that wait, and goroutines that wait for a processor, are signs that
@@ -501,11 +504,7 @@ func (q *Queue) watch() {
 		return
 	}
 	q.ticking = true
-	next := tick
-	if q.pools[commands].pace.rate > 0 {
-		next = paceTick
-	}
-	time.AfterFunc(next, func() {
+	time.AfterFunc(tick, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.ticking = false
@@ -515,7 +514,7 @@ func (q *Queue) watch() {
 		for name := range pools {
 			q.dispatch(name, now) // a limit may have grown
 		}
-		q.breathe() // those who have turns may take long
+		q.breathe() // who had the last turn may have gone
 		q.watch()
 	})
 }
