@@ -28,4 +28,20 @@ export default async (desk) => {
   await context.setOffline(false)
   await page.locator('[data-link=live]').waitFor({ state: 'attached' })
   await page.locator('[data-row]').first().waitFor()
+
+  // What was locked without a network stays locked over a reload: the server is told before anything is shown.
+  await context.setOffline(true)
+  await page.getByRole('button', { name: desk.say('锁定屏幕', 'Lock the screen') }).click()
+  const password = page.locator('input[name=password]')
+  await password.waitFor()
+  await page.reload()
+  await alone.waitFor()
+  const opened = []
+  page.on('response', (answer) => { if (/\/api\/v1\/orders|\/v2\//.test(answer.url()) && answer.ok()) opened.push(answer.url()) })
+  await context.setOffline(false)
+  await password.waitFor()
+  if (opened.length > 0) throw new Error(`the lock let ${opened} through`)
+  await password.fill(desk.account.password)
+  await page.locator('button[type=submit]').click()
+  await page.locator('[data-row]').first().waitFor()
 }

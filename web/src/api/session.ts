@@ -46,9 +46,34 @@ function early<K extends keyof Early>(what: K): Early[K] | undefined {
   return answer
 }
 
+/** A lock that the server may not know of yet: kept in the browser, or a reload would open what was locked without a network. */
+const due = {
+  key: 'evenkeel.lock',
+  get is(): boolean {
+    try { return localStorage.getItem(this.key) !== null } catch { return false } // private windows have no storage
+  },
+  set is(on: boolean) {
+    try { if (on) localStorage.setItem(this.key, ''); else localStorage.removeItem(this.key) } catch { /* nor can it be kept there */ }
+  },
+}
+
+/** Has the server lock the session, as it may have been asked before. Fails when it cannot be asked. */
+async function tellLock(): Promise<void> {
+  try {
+    await call('post', '/api/v1/lock')
+  } catch (error) {
+    if (!(error instanceof Refusal && error.status === 401)) throw error // else the session is over, or locked
+  }
+  due.is = false
+}
+
 /** Asks the server whether the cookie is a session, or one that is locked. */
 export async function findSession(): Promise<Session> {
   try {
+    if (due.is) {
+      await tellLock()
+      early('account') // what it answered is of before
+    }
     if (session.get().state === 'unknown') {
       // Asking for the account at once would leave a 401 in the console of everybody who comes to log in.
       const demo = (await early('demo')) ?? await call('get', '/api/v1/demo')
@@ -81,6 +106,7 @@ async function findLock(): Promise<string | null | undefined> {
 }
 
 async function begin(): Promise<void> {
+  due.is = false
   queries.clear()
   session.set({ state: 'unknown' })
   await findSession()
@@ -119,6 +145,7 @@ export async function logOut(): Promise<void> {
   try {
     await call('post', '/api/v1/logout')
   } finally {
+    due.is = false
     queries.clear()
     own('')
     session.set({ state: 'nobody' })
@@ -138,13 +165,11 @@ export async function lock(): Promise<void> {
   queries.clear()
   const locked: Session = { state: 'locked', login }
   session.set(locked)
+  due.is = true
   while (session.get() === locked) { // an unlock, or another lock, ends this one
     try {
-      await call('post', '/api/v1/lock')
-      return
-    } catch (error) {
-      if (error instanceof Refusal && error.status === 401) return // the session is over, or locked
-    }
+      return await tellLock()
+    } catch { /* it is told again */ }
     await new Promise((then) => setTimeout(then, lockAgain))
   }
 }
