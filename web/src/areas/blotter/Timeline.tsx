@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
+import { sentAt } from '../ticket/logic'
 import { sents } from '../ticket/sending'
 import { useStore } from '@/lib/store'
 import { useTick } from '@/live/hooks'
@@ -20,7 +21,7 @@ export function Timeline({ order, onClose, onCancel }: { order: Order; onClose: 
   })
   useTick(1000)
   const zh = i18n.language === 'zh' ? 'zh' : 'en'
-  const list = steps(order, fills.data ?? [], sent ? sent.at + live.skew : undefined)
+  const list = steps(order, fills.data ?? [], sent ? sent.at + live.skew : sentAt(order.client_order_id, Date.parse(order.created_at)))
   const why = whyOf(order, zh)
   return (
     <Dialog open onClose={onClose} title={<>{t(`side.${order.side}`)} {order.cn.name} <span className="num text-muted">{order.symbol}</span></>}

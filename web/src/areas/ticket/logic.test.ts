@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { body, clientOrderId, fieldOf, remarks, share, step, takes, typed, type Wish } from './logic'
+import { body, clientOrderId, fieldOf, remarks, sentAt, share, step, takes, typed, type Wish } from './logic'
 
 const wish: Wish = { symbol: '600519.SH', side: 'buy', type: 'LIMIT', price: '1688.00', quantity: '100' }
 const market = { last: '1688.00', bid: '1687.99', ask: '1688.01', volume: 100_000, limit_up: '1856.80', limit_down: '1519.20' }
@@ -63,8 +63,15 @@ test('types are for their phases', () => {
 })
 
 test('each order has a name of its own, and a price only where it means something', () => {
-  expect(clientOrderId()).toMatch(/^web-[0-9a-f]{32}$/)
-  expect(clientOrderId()).not.toBe(clientOrderId())
+  const at = Date.parse('2026-11-26T02:00:00.123Z')
+  const id = clientOrderId(at)
+  expect(id).toMatch(/^web-[0-9a-f]{32}$/)
+  expect(clientOrderId(at)).not.toBe(id)
+  expect(sentAt(id, at + 40)).toBe(at)
+  expect(sentAt(id, at - 1)).toBeUndefined() // of a clock that is wrong
+  expect(sentAt(id, at + 25_000)).toBeUndefined()
+  expect(sentAt(clientOrderId(0), at)).toBeUndefined() // a draft
+  expect(sentAt('mine', at)).toBeUndefined()
   expect(body(wish, 'web-1')).toMatchObject({ price: '1688.00', client_order_id: 'web-1' })
   expect(body({ ...wish, symbol: '000001.SZ', type: 'FOK' }, 'web-1')).not.toHaveProperty('price')
 })

@@ -127,10 +127,19 @@ function percentText(ratio: Decimal): string {
   return text(round({ units: ratio.units * 100n, scale: ratio.scale }, 1)) + '%'
 }
 
-/** The name that an order has from us: under it its fate can be asked for, and under it it is never taken twice. */
-export function clientOrderId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return 'web-' + [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('')
+/**
+ * The name that an order has from us: under it its fate can be asked for, and under it it is never taken twice. It says
+ * when it is sent, in milliseconds of the server's clock, so that this is known after a reload too; 0 for a draft.
+ */
+export function clientOrderId(at: number): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(10))
+  return 'web-' + Math.round(at).toString(16).padStart(12, '0') + [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('')
+}
+
+/** When a screen of ours sent an order, by its name; an order is taken within 25 s or not at all. */
+export function sentAt(id: string, taken: number): number | undefined {
+  const at = Number.parseInt(/^web-([0-9a-f]{12})[0-9a-f]{20}$/.exec(id)?.[1] ?? '', 16)
+  return at <= taken && at > taken - 25_000 ? at : undefined
 }
 
 /** The body of POST /api/v1/orders. */

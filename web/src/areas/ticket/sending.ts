@@ -39,9 +39,10 @@ const waits = (one: Sent | undefined): boolean => one?.state === 'sending' || on
 
 /** Sends an order, or keeps it as a draft where there is no network. Returns when its fate is known, or asked for. */
 export async function send(wish: Wish): Promise<Sent> {
-  const one: Sent = { id: clientOrderId(), wish, state: 'draft', at: Date.now() }
+  const offline = live.link.get().state === 'offline'
+  const one: Sent = { id: clientOrderId(offline ? 0 : live.time()), wish, state: 'draft', at: Date.now() }
   sents.set((list) => [one, ...list].slice(0, most))
-  if (live.link.get().state === 'offline') return one
+  if (offline) return one
   return release(one.id)
 }
 
