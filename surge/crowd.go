@@ -67,12 +67,10 @@ func (c *crowd) warm() time.Duration { return min(mostWarm, c.lasts+headway) }
 // from the server.
 const stormNice = 10
 
-// The driver of those who trade goes before others, where it may: how late it sends and hears is counted as theirs,
-// and in a storm it shares a processor with the other crowd. It needs little.
-const (
-	tradeNice     = -10
-	tradePriority = 1 // of SCHED_FIFO: whoever has one goes before all who have none
-)
+// tradeNice is how much the driver of those who trade goes before others, where it may: how late it sends and hears is
+// counted as theirs, and in a storm it shares a processor with the other crowd. It needs little. Real-time priority
+// would be too much: threads of Go that spin keep those from the processor that they wait for, and it hangs.
+const tradeNice = -10
 
 var (
 	tradeMix = load.Mix{load.Order: 3, load.Cancel: 2}
@@ -136,9 +134,6 @@ func (s *server) loose(ctx context.Context, p plan, nice int) (*load.Result, err
 	if nice != 0 {
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, command.Process.Pid, nice) // a courtesy
 	}
-	if nice == tradeNice {
-		_ = first(command.Process.Pid) // where it may
-	}
 	if err := command.Wait(); err != nil {
 		return nil, fmt.Errorf("surge: a crowd ended: %w: %s", err, said.String())
 	}
@@ -154,29 +149,17 @@ func pin(pid, from, until int) error {
 	if runtime.NumCPU() < 2 {
 		return nil
 	}
-	var set unix.CPUSet
-	for i := from; i < until; i++ {
-		set.Set(i)
-	}
-	return threads(pid, func(id int) error { return unix.SchedSetaffinity(id, &set) })
-}
-
-// first lets a process go before all others that have the same processor.
-func first(pid int) error {
-	return threads(pid, func(id int) error {
-		return unix.SchedSetAttr(id, &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: tradePriority}, 0)
-	})
-}
-
-// threads does something to all threads of a process: young ones have few, and new ones are as their makers are.
-func threads(pid int, do func(id int) error) error {
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		return fmt.Errorf("surge: threads of a process: %w", err)
 	}
-	for _, task := range tasks {
+	var set unix.CPUSet
+	for i := from; i < until; i++ {
+		set.Set(i)
+	}
+	for _, task := range tasks { // young processes have few threads, and new ones are where their makers are
 		if id, err := strconv.Atoi(task.Name()); err == nil {
-			if err := do(id); err != nil {
+			if err := unix.SchedSetaffinity(id, &set); err != nil {
 				return fmt.Errorf("surge: processors of a process: %w", err)
 			}
 		}
