@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { chromium } from 'playwright-core'
 import { alike, house } from './house.mjs'
+import { until } from './houses.mjs'
 
 const file = process.env.FIGURES ?? new URL('../../bin/screen/figures.json', import.meta.url).pathname
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
@@ -167,7 +168,9 @@ async function orders(browser, home) {
   const [price, quantity, send] = [page.locator('input[name=price]'), page.locator('input[name=quantity]'), page.locator('form button[type=submit]')]
   await quantity.fill('100')
   await page.waitForTimeout(1000)
-  await page.waitForFunction(() => !document.querySelector('[data-remark]'), undefined, { timeout: 120_000 }) // of a day that has traded little yet
+  // An order that is a large part of what was traded today is asked about; before the first trade none is.
+  await until('600000.SH to have traded', async () => Number((await (await fetch(`${home.http}/api/v1/quotes/600000.SH`, { headers })).json()).volume) > 10_000, 120_000)
+  await page.waitForFunction(() => !document.querySelector('[data-remark]'), undefined, { timeout: 30_000 })
   // Five percent below the close: nobody sells there, and it is near enough that no remark asks for a confirmation.
   const low = ((3 * Number(cn.limit_down) + Number(cn.limit_up)) / 4).toFixed(2)
   for (let n = 1; n <= count; n++) {
