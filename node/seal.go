@@ -45,13 +45,18 @@ func (n *Node) learnSeal(_, running context.Context) error {
 	return nil
 }
 
-// findSeal looks for the key until there is one.
+// findSeal looks for the key until there is one. A key that this node has made is handed out until most nodes hold it:
+// one that died meanwhile may have it, and nobody could be sure that it has no other.
 func (n *Node) findSeal(ctx context.Context) {
+	var made *[auth.SealKeySize]byte
 	for {
 		key, known, all := n.askSeal(ctx)
-		if !known && all && len(n.shards) > 0 && n.shards[0].leads() {
-			key = auth.NewSealKey()
-			known = n.handSeal(ctx, key)
+		if made == nil && all && len(n.shards) > 0 && n.shards[0].leads() {
+			fresh := auth.NewSealKey()
+			made = &fresh
+		}
+		if !known && made != nil {
+			key, known = *made, n.handSeal(ctx, *made)
 		}
 		var err error
 		if known {
@@ -82,8 +87,7 @@ func (n *Node) askSeal(ctx context.Context) (key [auth.SealKeySize]byte, known, 
 	return key, false, all
 }
 
-// handSeal hands a new key to the other nodes, and reports whether most of all nodes hold it, with this one. If not,
-// those that do will be asked next time.
+// handSeal hands a new key to the other nodes, and reports whether most of all nodes hold it, with this one.
 func (n *Node) handSeal(ctx context.Context, key [auth.SealKeySize]byte) bool {
 	others, holders := n.cluster.others(), 1
 	for _, id := range others {
