@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	core "evenkeel/core/exchange"
 	"evenkeel/core/trade"
@@ -378,7 +379,22 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 	_, _ = io.Copy(io.Discard, first) // until the server has had enough of it
-	logon(t, s, testUnits[0])
+	deadline := time.Now().Add(10 * time.Second)
+	for { // its place is free a moment later
+		conn := dial(t, s.OrdersAddress())
+		b := &broker{t: t, conn: conn, in: szse.NewReader(conn)}
+		_, err := conn.Write(logonOf(testUnits[0]).Append(nil))
+		if err == nil {
+			_, err = b.read()
+		}
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a broker is kept out: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func FuzzGateway(f *testing.F) {
