@@ -25,7 +25,7 @@ type exit struct {
 	last    *dismissed
 	letting bool
 	waiting int
-	network atomic.Int64 // how long it waits, lately
+	wanted  atomic.Int64 // the next pause: what the network waits, and more while questions wait
 }
 
 // dismissed is one who waits to be told.
@@ -45,7 +45,7 @@ const (
 
 // pause is how long the next have to wait.
 func (e *exit) pause() time.Duration {
-	return min(max(exitPause, time.Duration(e.network.Load())), exitLongest)
+	return min(max(exitPause, time.Duration(e.wanted.Load())), exitLongest)
 }
 
 // leave waits until the caller may go out. Everybody does in his turn, so it is over after as many pauses as there are

@@ -51,7 +51,7 @@ func TestExit(t *testing.T) {
 		}
 		time.Sleep(2 * exitPause) // until it is shut
 
-		q.exit.network.Store(int64(time.Hour)) // pauses are as long as the network waits, and have an end
+		q.exit.wanted.Store(int64(time.Hour)) // pauses are as long as the network waits, and have an end
 		began, last := time.Now(), time.Duration(0)
 		for range 3*batch + 1 {
 			go func() {

@@ -80,7 +80,7 @@ func (q *Queue) look(now time.Duration) {
 			if q.lines[Query].all.size+q.lines[Quote].all.size > 0 {
 				pause = max(pause, exitCrowded)
 			}
-			q.exit.network.Store(int64(pause))
+			q.exit.wanted.Store(int64(pause))
 		}
 		for i := range q.knocks { // before anything else is held back
 			q.knocks[i].adapt(now, q.pressure > q.limits.Pressed/4, float64(q.limits.Knocks))
